@@ -1,0 +1,89 @@
+/* The contract of sources: whole fetch buffers with slices, never one record at a time, so that a connector can be as
+ * fast as its wire. One instance per (source, shard), owning some partitions. No call blocks; every call but `discover`
+ * and `check` runs on the owning shard. */
+#ifndef TG_IO_SOURCE_H
+#define TG_IO_SOURCE_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/schema.h"
+#include "base/status.h"
+#include "io/helper.h"
+#include "io/loop.h"
+#include "io/options.h"
+
+struct tg_slice {
+    const uint8_t *value; /* into the raw batch's buffer; NULL = tombstone */
+    int64_t offset;       /* grows strictly within a partition; gaps are legal */
+    int64_t record_us;    /* the record's own timestamp; TG_TS_MIN = it has none */
+    uint32_t value_bytes;
+    uint32_t oversize; /* 1: longer than TG_RECORD_BYTES_MAX; value holds its first bytes only -> too_long */
+};
+
+enum {
+    TG_RAW_AT_END = 1, /* the source reported its end at our position: nothing newer existed when this was filled */
+    TG_RAW_ENDED = 2,  /* bounded input: this partition never delivers again */
+};
+
+/* Records of one partition in offset order. count may be 0 when only flags are news. */
+struct tg_raw_batch {
+    uint32_t partition; /* of this source, 0-based */
+    uint32_t count;
+    uint32_t flags;             /* TG_RAW_* */
+    struct tg_buffer *buffer;   /* one reference, the receiver releases it; NULL when count is 0 */
+    uint64_t arrived_ns;        /* monotonic */
+    struct tg_slice slices[TG_BATCH_ROWS_MAX];
+};
+
+enum tg_start_kind { TG_START_EARLIEST, TG_START_LATEST, TG_START_HORIZON, TG_START_COMMITTED };
+
+struct tg_source_env {
+    const char *job_name;
+    const char *source_name;
+    const struct tg_options *options;
+    uint32_t shard;
+    uint32_t shard_count;
+    uint32_t partition_count;   /* of the source, from discover */
+    const uint32_t *partitions; /* [owned_count] the ones this instance owns */
+    uint32_t owned_count;
+    bool bounded;               /* --until end: the end is where the source stood when it was opened */
+    bool fresh;                 /* --fresh: ignore committed positions */
+    tg_us horizon;              /* for TG_START_HORIZON: how far back the job looks */
+    uint32_t poll_count_max;    /* slices per poll, 1 to TG_BATCH_ROWS_MAX; tests and the simulator vary it */
+    uint64_t seed;              /* for generated sources; the same for all shards */
+    struct tg_buffer_pool *buffers;
+    struct tg_arena *arena;
+    struct tg_loop *loop;
+    struct tg_helper *helper;
+    struct tg_clock clock;
+};
+
+struct tg_source_ops {
+    const char *name; /* config key, e.g. "kafka" */
+    const struct tg_option *options;
+    uint32_t option_count;
+    /* Number of partitions (1 to TG_PARTITIONS_MAX); may block up to `deadline_ns` of waiting for a peer. TG_ERR_UNAVAILABLE
+     * with TG1201 means "not reachable yet": run retries it, check reports it; other errors are final.  @setup */
+    tg_status (*discover)(const struct tg_options *options, const char *source_name, uint64_t deadline_ns,
+                          uint32_t *partition_count, struct tg_error *err);
+    /* Bytes of one instance; the engine allocates them zeroed.  @setup */
+    size_t (*state_bytes)(const struct tg_options *options, uint32_t owned_count);
+    /* @shard */
+    tg_status (*open)(void *state, const struct tg_source_env *env, struct tg_error *err);
+    /* Fill *out with news of one partition, partitions in turn. Returns 1, or 0 when there is none. A failure the source
+     * cannot retry itself is returned by `failure` from then on.  @shard */
+    uint32_t (*poll)(void *state, struct tg_raw_batch *out, uint64_t now_ns);
+    /* First unrecoverable error, TG_OK while there is none.  @shard */
+    tg_status (*failure)(const void *state, struct tg_error *err);
+    /* Records known to exist beyond our position, over the owned partitions; -1 = unknown.  @shard */
+    int64_t (*lag)(const void *state);
+    /* Remember upstream that every record of `partition` below `offset` has taken effect. Asynchronous, best effort
+     * until close.  @shard */
+    void (*commit)(void *state, uint32_t partition, int64_t offset);
+    /* Also legal after a failed open. Commits made before are sent, waiting at most 5 s.  @shard */
+    void (*close)(void *state);
+};
+
+#endif
