@@ -23,7 +23,9 @@ enum {
     GROUP_BYTES = 16384,       /* with its indexes half of a first-level cache */
     GROUP_RECORD_BYTES = 2048, /* longer ones go alone: the copy would cost more than it saves */
     GROUP_GAP = 2,
+    GROUP_BLOCK = 32, /* copied at a time; the last one reads into the padding behind the slice */
 };
+static_assert((int)GROUP_BLOCK <= (int)TG_BUFFER_PADDING, "a block may begin at a slice's last byte");
 
 struct tg_decoder {
     const struct tg_schema *schema;
@@ -279,7 +281,10 @@ static uint32_t group_fill(struct tg_decoder *decoder, uint32_t count, const str
     for (; i < count && used < GROUP_BYTES; i++) {
         const struct tg_slice *slice = &slices[i];
         if (slice->oversize != 0 || slice->value == NULL || slice->value_bytes - 1 >= GROUP_RECORD_BYTES) { break; }
-        memcpy(decoder->group + used, slice->value, slice->value_bytes);
+        /* memcpy of a length known to be small becomes rep movs, which takes 20 ns to start. */
+        for (uint32_t at = 0; at < slice->value_bytes; at += GROUP_BLOCK) {
+            memcpy(decoder->group + used + at, slice->value + at, GROUP_BLOCK);
+        }
         used += slice->value_bytes;
         memset(decoder->group + used, '\n', GROUP_GAP);
         used += GROUP_GAP;
