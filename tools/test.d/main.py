@@ -336,7 +336,7 @@ def main():
     LOGS.mkdir(parents=True)
     run = Run(options.strict)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(128 + number))
+        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     try:
         if options.what == "all":
             run_all(run)
