@@ -1,13 +1,3 @@
-<<<<<<< HEAD
-/* The parameters of a step as its operator's params struct. */
-#ifndef TG_ENGINE_PARAMS_H
-#define TG_ENGINE_PARAMS_H
-
-#include "engine/job.h"
-
-/* Fill out[op->params->bytes] from the step's texts; the loader has checked names and syntax. Errors: TG1402.  @setup */
-TG_MUST_USE tg_status tg_params_build(const struct tg_step_spec *step, void *out, struct tg_error *err);
-=======
 /* An operator's parameters: from the job file's texts to the C struct its callbacks get. */
 #ifndef TG_ENGINE_PARAMS_H
 #define TG_ENGINE_PARAMS_H
@@ -28,6 +18,5 @@ const char *tg_param_looks_like(const char *kind);
 /* Fill out[op->params->bytes] from the step's values, which a loaded job has checked: every parameter is there and
  * reads. Texts point into the job.  @setup */
 void tg_params_build(const struct tg_step_spec *step, void *out);
->>>>>>> w-config
 
 #endif

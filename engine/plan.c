@@ -105,8 +105,8 @@ static tg_status plan_step(struct tg_plan *plan, uint32_t index, struct tg_error
     }
     stage->params = tg_arena_alloc(&plan->arena, step->op->params->bytes, 16);
     if (stage->params == NULL) { return tg_fail(err, TG1601, 0, "no memory for the plan"); }
-    tg_status status = tg_params_build(step, stage->params, err);
-    if (status == TG_OK) { status = plan_input(stage, edge->schema, err); }
+    tg_params_build(step, stage->params);
+    const tg_status status = plan_input(stage, edge->schema, err);
     if (status != TG_OK) { return status; }
     plan_outputs(stage);
     plan_state(stage);
