@@ -10,17 +10,6 @@
 
 static uint32_t align_up(uint32_t value, uint32_t align) { return (value + align - 1) & ~(align - 1); }
 
-/* Offset of field `index` of a record by natural alignment, which is what the C compiler did too. */
-static uint32_t field_offset(const struct tg_record *record, uint32_t index)
-{
-    uint32_t offset = 0;
-    for (uint32_t i = 0;; i++) {
-        offset = align_up(offset, record->fields[i].align);
-        if (i == index) { return offset; }
-        offset += record->fields[i].bytes;
-    }
-}
-
 static tg_status plan_input(struct tg_stage_plan *stage, const struct tg_schema *input, struct tg_error *err)
 {
     const struct tg_record *record = stage->step->op->input;
@@ -32,7 +21,7 @@ static tg_status plan_input(struct tg_stage_plan *stage, const struct tg_schema 
         }
         stage->input_copies[stage->input_copy_count++] = (struct tg_copy){
             .from = input->columns[column].offset,
-            .to = field_offset(record, i),
+            .to = tg_record_offset(record, i),
             .bytes = record->fields[i].bytes,
             .column = (uint32_t)column,
         };
@@ -50,7 +39,7 @@ static void plan_outputs(struct tg_stage_plan *stage)
         for (uint32_t i = 0; i < record->field_count; i++) {
             const uint32_t column = stage->step->key_count + i;
             stage->output_copies[o][stage->output_copy_count[o]++] = (struct tg_copy){
-                .from = field_offset(record, i),
+                .from = tg_record_offset(record, i),
                 .to = schema->columns[column].offset,
                 .bytes = record->fields[i].bytes,
                 .column = column,
@@ -66,7 +55,7 @@ static void plan_state(struct tg_stage_plan *stage)
     stage->value_bytes = stage->state_offset + op->state->bytes;
     for (uint32_t i = 0; i < op->state->field_count; i++) {
         const struct tg_field *field = &op->state->fields[i];
-        const uint32_t offset = field_offset(op->state, i);
+        const uint32_t offset = tg_record_offset(op->state, i);
         if (strcmp(field->kind, "timestamp") == 0) { stage->ts_min_offsets[stage->ts_min_count++] = offset; }
         if (strcmp(field->kind, "deque_timestamp") == 0) { stage->deque_offsets[stage->deque_count++] = offset; }
     }
