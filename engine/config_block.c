@@ -197,14 +197,20 @@ static void read_fallback(struct tg_config *config, const struct tg_config_at *a
     tg_config_effective(config, at->path, option->kind == TG_OPTION_SECRET ? "***" : option->fallback, "default");
 }
 
+static void report_missing(struct tg_config *config, const struct tg_yaml_node *block, const struct tg_option *option)
+{
+    const char *where = block == NULL ? tg_config_format(config, " at the top of %s", config->file_root->source->name) : "";
+    struct tg_draft *draft = tg_report_add(&config->report, TG1003, block, "missing key \"%s\"%s", option->name, where);
+    if (option->doc != NULL) { tg_draft_hint(draft, "%s", option->doc); }
+}
+
 void tg_config_option(struct tg_config *config, const struct tg_config_at *at, const struct tg_option *option,
                       struct tg_option_value *out)
 {
     *out = (struct tg_option_value){0};
     if (tg_yaml_is_null(at->value)) {
         if (option->required) {
-            struct tg_draft *draft = tg_report_add(&config->report, TG1003, at->key, "missing key \"%s\"", option->name);
-            if (option->doc != NULL) { tg_draft_hint(draft, "%s", option->doc); }
+            report_missing(config, at->key, option);
         }
         read_fallback(config, at, option, out);
         return;
@@ -294,8 +300,7 @@ bool tg_config_read(struct tg_config *config, const struct tg_config_at *at, enu
         if (key->reader == TG_READ_KIND) {
             tg_config_option(config, &out->at[i], &key->option, &out->values[i]);
         } else if (key->option.required && tg_yaml_is_null(out->at[i].value)) {
-            struct tg_draft *draft = tg_report_add(&config->report, TG1003, out->at[i].key, "missing key \"%s\"", key->option.name);
-            tg_draft_hint(draft, "%s", key->option.doc);
+            report_missing(config, out->at[i].key, &key->option);
         }
     }
     return ok;

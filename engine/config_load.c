@@ -126,7 +126,11 @@ static void load(struct tg_config *config, const char *name, const char *text)
     }
     tg_config_layers(config);
     tg_secrets_collect(&config->secrets, config->root); /* and what --set and the environment added */
-    if (config->report.count == 0) { read_job(config); }
+    /* A profile that does not exist leaves half a job; anything else is worth all of its findings. */
+    for (uint32_t i = 0; i < config->report.count; i++) {
+        if (config->report.drafts[i].code == TG1009) { return; }
+    }
+    read_job(config);
 }
 
 tg_status tg_job_load_text(struct tg_job **job, const char *name, const char *text, const struct tg_job_options *options,

@@ -169,7 +169,7 @@ int tg_error_headline(char *out, size_t capacity, enum tg_code code, const char 
     const tg_status status = tg_fail(&err, code, 0, "%s", what);
     char left[512];
     (void)snprintf(left, sizeof left, "error TG%04d %s", (int)code, what);
-    return snprintf(out, capacity, "%-65s exit %d\n", left, tg_exit_code(status));
+    return snprintf(out, capacity, "%-64s  exit %d\n", left, tg_exit_code(status));
 }
 
 static void render(const struct tg_draft *draft, const struct tg_secrets *secrets, struct tg_finding *out)
