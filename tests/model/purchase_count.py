@@ -142,7 +142,7 @@ def parse_duration(text):
 # ---- records -------------------------------------------------------------------------------------------------------
 
 class Malformed(Exception):
-    """A dead letter: the first fault in the order of the checks."""
+    """A dead letter: the first fault in the order of the checks. `field` is the member's name in the record."""
 
     def __init__(self, reason, field=None):
         super().__init__(reason, field)
@@ -170,7 +170,7 @@ def read_transaction(value):
         user, stamp, identity = (part.decode() if part is not None else None for part in found.groups())
         instant = parse_instant(stamp)
         if instant is None:
-            raise Malformed("bad_timestamp", "at")
+            raise Malformed("bad_timestamp", "transactionTimestamp")
         return Transaction(user, instant, identity)
     if len(value) > RECORD_BYTES_MAX:
         raise Malformed("too_long")
@@ -178,37 +178,37 @@ def read_transaction(value):
         members = read_object(value)
     except Refused as refusal:
         raise Malformed(refusal.reason) from None
-    user = read_text(members, "userId", "user_id", required=True)
+    user = read_text(members, "userId", required=True)
     if len(user.encode()) + KEY_HEAD_BYTES > KEY_BYTES_MAX:
-        raise Malformed("too_long", "user_id")
+        raise Malformed("too_long", "userId")
     stamp = members.get("transactionTimestamp")
     if stamp is None:
-        raise Malformed("missing_field", "at")
+        raise Malformed("missing_field", "transactionTimestamp")
     if isinstance(stamp, Number) or not isinstance(stamp, str):
-        raise Malformed("wrong_type", "at")
+        raise Malformed("wrong_type", "transactionTimestamp")
     instant = parse_instant(stamp)
     if instant is None:
-        raise Malformed("bad_timestamp", "at")
-    return Transaction(user, instant, read_text(members, "transactionId", "transaction_id", required=False))
+        raise Malformed("bad_timestamp", "transactionTimestamp")
+    return Transaction(user, instant, read_text(members, "transactionId", required=False))
 
 
-def read_text(members, name, field, required):
+def read_text(members, name, required):
     """A text that may also be written as an integer."""
     value = members.get(name)
     if value is None:
         if required:
-            raise Malformed("missing_field", field)
+            raise Malformed("missing_field", name)
         return None
     if isinstance(value, Number):
         if not value.is_integer:
-            raise Malformed("wrong_type", field)
+            raise Malformed("wrong_type", name)
         value = "0" if value == "-0" else str(value)
     elif not isinstance(value, str):
-        raise Malformed("wrong_type", field)
+        raise Malformed("wrong_type", name)
     if required and not value:
-        raise Malformed("empty_key", field)
+        raise Malformed("empty_key", name)
     if len(value.encode()) > TEXT_BYTES_MAX:
-        raise Malformed("too_long", field)
+        raise Malformed("too_long", name)
     return value
 
 
@@ -265,9 +265,9 @@ class Partition:
         try:
             row = read_transaction(value if value is not None else b"")
             if record_time is not None and row.at > record_time + params.max_skew:
-                raise Malformed("future")
+                raise Malformed("future", "transactionTimestamp")
         except Malformed as fault:
-            result.dead.append(dead_letter(self.number, offset, fault, value or b""))
+            result.dead.append(dead_letter(self.number, offset, fault, value))
             return
         if row.at < watermark - params.lateness:
             result.late.append({"topic": TOPIC, "partition": self.number, "offset": offset, "ts": format_instant(row.at),
@@ -337,6 +337,8 @@ class Partition:
 def dead_letter(partition, offset, fault, value):
     letter = {"topic": TOPIC, "partition": partition, "offset": offset, "reason": fault.reason, "field": fault.field,
               "raw": None, "raw_base64": None}
+    if value is None:  # a tombstone
+        return letter
     try:
         letter["raw"] = value.decode("utf-8")
     except UnicodeDecodeError:
