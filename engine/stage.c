@@ -6,7 +6,8 @@
 #include "base/json_text.h"
 #include "engine/side_outputs.h"
 
-enum { HEAP_BYTES_MIN = 1 << 20, TICK_BITS = 16, NO_CLOCK_MOVING = UINT32_MAX };
+enum { HEAP_BYTES_MIN = 1 << 20, TICK_BITS = 16 };
+#define NO_CLOCK_MOVING UINT32_MAX
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
