@@ -137,6 +137,7 @@ Test(decode_differential, validity_agrees_with_a_dom_parser_on_mutated_documents
     subject ours;
     simdjson::dom::parser judge;
     uint64_t valid = 0;
+    uint64_t compared = 0;
     for (uint32_t step = 0; step < 500000; step++) {
         std::string text = documents[tg_prng_below(&prng, static_cast<uint32_t>(documents.size()))];
         if (step % 2 == 0) { text = documents[0]; }
@@ -150,7 +151,9 @@ Test(decode_differential, validity_agrees_with_a_dom_parser_on_mutated_documents
         const tg_reason reason = ours.decode(text);
         cr_assert(reason == expected, "seed %" PRIu64 " step %u: ours %s, judge %s (%s) on\n%s", seed, step, tg_reason_name(reason),
                   tg_reason_name(expected), simdjson::error_message(error), text.c_str());
+        compared++;
         valid += expected == TG_REASON_none || expected == TG_REASON_not_object;
     }
-    cr_assert(valid > 50000, "%" PRIu64 " valid documents", valid);
+    cr_assert(compared > 300000, "%" PRIu64 " documents compared", compared);
+    cr_assert(valid > 20000, "%" PRIu64 " valid documents", valid);
 }
