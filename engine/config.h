@@ -56,7 +56,7 @@ struct tg_config {
     const struct tg_yaml_node *root;      /* all layers */
     uint32_t effective_capacity;
     const struct tg_yaml_node *declared[TG_SOURCES_MAX][TG_COLUMNS_MAX]; /* where each source's column was declared */
-    struct tg_report report;
+    struct tg_drafts drafts;
     struct tg_secrets secrets;
 };
 

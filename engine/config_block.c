@@ -80,7 +80,7 @@ bool tg_config_name(struct tg_config *config, const struct tg_yaml_node *key)
         ok = ok && (isalnum((unsigned char)name[bytes]) || name[bytes] == '_' || name[bytes] == '-');
     }
     if (ok && bytes < 64) { return true; }
-    struct tg_draft *draft = tg_report_add(&config->report, TG1004, key, "\"%s\" is no name", name);
+    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, key, "\"%s\" is no name", name);
     tg_draft_hint(draft, "names are letters, digits, _ and -, at most 63, and do not start with a digit");
     return false;
 }
@@ -89,17 +89,17 @@ const char *tg_config_scalar(struct tg_config *config, const struct tg_config_at
 {
     *unresolved = false;
     if (at->value->kind != TG_YAML_SCALAR) {
-        (void)tg_report_add(&config->report, TG1004, at->key, "%s is %s, it should be a single value", at->path,
+        (void)tg_finding_add(&config->drafts, TG1004, at->key, "%s is %s, it should be a single value", at->path,
                             tg_yaml_kind_name(at->value->kind));
         return NULL;
     }
     if (config->arena->used_bytes > config->arena->reserved_bytes / 2) {
-        (void)tg_report_add(&config->report, TG1004, at->value, "the job file's values are too large together");
+        (void)tg_finding_add(&config->drafts, TG1004, at->value, "the job file's values are too large together");
         return NULL;
     }
     struct tg_expansion expansion;
     if (!tg_interpolate(config->arena, at->value->text, config->options->environment, secret, &expansion)) {
-        struct tg_draft *draft = tg_report_add(&config->report, expansion.code, at->value, "%s", expansion.what);
+        struct tg_draft *draft = tg_finding_add(&config->drafts, expansion.code, at->value, "%s", expansion.what);
         if (expansion.hint[0] != '\0') { tg_draft_hint(draft, "%s", expansion.hint); }
         return NULL;
     }
@@ -119,11 +119,11 @@ static void report_value(struct tg_config *config, const struct tg_config_at *at
         (void)snprintf(list, sizeof list, "%s", option->choices);
         char *rest = list;
         for (char *name = strsep(&rest, "|"); name != NULL && count < 16; name = strsep(&rest, "|")) { names[count++] = name; }
-        struct tg_draft *draft = tg_report_add(&config->report, TG1004, at->value, "wrong value \"%s\" for %s", text, option->name);
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, at->value, "wrong value \"%s\" for %s", text, option->name);
         tg_draft_suggest(draft, text, count, names, "allowed here");
         return;
     }
-    struct tg_draft *draft = tg_report_add(&config->report, TG1004, at->value, "wrong value \"%s\" for %s", text, option->name);
+    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, at->value, "wrong value \"%s\" for %s", text, option->name);
     tg_draft_hint(draft, "it takes %s%s%s", tg_value_looks_like(option->kind), option->choices != NULL ? ", or " : "",
                   option->choices != NULL ? option->choices : "");
 }
@@ -200,7 +200,7 @@ static void read_fallback(struct tg_config *config, const struct tg_config_at *a
 static void report_missing(struct tg_config *config, const struct tg_yaml_node *block, const struct tg_option *option)
 {
     const char *where = block == NULL ? tg_config_format(config, " at the top of %s", config->file_root->source->name) : "";
-    struct tg_draft *draft = tg_report_add(&config->report, TG1003, block, "missing key \"%s\"%s", option->name, where);
+    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1003, block, "missing key \"%s\"%s", option->name, where);
     if (option->doc != NULL) { tg_draft_hint(draft, "%s", option->doc); }
 }
 
@@ -221,7 +221,7 @@ void tg_config_option(struct tg_config *config, const struct tg_config_at *at, c
     if (many) {
         read_entries(config, at, out);
     } else if (at->value->kind != TG_YAML_SCALAR || option->kind == TG_OPTION_MAP) {
-        (void)tg_report_add(&config->report, TG1004, at->key, "%s is %s, it should be %s", option->name,
+        (void)tg_finding_add(&config->drafts, TG1004, at->key, "%s is %s, it should be %s", option->name,
                             tg_yaml_kind_name(at->value->kind), tg_value_looks_like(option->kind));
     } else {
         read_text(config, at, option, out);
@@ -234,7 +234,7 @@ void tg_config_option(struct tg_config *config, const struct tg_config_at *at, c
 static void report_unknown_key(struct tg_config *config, const struct tg_yaml_entry *entry, uint32_t count,
                                const char *const *names)
 {
-    struct tg_draft *draft = tg_report_add(&config->report, TG1002, entry->key, "unknown key \"%s\"", entry->key->text);
+    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1002, entry->key, "unknown key \"%s\"", entry->key->text);
     tg_draft_suggest(draft, entry->key->text, count, names, "allowed here");
     const char *meant = tg_suggest(entry->key->text, count, names);
     if (meant != NULL && tg_secret_name(meant)) {
@@ -269,7 +269,7 @@ static void check_known(struct tg_config *config, const struct tg_yaml_node *map
 static bool check_map(struct tg_config *config, const struct tg_config_at *at)
 {
     if (tg_yaml_is_null(at->value) || at->value->kind == TG_YAML_MAP) { return true; }
-    (void)tg_report_add(&config->report, TG1004, at->key != NULL ? at->key : at->value, "%s is %s, it should be a mapping",
+    (void)tg_finding_add(&config->drafts, TG1004, at->key != NULL ? at->key : at->value, "%s is %s, it should be a mapping",
                         at->path[0] != '\0' ? at->path : "the job file", tg_yaml_kind_name(at->value->kind));
     return false;
 }
@@ -357,7 +357,7 @@ static const struct tg_yaml_entry *find_connector(struct tg_config *config, cons
     for (uint32_t i = 0; i < count; i++) {
         const struct tg_yaml_entry *entry = tg_yaml_find(block->value, names[i]);
         if (entry != NULL && found != NULL) {
-            struct tg_draft *draft = tg_report_add(&config->report, TG1004, entry->key, "two connectors: %s and %s",
+            struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, entry->key, "two connectors: %s and %s",
                                                    found->key->text, entry->key->text);
             tg_draft_hint(draft, "%s takes one; a profile may replace it", block->path);
         } else if (entry != NULL) {
@@ -365,7 +365,7 @@ static const struct tg_yaml_entry *find_connector(struct tg_config *config, cons
         }
     }
     if (found == NULL) {
-        struct tg_draft *draft = tg_report_add(&config->report, TG1003, block->key, "missing connector in %s", block->path);
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1003, block->key, "missing connector in %s", block->path);
         tg_draft_suggest(draft, "", count, names, "one of");
     }
     return found;
@@ -405,7 +405,7 @@ int tg_config_column(struct tg_config *config, const struct tg_config_at *at, co
     if (index >= 0) { return index; }
     const char *names[TG_COLUMNS_MAX];
     for (uint32_t i = 0; i < schema->column_count; i++) { names[i] = schema->columns[i].name; }
-    struct tg_draft *draft = tg_report_add(&config->report, TG1102, at->value, "column \"%s\" does not exist", name);
+    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1102, at->value, "column \"%s\" does not exist", name);
     tg_draft_suggest(draft, name, schema->column_count, names, tg_config_format(config, "columns of %s", schema->name));
     return -1;
 }
@@ -429,7 +429,7 @@ uint32_t tg_config_columns(struct tg_config *config, const struct tg_config_at *
         bool seen = false;
         for (uint32_t k = 0; k < count && !seen; k++) { seen = columns[k] == (uint32_t)column; }
         if (seen) {
-            (void)tg_report_add(&config->report, TG1007, item.value, "column \"%s\" twice", schema->columns[column].name);
+            (void)tg_finding_add(&config->drafts, TG1007, item.value, "column \"%s\" twice", schema->columns[column].name);
         } else if (count < TG_COLUMNS_MAX) {
             columns[count++] = (uint32_t)column;
         }

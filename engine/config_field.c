@@ -76,7 +76,7 @@ static void refuse(struct tg_config *config, const struct tg_config_values *valu
 {
     const struct tg_config_at *at = tg_config_at(values, TG_BLOCK_FIELD, name);
     if (tg_yaml_is_null(at->value)) { return; }
-    tg_draft_hint(tg_report_add(&config->report, TG1004, at->key, "%s has no meaning here", name), "%s", why);
+    tg_draft_hint(tg_finding_add(&config->drafts, TG1004, at->key, "%s has no meaning here", name), "%s", why);
 }
 
 static void read_numeric(struct tg_config *config, const struct tg_config_values *values, struct tg_column *column,
@@ -92,7 +92,7 @@ static void read_numeric(struct tg_config *config, const struct tg_config_values
     if (!scale->is_set) { return; }
     if (scale->number < 0 || scale->number > column->precision) {
         const struct tg_config_at *at = tg_config_at(values, TG_BLOCK_FIELD, "scale");
-        (void)tg_report_add(&config->report, TG1004, at->value, "scale must be between 0 and the precision, %u",
+        (void)tg_finding_add(&config->drafts, TG1004, at->value, "scale must be between 0 and the precision, %u",
                             column->precision);
         return;
     }
@@ -108,14 +108,14 @@ static void read_enum(struct tg_config *config, const struct tg_config_values *v
         return;
     }
     if (!list->is_set || list->count == 0) {
-        tg_draft_hint(tg_report_add(&config->report, TG1003, at->key, "missing key \"values\""), "an enum lists its values: "
+        tg_draft_hint(tg_finding_add(&config->drafts, TG1003, at->key, "missing key \"values\""), "an enum lists its values: "
                                                                                              "values: [a, b]");
         return;
     }
     for (uint32_t i = 0; i < list->count; i++) {
         for (uint32_t k = 0; k < i; k++) {
             if (strcmp(list->texts[i], list->texts[k]) != 0) { continue; }
-            (void)tg_report_add(&config->report, TG1007, at->key, "enum value \"%s\" twice", list->texts[i]);
+            (void)tg_finding_add(&config->drafts, TG1007, at->key, "enum value \"%s\" twice", list->texts[i]);
         }
     }
     column->enum_count = (uint16_t)list->count;
@@ -137,7 +137,7 @@ static void read_names(struct tg_config *config, const struct tg_config_values *
     for (uint32_t i = 0; i < field->name_count; i++) {
         if (names[i][0] != '\0') { continue; }
         const struct tg_config_at *at = tg_config_at(values, TG_BLOCK_FIELD, i == 0 ? "path" : "aliases");
-        (void)tg_report_add(&config->report, TG1004, at->key, "an empty member name");
+        (void)tg_finding_add(&config->drafts, TG1004, at->key, "an empty member name");
     }
     field->names = names;
 }
@@ -152,7 +152,7 @@ static void read_field(struct tg_config *config, const struct tg_config_at *at, 
     const struct tg_config_at *type_at = tg_config_at(&values, TG_BLOCK_FIELD, "type");
     const bool known = type->is_set && parse_type(type->text, column);
     if (type->is_set && !known) {
-        struct tg_draft *draft = tg_report_add(&config->report, TG1004, type_at->value, "unknown type \"%s\"", type->text);
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, type_at->value, "unknown type \"%s\"", type->text);
         tg_draft_suggest(draft, type->text, sizeof type_names / sizeof type_names[0], type_names, "types");
         tg_draft_hint(draft, "numeric(precision,scale) with 1 to 38 digits");
     }
@@ -175,12 +175,12 @@ void tg_config_fields(struct tg_config *config, const struct tg_config_at *field
     schema->name = source->name;
     if (tg_yaml_is_null(fields->value)) { return; }
     if (fields->value->kind != TG_YAML_MAP) {
-        (void)tg_report_add(&config->report, TG1004, fields->key, "fields is %s, it should be a mapping of names to types",
+        (void)tg_finding_add(&config->drafts, TG1004, fields->key, "fields is %s, it should be a mapping of names to types",
                             tg_yaml_kind_name(fields->value->kind));
         return;
     }
     if (fields->value->count > TG_COLUMNS_MAX) {
-        (void)tg_report_add(&config->report, TG1004, fields->key, "more than %d fields", TG_COLUMNS_MAX);
+        (void)tg_finding_add(&config->drafts, TG1004, fields->key, "more than %d fields", TG_COLUMNS_MAX);
         return;
     }
     for (uint32_t i = 0; i < fields->value->count; i++) {
@@ -200,6 +200,6 @@ void tg_config_fields(struct tg_config *config, const struct tg_config_at *field
         read_field(config, &at, column, &source->fields[schema->column_count]);
         schema->column_count++;
     }
-    if (schema->column_count == 0) { (void)tg_report_add(&config->report, TG1003, fields->key, "no fields"); }
+    if (schema->column_count == 0) { (void)tg_finding_add(&config->drafts, TG1003, fields->key, "no fields"); }
     tg_schema_layout(schema);
 }

@@ -191,7 +191,7 @@ static bool set_value(struct tg_config *config, struct set *set, const char *val
     const bool parsed = tg_yaml_parse(config->arena, set->source, &set->value, &fault);
     set->source->text = text;
     if (!parsed) {
-        struct tg_draft *draft = tg_report_add(&config->report, TG1001, set->parts[set->part_count - 1], "value is not YAML: %s",
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1001, set->parts[set->part_count - 1], "value is not YAML: %s",
                                                fault.text);
         tg_draft_hint(draft, "quote it: --set 'path=\"value\"'");
         return false;
@@ -233,7 +233,7 @@ static void report_unknown(struct tg_config *config, const struct tg_yaml_node *
     for (uint32_t i = 0; among != NULL && among->kind == TG_YAML_MAP && i < among->count && count < 32; i++) {
         names[count++] = among->entries[i].key->text;
     }
-    struct tg_draft *draft = tg_report_add(&config->report, TG1006, part, "unknown name \"%s\"", part->text);
+    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1006, part, "unknown name \"%s\"", part->text);
     tg_draft_suggest(draft, part->text, count, names, "there are");
 }
 
@@ -249,7 +249,7 @@ static bool check_connector(struct tg_config *config, const struct set *set, con
     if (!side) { block = tg_yaml_get(block, set->parts[1]->text); }
     const char *used = connector_of(scope, block);
     if (used == NULL || strcmp(used, set->parts[at]->text) == 0) { return true; }
-    struct tg_draft *draft = tg_report_add(&config->report, TG1006, set->parts[at], "%s is not used here, %s is",
+    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1006, set->parts[at], "%s is not used here, %s is",
                                            set->parts[at]->text, used);
     if (config->job->profile[0] != '\0') { tg_draft_hint(draft, "profile %s chose it", config->job->profile); }
     tg_draft_hint(draft, "to change the connector, set the whole block: %s={...}", set->parts[at]->text);
@@ -273,7 +273,7 @@ static bool set_allowed(struct tg_config *config, const struct set *set, const s
 {
     const char *first = set->parts[0]->text;
     if (strcmp(first, "profiles") == 0 || strcmp(first, "default_profile") == 0) {
-        struct tg_draft *draft = tg_report_add(&config->report, TG1006, set->parts[0], "%s cannot be set", first);
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1006, set->parts[0], "%s cannot be set", first);
         tg_draft_hint(draft, "choose one with --profile NAME, and set the keys themselves");
         return false;
     }
@@ -285,7 +285,7 @@ static bool set_allowed(struct tg_config *config, const struct set *set, const s
     }
     part = find_scalar(set, root);
     if (part != NULL) {
-        struct tg_draft *draft = tg_report_add(&config->report, TG1006, part, "unknown name \"%s\"", part->text);
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1006, part, "unknown name \"%s\"", part->text);
         tg_draft_hint(draft, "what stands in front of it is a value, not a block");
         return false;
     }
@@ -302,7 +302,7 @@ static void set_apply(struct tg_config *config, struct tg_yaml_source *source, c
         struct tg_yaml_node *whole = tg_config_alloc(config, sizeof *whole);
         if (equals != NULL) { *equals = '\0'; }
         node_move(source, whole, 1, (uint32_t)strlen(source->text));
-        struct tg_draft *draft = tg_report_add(&config->report, TG1006, whole, "not a setting");
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1006, whole, "not a setting");
         tg_draft_hint(draft, "write path%sname=value, for example sources%stx%swatermark%sdelay=30s", separator, separator,
                       separator, separator);
         return;
@@ -317,7 +317,7 @@ static void set_apply(struct tg_config *config, struct tg_yaml_source *source, c
     }
     const bool by_argument = strcmp(source->name, "--set") == 0;
     if (by_argument && tg_secret_path(dotted) && set.value->kind == TG_YAML_SCALAR && strncmp(set.value->text, "${", 2) != 0) {
-        struct tg_draft *draft = tg_report_add(&config->report, TG1004, set.parts[set.part_count - 1],
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, set.parts[set.part_count - 1],
                                                "a secret must not stand on a command line");
         tg_draft_hint(draft, "everybody can read it in the process list: use ${file:PATH} or ${NAME}");
         *equals = '\0';
@@ -366,7 +366,7 @@ static void layer_profile(struct tg_config *config)
     }
     const struct tg_yaml_node *at = config->options->profile == NULL ? by_default->value : NULL;
     if (profile != NULL) {
-        (void)tg_report_add(&config->report, TG1004, profile, "profile %s must be a mapping", name);
+        (void)tg_finding_add(&config->drafts, TG1004, profile, "profile %s must be a mapping", name);
         return;
     }
     const char *names[32];
@@ -374,7 +374,7 @@ static void layer_profile(struct tg_config *config)
     for (uint32_t i = 0; profiles != NULL && profiles->kind == TG_YAML_MAP && i < profiles->count && count < 32; i++) {
         names[count++] = profiles->entries[i].key->text;
     }
-    tg_draft_suggest(tg_report_add(&config->report, TG1009, at, "unknown profile \"%s\"", name), name, count, names, "profiles");
+    tg_draft_suggest(tg_finding_add(&config->drafts, TG1009, at, "unknown profile \"%s\"", name), name, count, names, "profiles");
 }
 
 void tg_config_layers(struct tg_config *config)

@@ -22,7 +22,7 @@ static void check_range(struct tg_config *config, const struct tg_config_at *at,
     const bool is_word = value->number == TG_VALUE_WORD;
     if (!value->is_set || tg_yaml_is_null(at->value) || is_word || strchr(value->text, '$') != NULL) { return; }
     if (value->number >= 1 && value->number <= max) { return; }
-    (void)tg_report_add(&config->report, TG1004, at->value, "%s must be between 1 and %" PRId64, at->path, max);
+    (void)tg_finding_add(&config->drafts, TG1004, at->value, "%s must be between 1 and %" PRId64, at->path, max);
 }
 
 static void read_engine(struct tg_config *config, const struct tg_config_at *at)
@@ -54,7 +54,7 @@ static void read_side_outputs(struct tg_config *config, const struct tg_config_v
     for (uint32_t i = 0; i < job->step_count; i++) {
         const struct tg_step_spec *step = &job->steps[i];
         if (step->op == NULL || !step->from.is_source || step->late == TG_LATE_ACCEPT) { continue; }
-        struct tg_draft *draft = tg_report_add(&config->report, TG1003, NULL, "missing key \"late\"");
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1003, NULL, "missing key \"late\"");
         tg_draft_hint(draft, "step %s refuses late rows; say where they go: late: {file: {path: late.jsonl}}, or late: accept in "
                              "the step",
                       step->name);
@@ -98,9 +98,9 @@ static void report_fault(struct tg_config *config, const struct tg_yaml_source *
 {
     const struct tg_yaml_node at = {.source = source, .line = fault->line, .column = fault->column};
     if (fault->is_duplicate) {
-        (void)tg_report_add(&config->report, TG1007, &at, "%s", fault->text);
+        (void)tg_finding_add(&config->drafts, TG1007, &at, "%s", fault->text);
     } else {
-        (void)tg_report_add(&config->report, TG1001, fault->line > 0 ? &at : NULL, "%s is not YAML that turgo reads: %s",
+        (void)tg_finding_add(&config->drafts, TG1001, fault->line > 0 ? &at : NULL, "%s is not YAML that turgo reads: %s",
                             source->name, fault->text);
     }
 }
@@ -120,15 +120,15 @@ static void load(struct tg_config *config, const char *name, const char *text)
     }
     tg_secrets_collect(&config->secrets, config->file_root);
     if (config->file_root->kind != TG_YAML_MAP) {
-        (void)tg_report_add(&config->report, TG1004, config->file_root, "the job file is %s, it should be a mapping",
+        (void)tg_finding_add(&config->drafts, TG1004, config->file_root, "the job file is %s, it should be a mapping",
                             tg_yaml_kind_name(config->file_root->kind));
         return;
     }
     tg_config_layers(config);
     tg_secrets_collect(&config->secrets, config->root); /* and what --set and the environment added */
     /* A profile that does not exist leaves half a job; anything else is worth all of its findings. */
-    for (uint32_t i = 0; i < config->report.count; i++) {
-        if (config->report.drafts[i].code == TG1009) { return; }
+    for (uint32_t i = 0; i < config->drafts.count; i++) {
+        if (config->drafts.list[i].code == TG1009) { return; }
     }
     read_job(config);
 }
@@ -159,7 +159,7 @@ tg_status tg_job_load_text(struct tg_job **job, const char *name, const char *te
     config->arena = &loaded->arena;
     config->options = options;
     load(config, name, text);
-    status = tg_report_render(&config->report, &config->secrets, findings);
+    status = tg_findings_render(&config->drafts, &config->secrets, findings);
     free(config);
     if (status != TG_OK) {
         tg_job_destroy(loaded);

@@ -8,7 +8,7 @@ static void read_column(struct tg_config *config, const struct tg_config_at *at,
                         struct tg_sink_spec *sink)
 {
     if (tg_yaml_is_null(at->value)) {
-        (void)tg_report_add(&config->report, TG1004, at->key, "column \"%s\" has no source column", at->key->text);
+        (void)tg_finding_add(&config->drafts, TG1004, at->key, "column \"%s\" has no source column", at->key->text);
         return;
     }
     const int column = tg_config_column(config, at, input);
@@ -29,7 +29,7 @@ static void read_columns(struct tg_config *config, const struct tg_config_at *at
         }
         sink->schema.column_count = input->column_count;
     } else if (at->value->kind != TG_YAML_MAP) {
-        struct tg_draft *draft = tg_report_add(&config->report, TG1004, at->key, "columns is %s, it should be a mapping",
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, at->key, "columns is %s, it should be a mapping",
                                                tg_yaml_kind_name(at->value->kind));
         tg_draft_hint(draft, "target column: column, for example userId: user_id");
     } else {
@@ -48,7 +48,7 @@ static void bind_key(struct tg_config *config, const struct tg_config_at *at, st
     const struct tg_job *job = config->job;
     if (sink->from.is_source) {
         if (!sink->ops->keyed) { return; }
-        struct tg_draft *draft = tg_report_add(&config->report, TG1101, at->key, "%s keeps one row per key, and source %s has none",
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1101, at->key, "%s keeps one row per key, and source %s has none",
                                                sink->ops->name, job->sources[sink->from.index].name);
         tg_draft_hint(draft, "read from a step, or write to a log: file, kafka, console");
         return;
@@ -67,7 +67,7 @@ static void bind_key(struct tg_config *config, const struct tg_config_at *at, st
             sink->key_count = 0;
             return;
         }
-        struct tg_draft *draft = tg_report_add(&config->report, TG1101, at->key, "key column \"%s\" is not among the columns",
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1101, at->key, "key column \"%s\" is not among the columns",
                                                input->columns[i].name);
         tg_draft_hint(draft, "%s keeps one row per key of step %s: map it, for example %s: %s", sink->ops->name, step->name,
                       input->columns[i].name, input->columns[i].name);
@@ -85,10 +85,10 @@ static void read_sink(struct tg_config *config, const struct tg_config_at *at, s
     if (!tg_config_input(config, tg_config_at(&values, TG_BLOCK_SINK, "from"), &sink->from)) { return; }
     const struct tg_schema *input = tg_input_schema(config->job, sink->from);
     if (input == NULL || input->column_count == 0) { return; } /* reported where it failed */
-    const uint32_t findings_before = config->report.count;
+    const uint32_t findings_before = config->drafts.count;
     const struct tg_config_at *columns = tg_config_at(&values, TG_BLOCK_SINK, "columns");
     read_columns(config, columns, input, sink);
-    if (sink->ops == NULL || config->report.count != findings_before) { return; }
+    if (sink->ops == NULL || config->drafts.count != findings_before) { return; }
     bind_key(config, columns, sink);
     /* An append log holds every version of a row: the revision tells them apart. */
     sink->with_revision = !sink->ops->keyed && !sink->from.is_source;
@@ -99,11 +99,11 @@ void tg_config_sinks(struct tg_config *config, const struct tg_config_at *sinks)
     struct tg_job *job = config->job;
     if (tg_yaml_is_null(sinks->value)) { return; }
     if (sinks->value->kind != TG_YAML_MAP || sinks->value->count == 0) {
-        (void)tg_report_add(&config->report, TG1004, sinks->key, "sinks must be a mapping of names to sinks");
+        (void)tg_finding_add(&config->drafts, TG1004, sinks->key, "sinks must be a mapping of names to sinks");
         return;
     }
     if (sinks->value->count > TG_SINKS_MAX) {
-        (void)tg_report_add(&config->report, TG1004, sinks->key, "more than %d sinks", TG_SINKS_MAX);
+        (void)tg_finding_add(&config->drafts, TG1004, sinks->key, "more than %d sinks", TG_SINKS_MAX);
         return;
     }
     job->sinks = tg_config_alloc(config, sinks->value->count * sizeof *job->sinks);
@@ -127,7 +127,7 @@ struct tg_sink_spec *tg_config_side_output(struct tg_config *config, const struc
     if (!tg_config_read(config, at, TG_BLOCK_SIDE_OUTPUT, &values)) { return NULL; }
     sink->ops = tg_config_sink_connector(config, at, &sink->options);
     if (sink->ops != NULL && sink->ops->keyed) {
-        struct tg_draft *draft = tg_report_add(&config->report, TG1101, at->key, "%s cannot go to %s", name, sink->ops->name);
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1101, at->key, "%s cannot go to %s", name, sink->ops->name);
         tg_draft_hint(draft, "it keeps one row per key, and these are a log: use file, kafka or console");
     }
     return sink;

@@ -6,7 +6,7 @@
 
 static void check_not_negative(struct tg_config *config, const struct tg_config_at *at, int64_t value)
 {
-    if (value < 0) { (void)tg_report_add(&config->report, TG1004, at->value, "%s must not be negative", at->path); }
+    if (value < 0) { (void)tg_finding_add(&config->drafts, TG1004, at->value, "%s must not be negative", at->path); }
 }
 
 static void read_watermark(struct tg_config *config, const struct tg_config_at *at, struct tg_source_spec *source)
@@ -33,7 +33,7 @@ static void read_event_time(struct tg_config *config, const struct tg_config_at 
     source->fields[column].required = true; /* a row without a time has no place in the stream */
     const enum tg_type type = source->schema.columns[column].type;
     if (type == TG_TYPE_TIMESTAMP) { return; }
-    struct tg_draft *draft = tg_report_add(&config->report, TG1103, at->value, "event_time \"%s\" is %s, it must be a timestamp",
+    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1103, at->value, "event_time \"%s\" is %s, it must be a timestamp",
                                            source->schema.columns[column].name, tg_type_name(type));
     tg_draft_hint(draft, "declared %s", tg_config_origin(config, declared[column]));
 }
@@ -74,7 +74,7 @@ static void read_zone(struct tg_config *config, const struct tg_config_at *at, c
     struct tg_error err = {0};
     if (tg_zone_open(&source->zone, source->zone_name, &err) != TG_OK) {
         source->zone = NULL;
-        (void)tg_report_add(&config->report, TG1004, at->value, "%s", err.text);
+        (void)tg_finding_add(&config->drafts, TG1004, at->value, "%s", err.text);
     }
 }
 
@@ -104,11 +104,11 @@ void tg_config_sources(struct tg_config *config, const struct tg_config_at *sour
     struct tg_job *job = config->job;
     if (tg_yaml_is_null(sources->value)) { return; }
     if (sources->value->kind != TG_YAML_MAP || sources->value->count == 0) {
-        (void)tg_report_add(&config->report, TG1004, sources->key, "sources must be a mapping of names to sources");
+        (void)tg_finding_add(&config->drafts, TG1004, sources->key, "sources must be a mapping of names to sources");
         return;
     }
     if (sources->value->count > TG_SOURCES_MAX) {
-        (void)tg_report_add(&config->report, TG1004, sources->key, "more than %d sources", TG_SOURCES_MAX);
+        (void)tg_finding_add(&config->drafts, TG1004, sources->key, "more than %d sources", TG_SOURCES_MAX);
         return;
     }
     job->sources = tg_config_alloc(config, sources->value->count * sizeof *job->sources);

@@ -29,7 +29,7 @@ static void report_input(struct tg_config *config, const struct tg_config_at *at
             names[count++] = tg_config_format(config, "%s.%s", step->name, step->op->outputs[k]->name);
         }
     }
-    struct tg_draft *draft = tg_report_add(&config->report, TG1006, at->value, "unknown name \"%s\"", name);
+    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1006, at->value, "unknown name \"%s\"", name);
     tg_draft_suggest(draft, name, count, names, "to read from");
 }
 
@@ -44,8 +44,8 @@ static int find_output(struct tg_config *config, const struct tg_config_at *at, 
         if (output != NULL && strcmp(names[i], output) == 0) { return (int)i; }
     }
     struct tg_draft *draft =
-        output == NULL ? tg_report_add(&config->report, TG1006, at->value, "step %s has several outputs", step->name)
-                       : tg_report_add(&config->report, TG1006, at->value, "step %s has no output \"%s\"", step->name, output);
+        output == NULL ? tg_finding_add(&config->drafts, TG1006, at->value, "step %s has several outputs", step->name)
+                       : tg_finding_add(&config->drafts, TG1006, at->value, "step %s has no output \"%s\"", step->name, output);
     tg_draft_suggest(draft, output != NULL ? output : "", step->op->output_count, names, "name one as step.output");
     return -1;
 }
@@ -99,7 +99,7 @@ static void find_operator(struct tg_config *config, struct tg_step_spec *step, c
     if (step->op != NULL) { return; }
     const char *names[TG_OPERATORS_MAX];
     const uint32_t count = tg_operator_names(names);
-    struct tg_draft *draft = tg_report_add(&config->report, TG1401, at->value, "operator \"%s\" not found", name);
+    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1401, at->value, "operator \"%s\" not found", name);
     tg_draft_suggest(draft, name, count, names, "linked in");
 }
 
@@ -109,12 +109,12 @@ static void check_lateness(struct tg_config *config, const struct tg_step_spec *
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const struct tg_config_at *at = tg_config_at(values, TG_BLOCK_STEP, names[i]);
         if (step->from.is_source || tg_yaml_is_null(at->value)) { continue; }
-        struct tg_draft *draft = tg_report_add(&config->report, TG1101, at->key, "%s belongs to steps that read a source", names[i]);
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1101, at->key, "%s belongs to steps that read a source", names[i]);
         tg_draft_hint(draft, "rows of a step are never judged late; set it on the step in front");
     }
     if (step->allowed_lateness < 0) {
         const struct tg_config_at *at = tg_config_at(values, TG_BLOCK_STEP, "allowed_lateness");
-        (void)tg_report_add(&config->report, TG1004, at->value, "%s must not be negative", at->path);
+        (void)tg_finding_add(&config->drafts, TG1004, at->value, "%s must not be negative", at->path);
     }
 }
 
@@ -136,12 +136,12 @@ static void read_step(struct tg_config *config, const struct tg_config_at *at, s
     check_lateness(config, step, &values);
     const struct tg_schema *input = tg_input_schema(config->job, step->from);
     if (input == NULL || input->column_count == 0) { return; }
-    const uint32_t findings_before = config->report.count;
+    const uint32_t findings_before = config->drafts.count;
     step->key_count = tg_config_columns(config, key_at, input, step->key);
-    if (config->report.count != findings_before) { step->key_count = 0; } /* no outputs either: sinks would repeat it */
+    if (config->drafts.count != findings_before) { step->key_count = 0; } /* no outputs either: sinks would repeat it */
     if (step->key_count == 0 && !tg_yaml_is_null(key_at->value) && key_at->value->kind == TG_YAML_LIST &&
         key_at->value->count == 0) {
-        (void)tg_report_add(&config->report, TG1003, key_at->key, "a step needs at least one key column");
+        (void)tg_finding_add(&config->drafts, TG1003, key_at->key, "a step needs at least one key column");
     }
     if (step->op != NULL) { tg_config_bind(config, step, operator_at, tg_config_at(&process, TG_BLOCK_PROCESS, "params")); }
 }
@@ -181,7 +181,7 @@ static void check_names(struct tg_config *config, const struct tg_yaml_node *ste
         for (uint32_t k = 0; k < config->job->source_count; k++) {
             const struct tg_source_spec *source = &config->job->sources[k];
             if (strcmp(steps->entries[i].key->text, source->name) != 0) { continue; }
-            struct tg_draft *draft = tg_report_add(&config->report, TG1007, steps->entries[i].key,
+            struct tg_draft *draft = tg_finding_add(&config->drafts, TG1007, steps->entries[i].key,
                                                    "a source is called \"%s\", too", source->name);
             tg_draft_hint(draft, "\"from: %s\" would be ambiguous", source->name);
         }
@@ -195,11 +195,11 @@ void tg_config_steps(struct tg_config *config, const struct tg_config_at *steps)
     bool placed[TG_STEPS_MAX] = {false};
     if (tg_yaml_is_null(steps->value)) { return; }
     if (steps->value->kind != TG_YAML_MAP) {
-        (void)tg_report_add(&config->report, TG1004, steps->key, "steps must be a mapping of names to steps");
+        (void)tg_finding_add(&config->drafts, TG1004, steps->key, "steps must be a mapping of names to steps");
         return;
     }
     if (steps->value->count > TG_STEPS_MAX) {
-        (void)tg_report_add(&config->report, TG1004, steps->key, "more than %d steps", TG_STEPS_MAX);
+        (void)tg_finding_add(&config->drafts, TG1004, steps->key, "more than %d steps", TG_STEPS_MAX);
         return;
     }
     check_names(config, steps->value);
@@ -212,7 +212,7 @@ void tg_config_steps(struct tg_config *config, const struct tg_config_at *steps)
     }
     for (uint32_t i = 0; i < steps->value->count; i++) {
         if (placed[i]) { continue; }
-        struct tg_draft *draft = tg_report_add(&config->report, TG1101, steps->value->entries[i].key,
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1101, steps->value->entries[i].key,
                                                "step \"%s\" reads itself, directly or through others", steps->value->entries[i].key->text);
         tg_draft_hint(draft, "steps form no circles");
     }

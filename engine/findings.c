@@ -27,11 +27,11 @@ static void place(struct tg_draft *draft, const struct tg_yaml_node *at)
     draft->width = at->line == at->end_line && at->end_column > at->column ? at->end_column - at->column : 1;
 }
 
-struct tg_draft *tg_report_add(struct tg_report *report, enum tg_code code, const struct tg_yaml_node *at,
+struct tg_draft *tg_finding_add(struct tg_drafts *drafts, enum tg_code code, const struct tg_yaml_node *at,
                                const char *fmt, ...)
 {
-    const uint32_t capacity = sizeof report->drafts / sizeof report->drafts[0];
-    struct tg_draft *draft = report->count < capacity ? &report->drafts[report->count++] : &report->spare;
+    const uint32_t capacity = sizeof drafts->list / sizeof drafts->list[0];
+    struct tg_draft *draft = drafts->count < capacity ? &drafts->list[drafts->count++] : &drafts->spare;
     *draft = (struct tg_draft){.code = code};
     if (at != NULL) { place(draft, at); }
     va_list args;
@@ -214,14 +214,14 @@ static int compare_drafts(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-tg_status tg_report_render(const struct tg_report *report, const struct tg_secrets *secrets, struct tg_findings *out)
+tg_status tg_findings_render(const struct tg_drafts *drafts, const struct tg_secrets *secrets, struct tg_findings *out)
 {
-    const struct tg_draft *order[sizeof report->drafts / sizeof report->drafts[0]];
+    const struct tg_draft *order[sizeof drafts->list / sizeof drafts->list[0]];
     tg_status worst = TG_OK;
-    for (uint32_t i = 0; i < report->count; i++) { order[i] = &report->drafts[i]; }
-    qsort(order, report->count, sizeof order[0], compare_drafts);
-    out->count = report->count;
-    for (uint32_t i = 0; i < report->count; i++) {
+    for (uint32_t i = 0; i < drafts->count; i++) { order[i] = &drafts->list[i]; }
+    qsort(order, drafts->count, sizeof order[0], compare_drafts);
+    out->count = drafts->count;
+    for (uint32_t i = 0; i < drafts->count; i++) {
         render(order[i], secrets, &out->list[i]);
         const tg_status status = tg_fail(NULL, order[i]->code, 0, "%s", order[i]->what);
         if (status < worst) { worst = status; }

@@ -17,14 +17,14 @@ struct tg_draft {
     char hint[1024];
 };
 
-struct tg_report {
+struct tg_drafts {
     uint32_t count;
-    struct tg_draft drafts[32];
+    struct tg_draft list[32];
     struct tg_draft spare; /* takes what does not fit */
 };
 
 /* Add a finding about `at` (NULL: about nothing that has a place).  @setup */
-struct tg_draft *tg_report_add(struct tg_report *report, enum tg_code code, const struct tg_yaml_node *at,
+struct tg_draft *tg_finding_add(struct tg_drafts *drafts, enum tg_code code, const struct tg_yaml_node *at,
                                const char *fmt, ...) TG_PRINTF(4, 5);
 /* Append a sentence to what the finding says to do.  @setup */
 void tg_draft_hint(struct tg_draft *draft, const char *fmt, ...) TG_PRINTF(2, 3);
@@ -33,7 +33,7 @@ void tg_draft_suggest(struct tg_draft *draft, const char *name, uint32_t count, 
                       const char *allowed);
 
 /* "error TGnnnn what     exit 78" for a finding without a place; returns the worst status.  @any */
-tg_status tg_report_render(const struct tg_report *report, const struct tg_secrets *secrets, struct tg_findings *out);
+tg_status tg_findings_render(const struct tg_drafts *drafts, const struct tg_secrets *secrets, struct tg_findings *out);
 /* First line of an error as users see it, with its newline.  @any */
 int tg_error_headline(char *out, size_t capacity, enum tg_code code, const char *what);
 

@@ -4,6 +4,8 @@
 #ifndef TG_ENGINE_JOB_H
 #define TG_ENGINE_JOB_H
 
+#include <stdio.h>
+
 #include "base/arena.h"
 #include "base/schema.h"
 #include "base/timestamp.h"

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
@@ -48,6 +49,9 @@ const char *tg_suggest(const char *name, uint32_t count, const char *const *cand
             nearest = distance;
             found = candidates[i];
         }
+    }
+    for (uint32_t i = 0; i < count && found == NULL && bytes >= 3; i++) {
+        if (strncasecmp(name, candidates[i], bytes) == 0) { found = candidates[i]; }
     }
     return found;
 }

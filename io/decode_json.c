@@ -11,14 +11,17 @@
 #include "io/decode_string.h"
 #include "io/decode_walk.h"
 
+/* Entries of `found` cleared at a time: one vector store or two. */
+enum { FOUND_BLOCK = 16 };
+
 struct tg_decoder {
     const struct tg_schema *schema;
     struct tg_stage1 *stage1;
     struct tg_field *fields;       /* [schema->column_count] */
-    uint32_t *aliases_end;         /* [schema->column_count] of each field in names.aliases; it starts where the last ended */
     uint32_t *enum_bytes;          /* lengths of all enum values, field after field */
-    uint32_t *found;               /* [names.member_count] */
+    uint32_t *found;               /* [found_count], see decode_walk.h */
     struct tg_text *unescaped;     /* [names.member_count] texts in scratch; data NULL = not unescaped yet */
+    uint32_t found_count;          /* members and the unwanted one, rounded up to whole FOUND_BLOCKs */
     struct tg_names names;
     struct tg_walk walk;
 };
@@ -45,17 +48,18 @@ static uint32_t enum_values_count(const struct tg_schema *schema)
 static void fields_init(struct tg_decoder *decoder, const struct tg_decoder_config *config)
 {
     uint32_t *enum_bytes = decoder->enum_bytes;
-    uint32_t alias = 0;
+    const uint32_t *alias = decoder->names.aliases;
     for (uint32_t i = 0; i < config->schema->column_count; i++) {
         const struct tg_column *column = &config->schema->columns[i];
         const struct tg_field_spec *spec = &config->fields[i];
         TG_ASSERT(column->type != TG_TYPE_JSON);
-        TG_ASSERT(spec->name_count > 0);
+        TG_ASSERT(spec->name_count > 0 && spec->name_count <= UINT16_MAX);
         decoder->fields[i] = (struct tg_field){
-            .column = column, .zone = config->zone, .required = spec->required, .integer_ok = spec->integer_ok,
-            .excess_round = spec->excess_round, .epoch = spec->epoch, .enum_bytes = enum_bytes};
+            .member = alias[0], .offset = column->offset, .type = (uint8_t)column->type, .epoch = (uint8_t)spec->epoch,
+            .required = spec->required, .integer_ok = spec->integer_ok, .excess_round = spec->excess_round,
+            .value_bytes = (uint8_t)tg_type_bytes(column->type), .alias_count = (uint16_t)(spec->name_count - 1),
+            .aliases = alias + 1, .column = column, .zone = config->zone, .enum_bytes = enum_bytes};
         alias += spec->name_count;
-        decoder->aliases_end[i] = alias;
         for (uint32_t j = 0; column->type == TG_TYPE_ENUM && j < column->enum_count; j++) {
             *enum_bytes++ = (uint32_t)strlen(column->enum_values[j]);
         }
@@ -71,13 +75,13 @@ tg_status tg_decoder_create(struct tg_decoder **out, const struct tg_decoder_con
     if (decoder == NULL) { return tg_fail(err, TG1601, 0, "no memory for a decoder"); }
     decoder->schema = config->schema;
     decoder->fields = calloc(count + 1, sizeof *decoder->fields);
-    decoder->aliases_end = calloc(count + 1, sizeof *decoder->aliases_end);
     decoder->enum_bytes = calloc(enum_values_count(config->schema) + 1, sizeof *decoder->enum_bytes);
     decoder->stage1 = tg_stage1_create(TG_RECORD_BYTES_MAX);
-    bool complete = decoder->fields != NULL && decoder->aliases_end != NULL && decoder->enum_bytes != NULL &&
-                    decoder->stage1 != NULL && tg_names_init(&decoder->names, config->fields, count);
+    bool complete = decoder->fields != NULL && decoder->enum_bytes != NULL && decoder->stage1 != NULL &&
+                    tg_names_init(&decoder->names, config->fields, count);
     if (complete) {
-        decoder->found = calloc(decoder->names.member_count + 1, sizeof *decoder->found);
+        decoder->found_count = (decoder->names.member_count + FOUND_BLOCK) / FOUND_BLOCK * FOUND_BLOCK;
+        decoder->found = calloc(decoder->found_count, sizeof *decoder->found);
         decoder->unescaped = calloc(decoder->names.member_count + 1, sizeof *decoder->unescaped);
         complete = decoder->found != NULL && decoder->unescaped != NULL;
     }
@@ -98,7 +102,6 @@ void tg_decoder_destroy(struct tg_decoder *decoder)
     tg_names_deinit(&decoder->names);
     tg_stage1_destroy(decoder->stage1);
     free(decoder->fields);
-    free(decoder->aliases_end);
     free(decoder->enum_bytes);
     free(decoder->found);
     free(decoder->unescaped);
@@ -122,7 +125,7 @@ TG_COLD static struct tg_text unescaped_text(struct tg_decoder *decoder, uint32_
 }
 
 /* What stands at index i as the value of `member`. */
-static inline struct tg_lexeme lexeme_at(struct tg_decoder *decoder, uint32_t member, uint32_t i, struct tg_buffer *buffer)
+static struct tg_lexeme lexeme_at(struct tg_decoder *decoder, uint32_t member, uint32_t i, struct tg_buffer *buffer)
 {
     const struct tg_walk *walk = &decoder->walk;
     const uint32_t start = walk->structure.at[i];
@@ -136,33 +139,69 @@ static inline struct tg_lexeme lexeme_at(struct tg_decoder *decoder, uint32_t me
     return (struct tg_lexeme){.text = inside.data, .bytes = inside.bytes, .first = '"'};
 }
 
+/* Index of the member's value, 0 when it is not there or null, which is the same. */
+static inline uint32_t present_at(const struct tg_walk *walk, uint32_t member)
+{
+    const uint32_t i = walk->found[member];
+    return walk->bytes[walk->structure.at[i]] == 'n' ? 0 : i;
+}
+
+/* The first of the field's further names that is present; *member is left alone when none is. */
+static uint32_t alias_find(const struct tg_walk *walk, const struct tg_field *field, uint32_t *member)
+{
+    for (uint32_t i = 0; i < field->alias_count; i++) {
+        const uint32_t at = present_at(walk, field->aliases[i]);
+        if (at != 0) {
+            *member = field->aliases[i];
+            return at;
+        }
+    }
+    return 0;
+}
+
+static enum tg_reason fill_field(struct tg_decoder *decoder, const struct tg_field *field, struct tg_buffer *buffer,
+                                 uint8_t *row, uint64_t *adjusted)
+{
+    uint32_t member = field->member;
+    uint32_t i = present_at(&decoder->walk, member);
+    if (TG_UNLIKELY(i == 0)) { i = alias_find(&decoder->walk, field, &member); }
+    if (TG_UNLIKELY(i == 0)) {
+        if (field->required) { return TG_REASON_missing_field; }
+        memset(row + field->offset, 0, field->value_bytes);
+        tg_row_set_null(decoder->schema, row, (uint32_t)(field - decoder->fields), true);
+        return TG_REASON_none;
+    }
+    const struct tg_lexeme lexeme = lexeme_at(decoder, member, i, buffer);
+    return tg_field_convert(field, &lexeme, row + field->offset, adjusted);
+}
+
+/* The bulk: a text under its first name, a string of 1 to TG_TEXT_BYTES_MAX bytes in a document without escapes. False
+ * when it is anything else, or nothing. */
+static inline bool fill_plain_text(const struct tg_walk *walk, const struct tg_field *field, uint8_t *row)
+{
+    if (field->type != TG_TYPE_TEXT || walk->has_escapes) { return false; }
+    const uint32_t i = walk->found[field->member]; /* 0: the document's brace, which is no quote */
+    const uint8_t *start = walk->bytes + walk->structure.at[i];
+    if (*start != '"') { return false; }
+    const uint8_t *end = walk->bytes + tg_walk_token_end(walk, i);
+    const uint32_t bytes = (uint32_t)(end - start) - 2;
+    if (bytes - 1 >= TG_TEXT_BYTES_MAX) { return false; }
+    *(tg_text *)(void *)(row + field->offset) = (tg_text){.data = (const char *)start + 1, .bytes = bytes};
+    return true;
+}
+
 /* Fill the columns of `row` from the walked document. */
-static struct tg_decoded fill_row(struct tg_decoder *decoder, struct tg_buffer *buffer, uint8_t *row, uint64_t *adjusted)
+static inline struct tg_decoded fill_row(struct tg_decoder *decoder, struct tg_buffer *buffer, uint8_t *row,
+                                         uint64_t *adjusted)
 {
     const struct tg_schema *schema = decoder->schema;
-    const struct tg_walk *walk = &decoder->walk;
+    const uint32_t count = schema->column_count;
     uint64_t row_adjusted = 0;
-    uint32_t alias = 0;
-    memset(row + schema->nulls_offset, 0, schema->row_bytes - schema->nulls_offset);
-    for (uint32_t column = 0; column < schema->column_count; column++) {
+    for (uint32_t i = 0; i < (count + 7) / 8; i++) { row[schema->nulls_offset + i] = 0; }
+    for (uint32_t column = 0; column < count; column++) {
         const struct tg_field *field = &decoder->fields[column];
-        uint32_t at = 0;
-        uint32_t member = 0;
-        for (; alias < decoder->aliases_end[column] && at == 0; alias++) {
-            member = decoder->names.aliases[alias];
-            at = walk->found[member];
-            if (TG_UNLIKELY(at != 0 && walk->bytes[walk->structure.at[at]] == 'n')) { at = 0; } /* null is missing */
-        }
-        alias = decoder->aliases_end[column];
-        void *value = row + schema->columns[column].offset;
-        if (TG_UNLIKELY(at == 0)) {
-            if (field->required) { return (struct tg_decoded){TG_REASON_missing_field, (int32_t)column}; }
-            memset(value, 0, tg_type_bytes(schema->columns[column].type));
-            tg_row_set_null(schema, row, column, true);
-            continue;
-        }
-        const struct tg_lexeme lexeme = lexeme_at(decoder, member, at, buffer);
-        const enum tg_reason reason = tg_field_convert(field, &lexeme, value, &row_adjusted);
+        if (TG_LIKELY(fill_plain_text(&decoder->walk, field, row))) { continue; }
+        const enum tg_reason reason = fill_field(decoder, field, buffer, row, &row_adjusted);
         if (TG_UNLIKELY(reason != TG_REASON_none)) { return (struct tg_decoded){reason, (int32_t)column}; }
     }
     *adjusted += row_adjusted;
@@ -189,7 +228,9 @@ static enum tg_reason walk_slice(struct tg_decoder *decoder, const struct tg_sli
     struct tg_walk *walk = &decoder->walk;
     walk->bytes = slice->value;
     walk->scratch = buffer->scratch + buffer->scratch_used;
-    memset(decoder->found, 0, decoder->names.member_count * sizeof *decoder->found);
+    for (uint32_t i = 0; i < decoder->found_count; i += FOUND_BLOCK) { /* inlined stores: a call costs more than they do */
+        memset(decoder->found + i, 0, FOUND_BLOCK * sizeof *decoder->found);
+    }
     enum tg_walk_outcome outcome = TG_WALK_BAD;
     if (TG_LIKELY(tg_stage1_run(decoder->stage1, slice->value, slice->value_bytes, &walk->structure) == TG_STAGE1_OK)) {
         outcome = tg_walk_document(walk);

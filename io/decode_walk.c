@@ -146,19 +146,39 @@ static bool key_find(struct tg_walk *walk, uint32_t i, uint32_t scope, uint32_t 
     return true;
 }
 
-/* Key i of `scope` through the shape. */
+/* Key i of `scope` and its colon. */
 static inline bool key_match(struct tg_walk *walk, uint32_t i, uint32_t scope, uint32_t *member)
 {
     struct tg_names *names = walk->names;
-    if (TG_LIKELY(names->cursor < TG_SHAPE_COUNT)) {
-        const struct tg_shape *shape = &names->shape[names->cursor];
-        if (TG_LIKELY(tg_shape_matches(shape, scope, walk->bytes + walk->structure.at[i] + 1))) {
-            names->cursor++;
-            *member = shape->member;
-            return true;
-        }
+    const struct tg_shape *shape = &names->shape[names->cursor];
+    if (TG_LIKELY(tg_shape_matches(shape, scope, walk->bytes + walk->structure.at[i]))) {
+        names->cursor++;
+        *member = shape->member;
+        return true;
     }
-    return key_find(walk, i, scope, member);
+    return token(walk, i) == '"' && token(walk, i + 1) == ':' && key_find(walk, i, scope, member);
+}
+
+/* The bulk of most documents, as far as it goes: from key i on, members with the expected key and a string without
+ * escapes, each followed by a comma. Returns the key behind the last of them. */
+static inline uint32_t walk_expected(struct tg_walk *walk, uint32_t i, uint32_t scope)
+{
+    const uint8_t *const bytes = walk->bytes;
+    const uint32_t *const at = walk->structure.at;
+    const uint32_t count = walk->structure.count;
+    const uint8_t *const escape = walk->escape;
+    uint32_t *const found = walk->found;
+    const struct tg_shape *shape = &walk->names->shape[walk->names->cursor];
+    for (; i + 3 < count; i += 4) {
+        const uint32_t value = at[i + 2];
+        const uint32_t behind = at[i + 3];
+        if (!tg_shape_matches(shape, scope, bytes + at[i]) || shape->opens != 0) { break; }
+        if (bytes[value] != '"' || bytes[behind] != ',' || bytes + behind > escape) { break; }
+        found[shape->member] = i + 2;
+        shape++;
+    }
+    walk->names->cursor = (uint32_t)(shape - walk->names->shape);
+    return i;
 }
 
 /* The document is an object: its members, and those of objects inside it that hold wanted names. */
@@ -173,14 +193,14 @@ static bool walk_object(struct tg_walk *walk)
     for (;;) { /* i is the first key of an object or a key behind a comma; every turn consumes a token */
         if (!is_empty) {
             uint32_t member;
-            if (i + 3 >= count || token(walk, i) != '"' || token(walk, i + 1) != ':') { return false; }
-            if (!key_match(walk, i, scope, &member)) { return false; }
+            i = walk_expected(walk, i, scope);
+            if (i + 3 >= count || !key_match(walk, i, scope, &member)) { return false; }
             i += 2;
-            if (member != TG_MEMBER_NONE) {
-                const uint32_t opens = members[member].opens;
-                if (opens != 0 && walk->found[member] != 0) { tg_names_forget(walk->names, opens, walk->found); }
-                walk->found[member] = i;
-                if (opens != 0 && token(walk, i) == '{') {
+            const uint32_t opens = members[member].opens;
+            if (TG_UNLIKELY(opens != 0)) {
+                if (walk->found[member] != 0) { tg_names_forget(walk->names, opens, walk->found); }
+                if (token(walk, i) == '{') {
+                    walk->found[member] = i;
                     scope = opens;
                     depth++;
                     i++;
@@ -188,6 +208,7 @@ static bool walk_object(struct tg_walk *walk)
                     continue;
                 }
             }
+            walk->found[member] = i;
             i = skip_value(walk, i, depth);
             if (i == 0) { return false; }
         }

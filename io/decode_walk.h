@@ -13,7 +13,7 @@ struct tg_walk {
     const uint8_t *bytes;
     struct tg_structure structure;
     struct tg_names *names;
-    uint32_t *found;  /* [names->member_count] index of the member's value in structure.at, 0 = not there (0 is the
+    uint32_t *found;  /* [names->member_count + 1] index of the member's value in structure.at, 0 = not there (0 is the
                        * document's own brace). The last of equal keys wins. Zeroed by the caller. */
     uint8_t *scratch; /* room for the longest key of the document */
     /* Backslashes are found by scanning ahead, once for all documents of a buffer: `escape` is the first one at or behind
