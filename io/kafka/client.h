@@ -20,8 +20,8 @@ struct tg_kafka_setting {
 };
 
 struct tg_kafka_setup {
-    const char *kind; /* "sources" or "sinks": where in the job file ... */
-    const char *name; /* ... the block is that messages talk about */
+    const char *kind; /* "sources" or "sinks": where in the job file the block is that messages talk about */
+    const char *name; /* of the source or sink; NULL = `kind` alone is the place */
     const struct tg_options *options;         /* has brokers, client and password */
     const struct tg_kafka_setting *defaults;  /* ended by a NULL name; the job's client map may override them */
     const struct tg_kafka_setting *fixed;     /* ended by a NULL name; the map may not */
