@@ -4,6 +4,8 @@
 #ifndef TG_ENGINE_JOB_H
 #define TG_ENGINE_JOB_H
 
+#include <stdio.h>
+
 #include "base/arena.h"
 #include "base/schema.h"
 #include "base/timestamp.h"
@@ -89,6 +91,13 @@ struct tg_sink_spec {
     bool with_revision;
 };
 
+/* One value of the job file as it came out, for `check --print-effective`; secrets are ***. */
+struct tg_effective {
+    const char *path; /* "sources.tx.watermark.delay" */
+    const char *text;
+    const char *origin; /* "purchase_count.yaml:14:5", "--set", "env TURGO_SET_...", "default" */
+};
+
 enum { TG_SHARDS_AUTO = 0 };
 
 struct tg_job {
@@ -111,6 +120,8 @@ struct tg_job {
     } engine;
     bool replay; /* profile `replay`: no future check, `every` 0, dead letters without time */
     const char *state_dir;
+    uint32_t effective_count;
+    struct tg_effective *effective; /* in reading order */
     struct tg_arena arena;
 };
 
@@ -156,5 +167,8 @@ bool tg_step_on_partition_clock(const struct tg_job *job, const struct tg_step_s
 const struct tg_operator *tg_operator_find(const char *name);
 /* Called by jobs/ at start-up of the command.  @setup */
 void tg_operator_register(const struct tg_operator *op);
+enum { TG_OPERATORS_MAX = 64 };
+/* Their names in the order of registration; returns how many.  @any */
+uint32_t tg_operator_names(const char *names[TG_OPERATORS_MAX]);
 
 #endif

@@ -30,7 +30,12 @@ enum { TG_HELPER_TASKS_MAX = 256 }; /* per shard, submitted and not yet polled b
 TG_MUST_USE bool tg_helper_submit(struct tg_helper *helper, uint32_t shard, struct tg_task *task);
 /* Run the `done`s of finished tasks; returns how many.  @shard */
 uint32_t tg_helper_poll(struct tg_helper *helper, uint32_t shard);
-/* Run at most `budget` queued tasks in the calling thread (simulator).  @shard */
+/* True when tg_helper_poll would find something: what a shard asks after it announced that it sleeps.  @shard */
+bool tg_helper_ready(const struct tg_helper *helper, uint32_t shard);
+/* Run the `done`s of finished tasks, waiting for at least one when some are under way: for closing.  @setup */
+uint32_t tg_helper_wait(struct tg_helper *helper, uint32_t shard);
+/* Run at most `budget` queued tasks in the calling thread (simulator), shards in turn; returns how many. Nothing and 0
+ * when the helper has a thread.  @shard */
 uint32_t tg_helper_step(struct tg_helper *helper, uint32_t budget);
 
 #endif

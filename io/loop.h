@@ -48,9 +48,10 @@ const char *tg_loop_name(const struct tg_loop *loop);
 
 /* Non-blocking TCP socket with TCP_NODELAY and keep-alive; fd or -errno.  @shard */
 TG_MUST_USE int tg_loop_socket(struct tg_loop *loop, int family);
+/* `address` is copied.  @shard */
 void tg_loop_connect(struct tg_loop *loop, struct tg_io *io, int fd, const struct sockaddr *address, socklen_t bytes);
 /* Receive 1 to `bytes` bytes (all = false) or exactly `bytes` unless the peer closes first (all = true). 0 = closed.
- * @shard */
+ * At most one receive per fd in flight.  @shard */
 void tg_loop_recv(struct tg_loop *loop, struct tg_io *io, int fd, void *data, uint32_t bytes, bool all);
 /* Send all `bytes`; at most one send per fd in flight.  @shard */
 void tg_loop_send(struct tg_loop *loop, struct tg_io *io, int fd, const void *data, uint32_t bytes);
