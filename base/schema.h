@@ -12,6 +12,7 @@ struct tg_column {
     uint8_t precision;          /* numeric only */
     uint8_t scale;              /* numeric only */
     uint16_t enum_count;        /* enum only */
+    bool omit_null;             /* as JSON: left out when null */
     const char *const *enum_values; /* [enum_count], enum only; borrowed */
     uint32_t offset;            /* from the row's first byte, head included; tg_schema_layout fills it */
 };

@@ -23,9 +23,9 @@ const struct tg_schema *tg_dead_letter_schema(void)
                 {.name = "offset", .type = TG_TYPE_BIGINT},
                 {.name = "reason", .type = TG_TYPE_TEXT},
                 {.name = "field", .type = TG_TYPE_TEXT},
-                {.name = "raw", .type = TG_TYPE_TEXT},
-                {.name = "raw_base64", .type = TG_TYPE_TEXT},
-                {.name = "time", .type = TG_TYPE_TIMESTAMP},
+                {.name = "raw", .type = TG_TYPE_TEXT, .omit_null = true},
+                {.name = "raw_base64", .type = TG_TYPE_TEXT, .omit_null = true},
+                {.name = "time", .type = TG_TYPE_TIMESTAMP, .omit_null = true},
             },
     };
     return laid_out(&schema);

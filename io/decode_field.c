@@ -138,7 +138,7 @@ static enum tg_reason convert_boolean(const struct tg_lexeme *lexeme, bool *out)
 
 enum tg_reason tg_field_convert(const struct tg_field *field, const struct tg_lexeme *lexeme, void *out, uint64_t *adjusted)
 {
-    switch (field->column->type) {
+    switch ((enum tg_type)field->type) {
     case TG_TYPE_TEXT: return convert_text(field, lexeme, out);
     case TG_TYPE_BIGINT: return read_integer(lexeme, out);
     case TG_TYPE_INTEGER: return convert_int32(lexeme, out);

@@ -12,16 +12,23 @@ struct tg_lexeme {
     char first; /* byte the token starts with; '"' for strings */
 };
 
-/* A column with what its spec says. Names and aliases are decode_names.h's. */
+/* A column with what its spec says, laid out for one pass over all fields: one cache line each. */
 struct tg_field {
-    const struct tg_column *column;
-    const struct tg_zone *zone;
-    uint32_t *enum_bytes; /* [column->enum_count] lengths of the values */
+    uint32_t member;  /* the first name of the field, see decode_names.h */
+    uint32_t offset;  /* of the column in a row */
+    uint8_t type;     /* enum tg_type of the column */
+    uint8_t epoch;    /* enum tg_epoch */
     bool required;
     bool integer_ok;
     bool excess_round;
-    enum tg_epoch epoch;
+    uint8_t value_bytes;  /* of the type */
+    uint16_t alias_count; /* further names, first choice first */
+    const uint32_t *aliases; /* [alias_count] members */
+    const struct tg_column *column;
+    const struct tg_zone *zone;
+    uint32_t *enum_bytes; /* [column->enum_count] lengths of the values */
 };
+static_assert(sizeof(struct tg_field) <= 64, "one line");
 
 /* Write the value of `lexeme`, which is not null, to `out` (tg_type_bytes long). *adjusted is increased when a stamp fell
  * into a gap or overlap of the zone.  @shard */

@@ -23,25 +23,24 @@ uint32_t tg_names_find(const struct tg_names *names, uint32_t scope, const uint8
         }
         slot = (slot + 1) & names->table_mask;
     }
-    return TG_MEMBER_NONE;
+    return names->member_count;
 }
 
 uint32_t tg_names_learn(struct tg_names *names, uint32_t scope, const uint8_t *key, uint32_t bytes)
 {
     const uint32_t member = tg_names_find(names, scope, key, bytes);
-    if (member != TG_MEMBER_NONE) {
-        const uint32_t at = names->members[member].shape_at;
-        if (at < TG_SHAPE_COUNT && names->shape[at].scope == scope && names->shape[at].member == member) {
-            names->cursor = at + 1; /* some keys were left out this time */
-            return member;
-        }
+    struct tg_member *known = &names->members[member];
+    const bool is_wanted = member != names->member_count;
+    if (is_wanted && names->shape[known->shape_at].scope == scope && names->shape[known->shape_at].member == member) {
+        names->cursor = known->shape_at + 1; /* some keys were left out this time */
+        return member;
     }
-    if (names->cursor < TG_SHAPE_COUNT && bytes < TG_SHAPE_KEY_BYTES) {
+    if (names->cursor < TG_SHAPE_COUNT && bytes + 3 <= TG_SHAPE_KEY_BYTES && key[bytes + 1] == ':') {
         struct tg_shape *shape = &names->shape[names->cursor];
-        *shape = (struct tg_shape){.bytes = bytes + 1, .scope = scope, .member = member};
-        memcpy(shape->words, key, bytes + 1);
-        memset(shape->masks, 0xFF, bytes + 1);
-        if (member != TG_MEMBER_NONE) { names->members[member].shape_at = names->cursor; }
+        *shape = (struct tg_shape){.bytes = bytes + 3, .scope = scope, .member = member, .opens = known->opens};
+        memcpy(shape->words, key - 1, bytes + 3);
+        memset(shape->masks, 0xFF, bytes + 3);
+        if (is_wanted) { known->shape_at = names->cursor; }
         names->cursor++;
     }
     return member;
@@ -76,7 +75,7 @@ static uint32_t segments_count(const struct tg_field_spec *fields, uint32_t coun
 static uint32_t member_intern(struct tg_names *names, uint32_t scope, const char *name, uint32_t bytes)
 {
     const uint32_t known = tg_names_find(names, scope, (const uint8_t *)name, bytes);
-    if (known != TG_MEMBER_NONE) { return known; }
+    if (known != names->member_count) { return known; }
     const uint32_t member = names->member_count++;
     names->members[member] = (struct tg_member){.name = name, .bytes = bytes, .scope = scope, .shape_at = TG_SHAPE_COUNT};
     uint32_t slot = slot_start(names, scope, (const uint8_t *)name, bytes);
@@ -126,7 +125,8 @@ bool tg_names_init(struct tg_names *names, const struct tg_field_spec *fields, u
             names->aliases[alias++] = path_intern(names, fields[i].names[j]);
         }
     }
-    for (uint32_t i = 0; i < TG_SHAPE_COUNT; i++) { names->shape[i].scope = UINT32_MAX; }
+    names->members[names->member_count] = (struct tg_member){.scope = UINT32_MAX, .shape_at = TG_SHAPE_COUNT};
+    for (uint32_t i = 0; i <= TG_SHAPE_COUNT; i++) { names->shape[i].scope = UINT32_MAX; }
     return true;
 }
 

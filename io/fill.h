@@ -19,15 +19,14 @@ static inline uint32_t tg_fill_room(const struct tg_fill *fill)
     return fill->buffer == NULL ? 0 : fill->buffer->capacity - fill->buffer->used;
 }
 
-/* Make sure that a record of `bytes` fits, changing the buffer if need be. False = no buffer is free.  @shard */
+/* Make sure that a record of `bytes` fits, changing the buffer if need be. False = no buffer is free. The old buffer is
+ * let go first: it may be the only large one, and then it can come back only when nobody holds it, us included.  @shard */
 static inline bool tg_fill_begin(struct tg_fill *fill, uint32_t bytes)
 {
     if (fill->buffer != NULL && tg_fill_room(fill) >= bytes) { return true; }
-    struct tg_buffer *fresh = tg_buffer_acquire(fill->pool, bytes);
-    if (fresh == NULL) { return false; }
     if (fill->buffer != NULL) { tg_buffer_release(fill->buffer); }
-    fill->buffer = fresh;
-    return true;
+    fill->buffer = tg_buffer_acquire(fill->pool, bytes);
+    return fill->buffer != NULL;
 }
 
 /* Append a copy of a record; there must be room.  @shard */

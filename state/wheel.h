@@ -22,7 +22,7 @@ struct tg_wheel; /* opaque: wheel.c */
 struct tg_wheel_config {
     struct tg_table *table; /* the slots */
     uint32_t node_offset;   /* of the node inside a value */
-    uint32_t tick_bits;     /* the finest bucket is 2^tick_bits microseconds wide; 16 suits minutes-long timers */
+    uint32_t tick_bits;     /* 4 to 40: the finest bucket is 2^tick_bits microseconds wide; exactness never depends on it */
 };
 
 size_t tg_wheel_bytes(const struct tg_wheel_config *config);

@@ -56,7 +56,7 @@ static tg_status write_input(const struct tg_sim_options *options, const char *d
     };
     char path[PATH_BYTES];
     tg_status status = make_directory(dir, err);
-    const char *const folders[] = {"in", "in/" TOPIC, "out"};
+    const char *const folders[] = {"in", ("in/" TOPIC), "out"};
     for (uint32_t i = 0; status == TG_OK && i < 3; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", dir, folders[i]);
         status = make_directory(path, err);

@@ -11,6 +11,7 @@ import argparse
 import base64
 import bisect
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -102,6 +103,7 @@ def parse_instant(text):
     return instant * SECOND + (int(fraction[:6].ljust(6, "0")) if fraction else 0)
 
 
+@functools.lru_cache(maxsize=None)
 def civil_date(days):
     """(year, month, day) of a day counted from 1970-01-01."""
     year = 1970 + days // 366
@@ -142,7 +144,7 @@ def parse_duration(text):
 # ---- records -------------------------------------------------------------------------------------------------------
 
 class Malformed(Exception):
-    """A dead letter: the first fault in the order of the checks."""
+    """A dead letter: the first fault in the order of the checks. `field` is the member's name in the record."""
 
     def __init__(self, reason, field=None):
         super().__init__(reason, field)
@@ -170,7 +172,7 @@ def read_transaction(value):
         user, stamp, identity = (part.decode() if part is not None else None for part in found.groups())
         instant = parse_instant(stamp)
         if instant is None:
-            raise Malformed("bad_timestamp", "at")
+            raise Malformed("bad_timestamp", "transactionTimestamp")
         return Transaction(user, instant, identity)
     if len(value) > RECORD_BYTES_MAX:
         raise Malformed("too_long")
@@ -178,37 +180,37 @@ def read_transaction(value):
         members = read_object(value)
     except Refused as refusal:
         raise Malformed(refusal.reason) from None
-    user = read_text(members, "userId", "user_id", required=True)
+    user = read_text(members, "userId", required=True)
     if len(user.encode()) + KEY_HEAD_BYTES > KEY_BYTES_MAX:
-        raise Malformed("too_long", "user_id")
+        raise Malformed("too_long", "userId")
     stamp = members.get("transactionTimestamp")
     if stamp is None:
-        raise Malformed("missing_field", "at")
+        raise Malformed("missing_field", "transactionTimestamp")
     if isinstance(stamp, Number) or not isinstance(stamp, str):
-        raise Malformed("wrong_type", "at")
+        raise Malformed("wrong_type", "transactionTimestamp")
     instant = parse_instant(stamp)
     if instant is None:
-        raise Malformed("bad_timestamp", "at")
-    return Transaction(user, instant, read_text(members, "transactionId", "transaction_id", required=False))
+        raise Malformed("bad_timestamp", "transactionTimestamp")
+    return Transaction(user, instant, read_text(members, "transactionId", required=False))
 
 
-def read_text(members, name, field, required):
+def read_text(members, name, required):
     """A text that may also be written as an integer."""
     value = members.get(name)
     if value is None:
         if required:
-            raise Malformed("missing_field", field)
+            raise Malformed("missing_field", name)
         return None
     if isinstance(value, Number):
         if not value.is_integer:
-            raise Malformed("wrong_type", field)
+            raise Malformed("wrong_type", name)
         value = "0" if value == "-0" else str(value)
     elif not isinstance(value, str):
-        raise Malformed("wrong_type", field)
+        raise Malformed("wrong_type", name)
     if required and not value:
-        raise Malformed("empty_key", field)
+        raise Malformed("empty_key", name)
     if len(value.encode()) > TEXT_BYTES_MAX:
-        raise Malformed("too_long", field)
+        raise Malformed("too_long", name)
     return value
 
 
@@ -233,6 +235,9 @@ class Result:
     duplicates: int = 0
     ignored: int = 0
 
+    def add(self, row):
+        self.rows.append(row)
+
     def by_user(self):
         users = {}
         for row in self.rows:
@@ -242,6 +247,21 @@ class Result:
     def table(self):
         """What a row-per-key sink holds in the end."""
         return {user: rows[-1] for user, rows in self.by_user().items()}
+
+
+class Table(Result):
+    """A result that keeps the last row of each user only, for inputs of millions of records."""
+
+    def __init__(self):
+        super().__init__(rows={})
+        self.rows_out = 0
+
+    def add(self, row):
+        self.rows[row["userId"]] = row
+        self.rows_out += 1
+
+    def table(self):
+        return self.rows
 
 
 class Partition:
@@ -265,9 +285,9 @@ class Partition:
         try:
             row = read_transaction(value if value is not None else b"")
             if record_time is not None and row.at > record_time + params.max_skew:
-                raise Malformed("future")
+                raise Malformed("future", "transactionTimestamp")
         except Malformed as fault:
-            result.dead.append(dead_letter(self.number, offset, fault, value or b""))
+            result.dead.append(dead_letter(self.number, offset, fault, value))
             return
         if row.at < watermark - params.lateness:
             result.late.append({"topic": TOPIC, "partition": self.number, "offset": offset, "ts": format_instant(row.at),
@@ -309,7 +329,7 @@ class Partition:
 
     def emit(self, user, state, instant, is_timeout):
         state.revision = max(instant, state.revision + 1)
-        self.result.rows.append({"userId": user, "purchaseCount": len(state.seen), "eventTimestamp": format_instant(instant),
+        self.result.add({"userId": user, "purchaseCount": len(state.seen), "eventTimestamp": format_instant(instant),
                                  "isTimeout": is_timeout, "_revision": state.revision, "_final": False})
 
     def fire(self, user, clock):
@@ -337,6 +357,8 @@ class Partition:
 def dead_letter(partition, offset, fault, value):
     letter = {"topic": TOPIC, "partition": partition, "offset": offset, "reason": fault.reason, "field": fault.field,
               "raw": None, "raw_base64": None}
+    if value is None:  # a tombstone
+        return letter
     try:
         letter["raw"] = value.decode("utf-8")
     except UnicodeDecodeError:
@@ -344,11 +366,11 @@ def dead_letter(partition, offset, fault, value):
     return letter
 
 
-def run(partitions, params=None):
+def run(partitions, params=None, result=None):
     """Result of the job over `partitions`: partition number -> iterable of values (bytes), or of (offset, value,
     record time in us) where offsets have gaps or records have times of their own."""
     params = params or Params()
-    result = Result()
+    result = result or Result()
     for number in sorted(partitions):
         partition = Partition(number, params, result)
         for line, record in enumerate(partitions[number]):

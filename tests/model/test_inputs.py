@@ -39,8 +39,8 @@ class Generator(unittest.TestCase):
                 seen["older"] += sum(a["eventTimestamp"] == b["eventTimestamp"] for a, b in zip(rows, rows[1:]))
         for outcome in ("base64", "late", "duplicates", "ignored", "timeouts", "zeros", "restarts", "older"):
             self.assertGreater(seen[outcome], 20, outcome)
-        for reason in ("bad_json", "bad_utf8", "not_object", "missing_field user_id", "missing_field at", "wrong_type user_id", "wrong_type at",
-                       "wrong_type transaction_id", "empty_key user_id", "bad_timestamp at", "too_long user_id", "too_long transaction_id"):
+        for reason in ("bad_json", "bad_utf8", "not_object", "missing_field userId", "missing_field transactionTimestamp", "wrong_type userId", "wrong_type transactionTimestamp",
+                       "wrong_type transactionId", "empty_key userId", "bad_timestamp transactionTimestamp", "too_long userId", "too_long transactionId"):
             self.assertGreater(reasons[reason], 0, reason)
 
 

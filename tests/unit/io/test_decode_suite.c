@@ -15,7 +15,7 @@ static const char *source_path(const char *relative)
     static char path[PATH_BYTES];
     static const char here[] = "tests/unit/io/test_decode_suite.c";
     const size_t root = strlen(__FILE__) - strlen(here);
-    cr_assert_str_eq(__FILE__ + root, here);
+    cr_assert_str_eq(&__FILE__[root], here);
     snprintf(path, sizeof path, "%.*s%s", (int)root, __FILE__, relative);
     return path;
 }

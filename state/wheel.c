@@ -1,0 +1,343 @@
+/* Time is cut into ticks of 2^tick_bits microseconds and a tick number into digits of 6 bits. A node lies at the level of
+ * the highest digit in which its tick differs from the wheel's position, in the bucket of that digit. Everything at a
+ * level is therefore due before anything at the levels above, buckets of a level are in order of time, and the next
+ * bucket to look at is the first set bit of the first non-empty level: jumping over months costs no more than a step.
+ * Levels cover the whole 64-bit range, so there is no overflow list, and an instant before the position goes to the
+ * bucket of the position.
+ *
+ * When the position reaches a bucket of a higher level its nodes move down. That is also where lazy re-arming is paid:
+ * a node says when it is due now, its bucket only says when to look. Arming anew needs no list operation as long as the
+ * bucket will be looked at in time.
+ *
+ * The bucket of the position itself holds nodes on both sides of the clock. `rest_due` bounds them from below, so a clock
+ * that creeps does not look at them again in vain.
+ *
+ * Nodes are far apart in memory and a list shows the next one only after the last one has arrived. So each bucket is
+ * STRIPE_COUNT lists, filled in turn and walked side by side: that many misses are under way at once. */
+#include "state/wheel.h"
+
+#include "base/assert.h"
+#include "state/slots.h"
+
+enum {
+    DIGIT_BITS = 6,
+    DIGIT_COUNT = 1 << DIGIT_BITS,
+    STRIPE_COUNT = 4,
+    LEVEL_BUCKETS = DIGIT_COUNT * STRIPE_COUNT,
+    TICK_BITS_MIN = 4, /* the highest digit then still lies within 64 bits */
+    TICK_BITS_MAX = 40,
+    LEVEL_COUNT_MAX = (64 - TICK_BITS_MIN) / DIGIT_BITS,
+};
+static_assert(LEVEL_COUNT_MAX * DIGIT_BITS == 64 - TICK_BITS_MIN, "whole digits cover the range");
+
+struct tg_wheel {
+    struct tg_slots slots; /* a copy: fixed once the table exists */
+    uint32_t node_offset;
+    uint32_t tick_bits;
+    uint32_t level_count;
+    uint32_t turn;     /* the stripe that was filled last */
+    uint64_t position; /* tick; never behind a node's bucket, never ahead of the clock */
+    int64_t clock;
+    int64_t rest_due; /* nothing in the bucket of the position is due before */
+    uint64_t count;
+    uint64_t occupied[LEVEL_COUNT_MAX]; /* bit d: bucket d of the level is not empty */
+    uint32_t heads[];                   /* [level_count][DIGIT_COUNT][STRIPE_COUNT] slot number + 1 */
+};
+
+static uint32_t level_count_for(uint32_t tick_bits) { return (64 - tick_bits + DIGIT_BITS - 1) / DIGIT_BITS; }
+
+size_t tg_wheel_bytes(const struct tg_wheel_config *config)
+{
+    return sizeof(struct tg_wheel) + level_count_for(config->tick_bits) * LEVEL_BUCKETS * sizeof(uint32_t) + 64;
+}
+
+tg_status tg_wheel_create(struct tg_wheel **wheel, const struct tg_wheel_config *config, struct tg_arena *arena,
+                          struct tg_error *err)
+{
+    TG_ASSERT(config->tick_bits >= TICK_BITS_MIN && config->tick_bits <= TICK_BITS_MAX);
+    TG_ASSERT((config->node_offset & 7) == 0);
+    struct tg_wheel *self = tg_arena_alloc(arena, tg_wheel_bytes(config) - 64, 64);
+    if (self == NULL) { return tg_fail(err, TG1601, 0, "no address space for a timer wheel"); }
+    *self = (struct tg_wheel){
+        .slots = *tg_table_slots(config->table),
+        .node_offset = config->node_offset,
+        .tick_bits = config->tick_bits,
+        .level_count = level_count_for(config->tick_bits),
+        .clock = TG_TS_MIN,
+        .rest_due = INT64_MAX,
+    }; /* heads are zero: the arena's memory is */
+    *wheel = self;
+    return TG_OK;
+}
+
+/* ---- nodes and positions ---- */
+
+static inline struct tg_wheel_node *node_at(const struct tg_wheel *wheel, uint32_t link)
+{
+    uint8_t *value = tg_slots_value(tg_slots_at(&wheel->slots, link - 1));
+    return (struct tg_wheel_node *)(void *)(value + wheel->node_offset);
+}
+static inline struct tg_wheel_node *node_of_value(const struct tg_wheel *wheel, void *value)
+{
+    return (struct tg_wheel_node *)(void *)((uint8_t *)value + wheel->node_offset);
+}
+static inline void *value_of_node(const struct tg_wheel *wheel, struct tg_wheel_node *node)
+{
+    return (uint8_t *)node - wheel->node_offset;
+}
+
+/* Signed instants to unsigned ticks, order kept. */
+static inline uint64_t tick_of(const struct tg_wheel *wheel, int64_t instant)
+{
+    return ((uint64_t)instant ^ 1ull << 63) >> wheel->tick_bits;
+}
+/* The tick by which the wheel must look at a node due then. */
+static inline uint64_t tick_to_look(const struct tg_wheel *wheel, int64_t due)
+{
+    const uint64_t tick = tick_of(wheel, due);
+    return tick > wheel->position ? tick : wheel->position;
+}
+/* First tick of bucket `digit` of `level`, seen from the position. */
+static inline uint64_t bucket_start(const struct tg_wheel *wheel, uint32_t level, uint32_t digit)
+{
+    const uint32_t shift = level * DIGIT_BITS;
+    const uint64_t above = shift + DIGIT_BITS < 64 ? wheel->position >> (shift + DIGIT_BITS) << (shift + DIGIT_BITS) : 0;
+    return above | (uint64_t)digit << shift;
+}
+
+/* ---- lists ---- */
+
+static inline void node_link(struct tg_wheel *wheel, struct tg_wheel_node *node, uint32_t link)
+{
+    const uint64_t tick = tick_to_look(wheel, node->due);
+    const uint64_t differs = tick ^ wheel->position;
+    const uint32_t level = differs == 0 ? 0 : (63 - (uint32_t)__builtin_clzll(differs)) / DIGIT_BITS;
+    const uint32_t digit = (uint32_t)(tick >> (level * DIGIT_BITS)) & (DIGIT_COUNT - 1);
+    wheel->turn = (wheel->turn + 1) & (STRIPE_COUNT - 1);
+    const uint32_t list = level * LEVEL_BUCKETS + digit * STRIPE_COUNT + wheel->turn;
+    const uint32_t head = wheel->heads[list];
+    node->next = head;
+    node->prev = 0;
+    node->bucket = list + 1;
+    if (head != 0) { node_at(wheel, head)->prev = link; }
+    wheel->heads[list] = link;
+    wheel->occupied[level] |= 1ull << digit;
+    if (node->due < wheel->rest_due) { wheel->rest_due = node->due; } /* too low is harmless, for other buckets too */
+}
+
+static inline void node_unlink(struct tg_wheel *wheel, struct tg_wheel_node *node)
+{
+    const uint32_t list = node->bucket - 1;
+    if (node->next != 0) { node_at(wheel, node->next)->prev = node->prev; }
+    node->bucket = 0;
+    if (node->prev != 0) {
+        node_at(wheel, node->prev)->next = node->next;
+        return;
+    }
+    wheel->heads[list] = node->next;
+    if (node->next != 0) { return; }
+    const uint32_t *stripes = &wheel->heads[list & ~(uint32_t)(STRIPE_COUNT - 1)];
+    uint32_t any = 0;
+    for (uint32_t s = 0; s < STRIPE_COUNT; s++) { any |= stripes[s]; }
+    if (any == 0) {
+        wheel->occupied[list / LEVEL_BUCKETS] &= ~(1ull << ((list / STRIPE_COUNT) & (DIGIT_COUNT - 1)));
+    }
+}
+
+void tg_wheel_arm(struct tg_wheel *wheel, void *value, int64_t due)
+{
+    struct tg_wheel_node *node = node_of_value(wheel, value);
+    node->due = due;
+    if (node->bucket != 0) {
+        const uint32_t bucket = (node->bucket - 1) / STRIPE_COUNT;
+        const uint64_t start = bucket_start(wheel, bucket / DIGIT_COUNT, bucket & (DIGIT_COUNT - 1));
+        if (tick_to_look(wheel, due) >= start) { /* we shall look in time: leave it where it is */
+            if (due < wheel->rest_due) { wheel->rest_due = due; }
+            return;
+        }
+        node_unlink(wheel, node);
+        wheel->count--;
+    }
+    node_link(wheel, node, tg_slots_number(&wheel->slots, tg_slots_of_value(value)) + 1);
+    wheel->count++;
+}
+
+void tg_wheel_disarm(struct tg_wheel *wheel, void *value)
+{
+    struct tg_wheel_node *node = node_of_value(wheel, value);
+    if (node->bucket == 0) { return; }
+    node_unlink(wheel, node);
+    TG_DCHECK(wheel->count > 0);
+    wheel->count--;
+}
+
+/* ---- expiry ---- */
+
+struct expiry {
+    int64_t due_max; /* inclusive */
+    void **values;
+    uint32_t count;
+    uint32_t count_max;
+};
+
+/* Load the first node of each stripe; returns how many lists there are to walk. */
+static inline uint32_t stripes_begin(const struct tg_wheel *wheel, const uint32_t *heads, uint32_t *cursors)
+{
+    uint32_t live = 0;
+    for (uint32_t s = 0; s < STRIPE_COUNT; s++) {
+        if (heads[s] == 0) { continue; }
+        cursors[live++] = heads[s];
+        __builtin_prefetch(node_at(wheel, heads[s]), 1);
+    }
+    return live;
+}
+
+/* Go on to `next` in list s; a finished list gives its place to the last one. */
+static inline uint32_t stripes_advance(const struct tg_wheel *wheel, uint32_t *cursors, uint32_t live, uint32_t s,
+                                       uint32_t next)
+{
+    if (next != 0) {
+        cursors[s] = next;
+        __builtin_prefetch(node_at(wheel, next), 1);
+        return live;
+    }
+    cursors[s] = cursors[live - 1];
+    return live - 1;
+}
+
+/* Empty a bucket of a higher level whose first tick is the position: nodes that are due come out while there is room,
+ * the others go where they belong now. */
+static void bucket_cascade(struct tg_wheel *wheel, uint32_t level, uint32_t digit, struct expiry *expiry)
+{
+    uint32_t cursors[STRIPE_COUNT];
+    uint32_t *heads = &wheel->heads[level * LEVEL_BUCKETS + digit * STRIPE_COUNT];
+    uint32_t live = stripes_begin(wheel, heads, cursors);
+    for (uint32_t s = 0; s < STRIPE_COUNT; s++) { heads[s] = 0; }
+    wheel->occupied[level] &= ~(1ull << digit);
+    while (live != 0) {
+        for (uint32_t s = 0; s < live; s++) {
+            const uint32_t link = cursors[s];
+            struct tg_wheel_node *node = node_at(wheel, link);
+            live = stripes_advance(wheel, cursors, live, s, node->next);
+            if (node->due <= expiry->due_max && expiry->count < expiry->count_max) {
+                node->bucket = 0;
+                expiry->values[expiry->count++] = value_of_node(wheel, node);
+                wheel->count--;
+            } else {
+                node_link(wheel, node, link);
+            }
+        }
+    }
+}
+
+/* Take what is due out of the bucket of the position, until there is no room. Nodes armed anew for later leave it,
+ * nodes due in the same tick but not yet stay. */
+static void bucket_drain(struct tg_wheel *wheel, struct expiry *expiry)
+{
+    uint32_t cursors[STRIPE_COUNT];
+    const uint32_t digit = (uint32_t)wheel->position & (DIGIT_COUNT - 1);
+    uint32_t live = stripes_begin(wheel, &wheel->heads[digit * STRIPE_COUNT], cursors);
+    int64_t rest_due = INT64_MAX;
+    while (live != 0) {
+        for (uint32_t s = 0; s < live; s++) {
+            const uint32_t link = cursors[s];
+            struct tg_wheel_node *node = node_at(wheel, link);
+            const uint32_t next = node->next;
+            if (node->due <= expiry->due_max) {
+                if (expiry->count == expiry->count_max) {
+                    wheel->rest_due = INT64_MIN; /* not known: look again */
+                    return;
+                }
+                node_unlink(wheel, node);
+                expiry->values[expiry->count++] = value_of_node(wheel, node);
+                wheel->count--;
+            } else if (tick_of(wheel, node->due) > wheel->position) {
+                node_unlink(wheel, node);
+                node_link(wheel, node, link);
+            } else if (node->due < rest_due) {
+                rest_due = node->due;
+            }
+            live = stripes_advance(wheel, cursors, live, s, next);
+        }
+    }
+    wheel->rest_due = rest_due;
+}
+
+uint32_t tg_wheel_expire(struct tg_wheel *wheel, int64_t clock, void **values, uint32_t count_max)
+{
+    TG_ASSERT(count_max >= 1);
+    TG_ASSERT(clock >= wheel->clock);
+    wheel->clock = clock;
+    if (clock == TG_TS_MIN) { return 0; }
+    struct expiry expiry = {
+        .due_max = clock == TG_TS_MAX ? TG_TS_MAX : clock - 1, .values = values, .count_max = count_max};
+    const uint64_t target = tick_of(wheel, clock);
+    while (expiry.count < count_max) {
+        uint32_t level = 0;
+        while (level < wheel->level_count && wheel->occupied[level] == 0) { level++; }
+        uint64_t start = UINT64_MAX; /* of the next bucket; no tick number is that high */
+        uint32_t digit = 0;
+        if (level < wheel->level_count) {
+            digit = (uint32_t)__builtin_ctzll(wheel->occupied[level]);
+            start = bucket_start(wheel, level, digit);
+        }
+        if (start > target) {
+            wheel->position = target;
+            wheel->rest_due = INT64_MAX; /* its bucket is empty */
+            break;
+        }
+        TG_DCHECK(start >= wheel->position);
+        if (level == 0) {
+            if (start == target && start == wheel->position && expiry.due_max < wheel->rest_due) { break; }
+            wheel->position = start;
+            bucket_drain(wheel, &expiry);
+            if (start == target) { break; }
+        } else {
+            wheel->position = start;
+            bucket_cascade(wheel, level, digit, &expiry);
+        }
+    }
+    return expiry.count;
+}
+
+uint64_t tg_wheel_count(const struct tg_wheel *wheel) { return wheel->count; }
+
+/* ---- invariants ---- */
+
+/* Assert one list; returns its length. */
+static uint64_t check_list(const struct tg_wheel *wheel, uint32_t list)
+{
+    const uint32_t level = list / LEVEL_BUCKETS;
+    const uint32_t digit = (list / STRIPE_COUNT) & (DIGIT_COUNT - 1);
+    const uint64_t start = bucket_start(wheel, level, digit);
+    uint64_t length = 0;
+    uint32_t before = 0;
+    for (uint32_t link = wheel->heads[list]; link != 0; link = node_at(wheel, link)->next) {
+        const struct tg_wheel_node *node = node_at(wheel, link);
+        TG_ASSERT(node->bucket == list + 1);
+        TG_ASSERT(node->prev == before);
+        TG_ASSERT(tick_to_look(wheel, node->due) >= start); /* we look in time */
+        TG_ASSERT(start > wheel->position || level == 0);
+        TG_ASSERT(start != wheel->position || node->due >= wheel->rest_due);
+        length++;
+        TG_ASSERT(length <= wheel->count);
+        before = link;
+    }
+    TG_ASSERT(length == 0 || start >= wheel->position);
+    TG_ASSERT(length == 0 || (wheel->occupied[level] >> digit & 1) == 1);
+    return length;
+}
+
+void tg_wheel_check(const struct tg_wheel *wheel)
+{
+    uint64_t linked = 0;
+    for (uint32_t bucket = 0; bucket < wheel->level_count * DIGIT_COUNT; bucket++) {
+        uint64_t length = 0;
+        for (uint32_t s = 0; s < STRIPE_COUNT; s++) { length += check_list(wheel, bucket * STRIPE_COUNT + s); }
+        const uint64_t bit = wheel->occupied[bucket / DIGIT_COUNT] >> (bucket & (DIGIT_COUNT - 1)) & 1;
+        TG_ASSERT(bit == (length != 0));
+        linked += length;
+    }
+    TG_ASSERT(linked == wheel->count);
+    TG_ASSERT(wheel->clock == TG_TS_MIN || wheel->position <= tick_of(wheel, wheel->clock));
+}
