@@ -72,7 +72,8 @@ static inline void relax(void)
 #endif
 }
 
-static void push_ours(uint32_t batch)
+/* Inlined with their batch size, as the rivals' calls are with theirs. */
+static inline __attribute__((always_inline)) void push_ours(uint32_t batch)
 {
     void *items[BATCH_MAX];
     for (uint64_t next = 1; next <= item_count; next += batch) {
@@ -84,7 +85,7 @@ static void push_ours(uint32_t batch)
         }
     }
 }
-static uint64_t pop_ours(uint32_t batch)
+static inline __attribute__((always_inline)) uint64_t pop_ours(uint32_t batch)
 {
     void *items[BATCH_MAX];
     uint64_t sum = 0;
