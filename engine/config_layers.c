@@ -311,20 +311,17 @@ static void set_apply(struct tg_config *config, struct tg_yaml_source *source, c
         *equals = '\0'; /* the value is nobody's business when its name is wrong */
         return;
     }
-    char dotted[512] = "";
-    for (uint32_t i = 0; i < set.part_count; i++) {
-        (void)snprintf(dotted + strlen(dotted), sizeof dotted - strlen(dotted), "%s.", set.parts[i]->text);
-    }
-    const bool by_argument = strcmp(source->name, "--set") == 0;
-    if (by_argument && tg_secret_path(dotted) && set.value->kind == TG_YAML_SCALAR && strncmp(set.value->text, "${", 2) != 0) {
+    const struct tg_yaml_node *over = set.value;
+    for (uint32_t i = set.part_count; i > 0; i--) { over = tg_yaml_map_of(config->arena, set.parts[i - 1], over); }
+    struct tg_secrets *secrets = tg_config_alloc(config, sizeof *secrets);
+    tg_secrets_collect(secrets, over);
+    if (strcmp(source->name, "--set") == 0 && secrets->has_literal) {
         struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, set.parts[set.part_count - 1],
                                                "a secret must not stand on a command line");
         tg_draft_hint(draft, "everybody can read it in the process list: use ${file:PATH} or ${NAME}");
         *equals = '\0';
         return;
     }
-    const struct tg_yaml_node *over = set.value;
-    for (uint32_t i = set.part_count; i > 0; i--) { over = tg_yaml_map_of(config->arena, set.parts[i - 1], over); }
     config->root = tg_config_merge(config, config->root, over);
 }
 

@@ -146,12 +146,15 @@ static void read_step(struct tg_config *config, const struct tg_config_at *at, s
     if (step->op != NULL) { tg_config_bind(config, step, operator_at, tg_config_at(&process, TG_BLOCK_PROCESS, "params")); }
 }
 
-/* Index of the step that step `index` reads by the raw text of its `from`, or -1. */
-static int input_step(const struct tg_yaml_node *steps, uint32_t index)
+/* Index of the step that step `index` reads by the raw text of its `from`, or -1; a source's name means the source. */
+static int input_step(const struct tg_job *job, const struct tg_yaml_node *steps, uint32_t index)
 {
     const struct tg_yaml_node *process = tg_yaml_get(steps->entries[index].value, "process");
     const struct tg_yaml_node *from = tg_yaml_get(process, "from");
     if (from == NULL || from->kind != TG_YAML_SCALAR) { return -1; }
+    for (uint32_t i = 0; i < job->source_count; i++) {
+        if (strcmp(job->sources[i].name, from->text) == 0) { return -1; }
+    }
     const size_t bytes = strcspn(from->text, ".");
     for (uint32_t i = 0; i < steps->count; i++) {
         const char *name = steps->entries[i].key->text;
@@ -161,12 +164,13 @@ static int input_step(const struct tg_yaml_node *steps, uint32_t index)
 }
 
 /* Inputs first, otherwise the file's order; returns how many could be placed. */
-static uint32_t order_steps(const struct tg_yaml_node *steps, uint32_t order[TG_STEPS_MAX], bool placed[TG_STEPS_MAX])
+static uint32_t order_steps(const struct tg_job *job, const struct tg_yaml_node *steps, uint32_t order[TG_STEPS_MAX],
+                            bool placed[TG_STEPS_MAX])
 {
     uint32_t count = 0;
     for (uint32_t round = 0; round < steps->count; round++) {
         for (uint32_t i = 0; i < steps->count; i++) {
-            const int input = input_step(steps, i);
+            const int input = input_step(job, steps, i);
             if (placed[i] || (input >= 0 && !placed[input])) { continue; }
             placed[i] = true;
             order[count++] = i;
@@ -204,7 +208,7 @@ void tg_config_steps(struct tg_config *config, const struct tg_config_at *steps)
     }
     check_names(config, steps->value);
     job->steps = tg_config_alloc(config, (steps->value->count + 1) * sizeof *job->steps);
-    const uint32_t count = order_steps(steps->value, order, placed);
+    const uint32_t count = order_steps(job, steps->value, order, placed);
     for (uint32_t i = 0; i < count; i++) {
         const struct tg_config_at at = tg_config_child(config, steps, &steps->value->entries[order[i]]);
         job->step_count = i + 1; /* itself included, so that `from` its own name is found and refused by the order above */

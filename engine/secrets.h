@@ -19,7 +19,8 @@ struct tg_secret_span {
 };
 struct tg_secrets {
     uint32_t count;
-    bool overflow; /* more than fit: nothing of any source may be printed */
+    bool overflow;    /* more than fit: nothing of any source may be printed */
+    bool has_literal; /* at least one stands there itself, not as ${...} */
     struct tg_secret_span spans[TG_SECRET_SPANS_MAX];
 };
 
