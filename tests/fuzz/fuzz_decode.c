@@ -1,6 +1,6 @@
-/* Any bytes as records of a source with fields of every type, alone and in company: no crash, every verdict has its shape,
- * every value is one its type can hold, texts lie inside the buffer's data or scratch and are UTF-8, and neighbours change
- * nothing. A byte 0x1E in the input cuts it into records. */
+/* Any bytes as records of a source with fields of every type, alone and in company: no crash, every verdict has its
+ * shape, every value is one its type can hold, texts lie inside the buffer's data or scratch and are UTF-8, and
+ * neighbours change nothing. A byte 0x1E in the input cuts it into records. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +17,8 @@ static const char *const names[COLUMNS] = {"id", "t", "b", "i", "f", "ts", "e", 
 
 static const struct tg_column columns[COLUMNS] = {
     {.name = "id", .type = TG_TYPE_TEXT}, {.name = "t", .type = TG_TYPE_TEXT}, {.name = "b", .type = TG_TYPE_BIGINT},
-    {.name = "i", .type = TG_TYPE_INTEGER}, {.name = "f", .type = TG_TYPE_BOOLEAN}, {.name = "ts", .type = TG_TYPE_TIMESTAMP},
+    {.name = "i", .type = TG_TYPE_INTEGER}, {.name = "f", .type = TG_TYPE_BOOLEAN}, {.name = "ts",
+        .type = TG_TYPE_TIMESTAMP},
     {.name = "e", .type = TG_TYPE_TIMESTAMP}, {.name = "d", .type = TG_TYPE_DATE},
     {.name = "n", .type = TG_TYPE_NUMERIC, .precision = 18, .scale = 2},
     {.name = "k", .type = TG_TYPE_ENUM, .enum_values = kinds, .enum_count = 2}};
@@ -71,7 +72,8 @@ static void check_row(const struct tg_buffer *buffer, const uint8_t *row)
         }
         if (columns[i].type == TG_TYPE_ENUM) { check(*(const int32_t *)value >= 0 && *(const int32_t *)value < 2); }
         if (columns[i].type == TG_TYPE_BOOLEAN) { check(*(const uint8_t *)value <= 1); }
-        if (columns[i].type == TG_TYPE_TIMESTAMP) { check(*(const tg_ts *)value > TG_TS_MIN / 2 && *(const tg_ts *)value < TG_TS_MAX / 2); }
+        if (columns[i].type == TG_TYPE_TIMESTAMP) { check(*(const tg_ts *)value > TG_TS_MIN / 2 &&
+            *(const tg_ts *)value < TG_TS_MAX / 2); }
     }
     check(!tg_row_is_null(&schema, row, 0)); /* required ... */
     check(((const tg_text *)tg_row_value(&schema, row, 0))->bytes > 0); /* ... and not empty */
