@@ -278,3 +278,32 @@ Test(decode_document, slices_of_one_buffer_in_any_order_and_overlap)
     }
     fixture_close(&two);
 }
+
+Test(decode_document, the_halves_of_a_document_are_two_broken_records)
+{
+    static const char *const wholes[] = {
+        "{\"id\":\"a\",\"n\":1}", "{\"n\":1,\"id\":\"a\"}", "{\"id\":\"a\",\"x\":\"\\n\"}",
+        "{\"x\":{\"id\":[1,{}]},\"id\":\"a\"}", "{\"id\":\"a\",\"x\":[[],[]]}", "[{\"id\":\"a\"}]"};
+    open_two();
+    uint8_t *rows = malloc(3 * (size_t)two.schema.row_bytes);
+    for (size_t w = 0; w < sizeof wholes / sizeof wholes[0]; w++) {
+        const uint32_t bytes = (uint32_t)strlen(wholes[w]);
+        const enum tg_reason whole = fixture_decode(&two, wholes[w]).reason; /* also teaches the shape */
+        for (uint32_t cut = 1; cut < bytes; cut++) {
+            memcpy(two.buffer.data, wholes[w], bytes);
+            memcpy(two.buffer.data + bytes, wholes[w], bytes);
+            const struct tg_slice slices[] = {
+                {.value = two.buffer.data, .value_bytes = cut},
+                {.value = two.buffer.data + cut, .value_bytes = bytes - cut},
+                {.value = two.buffer.data + bytes, .value_bytes = bytes},
+            };
+            struct tg_decoded results[3];
+            tg_decode_json(two.decoder, 3, slices, &two.buffer, rows, results, &two.adjusted);
+            cr_assert_eq(results[0].reason, TG_REASON_bad_json, "%.*s", (int)cut, wholes[w]);
+            cr_assert_eq(results[1].reason, TG_REASON_bad_json, "%s", wholes[w] + cut);
+            cr_assert_eq(results[2].reason, whole, "%s", wholes[w]);
+        }
+    }
+    free(rows);
+    fixture_close(&two);
+}
