@@ -127,6 +127,7 @@ static inline void tg_stage_prefetch_key(const struct tg_ctx *stage, const void 
 {
     const uint32_t bytes = stage->plan->value_bytes;
     for (uint32_t at = 0; at < bytes; at += 64) { __builtin_prefetch((const uint8_t *)key + at, 1); }
+    __builtin_prefetch((const uint8_t *)key + bytes - 1, 1); /* a slot may start in the middle of a line */
 }
 static inline void tg_stage_prefetch_containers(const struct tg_ctx *stage, const void *key)
 {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { WAIT_S = 10, CREATE_TRIES = 40, PAUSE_MS = 250, ANSWER_MS = 10000 };
+enum { WAIT_S = 10, CREATE_TRIES = 40, PAUSE_MS = 250 };
 #define WAIT_NS ((uint64_t)WAIT_S * 1000000000u)
 
 static const struct tg_option options_table[] = {
@@ -34,48 +34,6 @@ static void on_delivery(void *owner, const rd_kafka_message_t *message)
 
 /* ---- the topic --------------------------------------------------------------------------------------------------- */
 
-static rd_kafka_resp_err_t topic_result(rd_kafka_event_t *event, bool created)
-{
-    if (event == NULL) { return RD_KAFKA_RESP_ERR__TIMED_OUT; }
-    rd_kafka_resp_err_t err = rd_kafka_event_error(event);
-    size_t count = 0;
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        const rd_kafka_topic_result_t **results =
-            created ? rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)
-                    : rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
-        if (count == 1) { err = rd_kafka_topic_result_error(results[0]); }
-    }
-    rd_kafka_event_destroy(event);
-    return err;
-}
-
-static rd_kafka_resp_err_t topic_delete(struct tg_gen_topic *out, rd_kafka_queue_t *queue)
-{
-    rd_kafka_DeleteTopic_t *request = rd_kafka_DeleteTopic_new(out->config.topic);
-    rd_kafka_DeleteTopics(out->client.rk, &request, 1, NULL, queue);
-    const rd_kafka_resp_err_t err = topic_result(rd_kafka_queue_poll(queue, ANSWER_MS), false);
-    rd_kafka_DeleteTopic_destroy(request);
-    return err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? RD_KAFKA_RESP_ERR_NO_ERROR : err;
-}
-
-static rd_kafka_resp_err_t topic_create(struct tg_gen_topic *out, rd_kafka_queue_t *queue)
-{
-    char text[TG_KAFKA_TEXT_BYTES];
-    rd_kafka_NewTopic_t *request = rd_kafka_NewTopic_new(out->config.topic, (int)out->config.partitions, -1, text,
-                                                         sizeof text);
-    if (request == NULL) { return RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION; }
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (uint32_t i = 0; i < CREATE_TRIES; i++) {
-        rd_kafka_CreateTopics(out->client.rk, &request, 1, NULL, queue);
-        err = topic_result(rd_kafka_queue_poll(queue, ANSWER_MS), true);
-        /* A topic that was just deleted stays for a moment. */
-        if (err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS || !out->config.recreate) { break; }
-        pause_ms(PAUSE_MS);
-    }
-    rd_kafka_NewTopic_destroy(request);
-    return err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS ? RD_KAFKA_RESP_ERR_NO_ERROR : err;
-}
-
 static tg_status topic_prepare(struct tg_gen_topic *out, struct tg_error *err)
 {
     uint32_t partitions = 0;
@@ -85,14 +43,14 @@ static tg_status topic_prepare(struct tg_gen_topic *out, struct tg_error *err)
     if (status != TG_OK && err->code != TG1203) { return status; }
     const bool exists = status == TG_OK;
     *err = (struct tg_error){0};
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(out->client.rk);
-    rd_kafka_resp_err_t answer = exists ? topic_delete(out, queue) : RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (answer == RD_KAFKA_RESP_ERR_NO_ERROR) { answer = topic_create(out, queue); }
-    rd_kafka_queue_destroy(queue);
-    if (answer != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return tg_fail(err, TG1206, 0, "create topic \"%s\" on %s: %s", out->config.topic, out->client.brokers,
-                       rd_kafka_err2str(answer));
+    status = exists ? tg_kafka_topic_delete(&out->client, out->config.topic, err) : TG_OK;
+    for (uint32_t i = 0; i < CREATE_TRIES && status == TG_OK; i++) { /* a deleted topic stays for a moment */
+        bool created = false;
+        status = tg_kafka_topic_create(&out->client, out->config.topic, (int32_t)out->config.partitions, &created, err);
+        if (created) { break; }
+        pause_ms(PAUSE_MS);
     }
+    if (status != TG_OK) { return status; }
     status = TG_OK;
     for (uint32_t i = 0; i < CREATE_TRIES; i++) { /* until every partition has a leader that is known */
         *err = (struct tg_error){0};

@@ -1,7 +1,7 @@
 /* Options of the Cassandra sink. */
 #include "io/cassandra/settings.h"
 
-const struct tg_option tg_cql_options[] = {
+const struct tg_option tg_cql_options[TG_CQL_OPTION_COUNT] = {
     {"hosts", TG_OPTION_LIST, true, NULL, NULL, "Contact points, host or host:port (port 9042 if none is given)."},
     {"table", TG_OPTION_TEXT, true, NULL, NULL, "Target as keyspace.table; mixed case is kept."},
     {"username", TG_OPTION_TEXT, false, NULL, NULL, "User for PasswordAuthenticator."},
@@ -24,7 +24,6 @@ const struct tg_option tg_cql_options[] = {
     {"nulls", TG_OPTION_CHOICE, false, "erase", "erase|keep",
      "A null column erases what the table holds (a tombstone), or keeps it (unset)."},
 };
-const uint32_t tg_cql_option_count = sizeof tg_cql_options / sizeof tg_cql_options[0];
 
 /* In the order of the choices above. */
 static const uint16_t consistency_codes[] = {0x0, 0x1, 0x2, 0x3, 0x4, 0x5, 0x6, 0x7, 0xA};

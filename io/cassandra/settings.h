@@ -24,8 +24,8 @@ struct tg_cql_settings {
     bool nulls_unset;
 };
 
-extern const struct tg_option tg_cql_options[];
-extern const uint32_t tg_cql_option_count;
+enum { TG_CQL_OPTION_COUNT = 15 };
+extern const struct tg_option tg_cql_options[TG_CQL_OPTION_COUNT];
 
 /* Errors: TG1004.  @setup */
 TG_MUST_USE tg_status tg_cql_settings_read(struct tg_cql_settings *settings, const struct tg_options *options,

@@ -375,7 +375,7 @@ static void sink_stats(const void *state, struct tg_sink_stats *out)
 const struct tg_sink_ops tg_cassandra_sink = {
     .name = "cassandra",
     .options = tg_cql_options,
-    .option_count = 15,
+    .option_count = TG_CQL_OPTION_COUNT,
     .keyed = true,
     .needs_server = true,
     .check = tg_cql_check,

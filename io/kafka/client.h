@@ -64,6 +64,13 @@ void tg_kafka_client_close(struct tg_kafka_client *client);
 TG_MUST_USE tg_status tg_kafka_topic_find(struct tg_kafka_client *client, const char *topic, uint64_t wait_ns,
                                           uint32_t *partition_count, struct tg_error *err);
 
+/* Create `topic`; partitions -1 = the cluster's default. *created is false when it was there already. Errors: TG1206.
+ * @setup */
+TG_MUST_USE tg_status tg_kafka_topic_create(struct tg_kafka_client *client, const char *topic, int32_t partitions,
+                                            bool *created, struct tg_error *err);
+/* Delete `topic`; one that is not there is no error. Errors: TG1206.  @setup */
+TG_MUST_USE tg_status tg_kafka_topic_delete(struct tg_kafka_client *client, const char *topic, struct tg_error *err);
+
 /* "waiting for Kafka", once a minute; notes that the client is down.  @shard */
 void tg_kafka_client_waiting(struct tg_kafka_client *client, const char *reason);
 /* Something came: say so if the client was down and this was not just read ahead.  @shard */

@@ -78,7 +78,7 @@ static void target_verify(const struct tg_sink_ops *ops, bool all)
         (void)close(console_fd);
         console_fd = -1;
     }
-    if (is(ops, "file") || is(ops, "console")) { lines_verify(&model, path, all); }
+    if (is(ops, "file") || is(ops, "console")) { lines_verify(&model, path, all ? LINES_ALL : LINES_SOME); }
     if (is(ops, "sqlite") && all) { sqlite_verify(&model, &rig, path); }
     (void)unlink(path);
 }
