@@ -52,10 +52,12 @@ static inline const char *fixture_with(uint32_t line, const char *replacement, c
     return fixture_text;
 }
 
-static inline struct tg_job *fixture_load(const char *text, const char *profile, uint32_t set_count, const char *const *sets)
+static inline struct tg_job *fixture_load(const char *text, const char *profile, uint32_t set_count,
+                                          const char *const *sets)
 {
     struct tg_job *job = NULL;
-    const struct tg_job_options options = {.profile = profile, .set_count = set_count, .sets = sets, .environment = true};
+    const struct tg_job_options options = {
+        .profile = profile, .set_count = set_count, .sets = sets, .environment = true};
     doubles_register();
     const tg_status status = tg_job_load_text(&job, "jobs/job.yaml", text, &options, &fixture_findings);
     cr_assert_eq(status == TG_OK, job != NULL);

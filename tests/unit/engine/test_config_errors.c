@@ -1,5 +1,5 @@
-/* Every kind of finding, word for word: a line of the fixture is replaced (or a --set given) and the printed text compared.
- * When a message changes on purpose, change it in the goldens, too. */
+/* Every kind of finding, word for word: a line of the fixture is replaced (or a --set given) and the printed text
+ * compared. When a message changes on purpose, change it in the goldens, too. */
 #include "config_fixture.h"
 #include "config_goldens_names.h"
 #include "config_goldens_values.h"
@@ -54,7 +54,9 @@ Test(config_errors, control_characters_of_a_file_never_reach_the_terminal)
     struct tg_job *job = fixture_load("\"\\e[31mjob\\a\": 1\n", NULL, 0, NULL);
     cr_assert_null(job);
     for (uint32_t i = 0; i < fixture_findings.count; i++) {
-        for (const char *c = fixture_findings.list[i].text; *c != '\0'; c++) { cr_assert(*c == '\n' || (unsigned char)*c >= 0x20); }
+        for (const char *c = fixture_findings.list[i].text; *c != '\0'; c++) {
+            cr_assert(*c == '\n' || (unsigned char)*c >= 0x20);
+        }
     }
 }
 

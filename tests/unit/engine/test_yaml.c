@@ -85,8 +85,8 @@ Test(yaml, aliases_that_multiply_are_refused)
     char text[4096] = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n";
     for (int i = 1; i < 10; i++) {
         char line[128];
-        (void)snprintf(line, sizeof line, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1, i - 1, i - 1,
-                       i - 1, i - 1, i - 1, i - 1);
+        (void)snprintf(line, sizeof line, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1,
+                       i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
         strcat(text, line);
     }
     refused(text, "multiply too far", 0);
