@@ -48,6 +48,12 @@ static inline bool tg_digits_within(uint64_t digits, uint64_t limits)
     return ((digits | (digits + (0x7F7F7F7F7F7F7F7Fu - limits))) & 0x8080808080808080u) == 0;
 }
 
+/* True when all 8 characters are digits.  @any */
+static inline bool tg_digits_all(uint64_t word)
+{
+    return tg_digits_within(tg_digits_strip(word), 0x0909090909090909u);
+}
+
 /* Value of 8 digit values, first one highest.  @any */
 static inline uint32_t tg_digits_value8(uint64_t digits)
 {

@@ -84,7 +84,8 @@ static bool offset_parse(const char *text, int64_t *us)
 }
 
 /* What follows the seconds in a layout the fast path does not know. */
-static bool tail_parse(const char *text, uint32_t bytes, const struct tg_zone *zone, int64_t us, tg_ts *out, bool *adjusted)
+static bool tail_parse(const char *text, uint32_t bytes, const struct tg_zone *zone, int64_t us, tg_ts *out,
+                       bool *adjusted)
 {
     uint32_t at = 0;
     if (bytes > 0 && text[0] == '.') {

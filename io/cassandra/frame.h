@@ -18,7 +18,7 @@ enum {
     TG_CQL_FRAME_HEADER_BYTES = 6,
     TG_CQL_FRAME_TRAILER_BYTES = 4,
     TG_CQL_FRAME_PAYLOAD_MAX = 131071,
-    TG_CQL_ENVELOPE_BYTES_MAX = 4 << 20, /* largest answer we accept; the protocol's limit is 256 MB */
+    TG_CQL_ENVELOPE_BYTES_MAX = 2 << 20, /* largest answer we accept; the protocol's limit is 256 MB */
     TG_CQL_INPUT_BYTES = 256 << 10,
 };
 

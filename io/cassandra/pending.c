@@ -37,6 +37,15 @@ static void list_push(struct tg_cql_pending *pending, struct tg_cql_list *list, 
     list->count++;
 }
 
+/* Free entries are reused last in, first out: their memory is warm. */
+static void list_push_first(struct tg_cql_pending *pending, struct tg_cql_list *list, uint32_t entry)
+{
+    pending->entries[entry].next = list->first;
+    list->first = entry;
+    if (list->last == TG_CQL_NO_ENTRY) { list->last = entry; }
+    list->count++;
+}
+
 static uint32_t list_pop(struct tg_cql_pending *pending, struct tg_cql_list *list)
 {
     const uint32_t entry = list->first;
@@ -276,7 +285,11 @@ void tg_cql_pending_done(struct tg_cql_pending *pending, uint32_t entry, struct 
     blocks_free(pending, &e->flying);
     e->avoid = UINT16_MAX;
     e->place = again ? TG_CQL_QUEUED : TG_CQL_FREE;
-    list_push(pending, again ? &pending->queue : &pending->free, entry);
+    if (again) {
+        list_push(pending, &pending->queue, entry);
+    } else {
+        list_push_first(pending, &pending->free, entry);
+    }
 }
 
 void tg_cql_pending_delay(struct tg_cql_pending *pending, uint32_t entry, uint64_t retry_ns)

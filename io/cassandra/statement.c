@@ -74,11 +74,9 @@ static bool parse_name(const char **text, char out[TG_CQL_NAME_BYTES_MAX + 1])
     const bool quoted = *c == '"';
     uint32_t used = 0;
     for (c += quoted; *c != '\0' && (quoted || *c != '.'); c++) {
-        if (quoted && *c == '"') {
-            if (c[1] != '"') { break; }
-            c++;
-        }
-        if (used == TG_CQL_NAME_BYTES_MAX) { return false; }
+        if (quoted && *c == '"') { break; }
+        /* Cassandra's own rule for keyspaces and tables, quoted or not. */
+        if (used == TG_CQL_NAME_BYTES_MAX || (!isalnum((unsigned char)*c) && *c != '_')) { return false; }
         out[used++] = *c;
     }
     out[used] = '\0';
