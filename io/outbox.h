@@ -16,7 +16,7 @@ enum {
 enum tg_outbox_result {
     TG_OUTBOX_WRITTEN,
     TG_OUTBOX_AGAIN, /* an error that may pass: tried again after a pause that grows to a second */
-    TG_OUTBOX_LATER, /* no error, the reader is slow: tried again at once, from where it stands */
+    TG_OUTBOX_LATER, /* no error, the reader is slow: goes on soon, from where it stands */
     TG_OUTBOX_FAILED, /* block->error says why */
 };
 
