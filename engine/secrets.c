@@ -1,3 +1,5 @@
+/* Secrets are known by name: the SECRET options of the registered connectors, and a few words for settings that are
+ * handed through to client libraries. */
 #include "engine/secrets.h"
 
 #include <ctype.h>
@@ -16,7 +18,8 @@ static bool table_has_secret(const struct tg_option *options, uint32_t count, co
 /* Client settings that are handed through ("client: {sasl.password: ...}") have no table of ours. */
 static bool speaks_for_itself(const char *name)
 {
-    static const char *const words[] = {"password", "passwd", "secret", "passphrase", "token", "credential", ".pem", "_pem"};
+    static const char *const words[] = {"password", "passwd",     "secret", "passphrase",
+                                        "token",    "credential", ".pem",   "_pem"};
     char folded[96];
     size_t bytes = 0;
     for (; name[bytes] != '\0' && bytes < sizeof folded - 1; bytes++) {

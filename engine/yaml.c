@@ -1,5 +1,6 @@
-/* The conversion of libyaml's document, node by node and in place order, so no recursion is needed: node i of the document is
- * element i of one array. Aliases are shared nodes; a walk that counts them refuses cycles and exponential documents. */
+/* The conversion of libyaml's document, node by node and in place order, so no recursion is needed: node i of the
+ * document is element i of one array. Aliases are shared nodes; a walk that counts them refuses cycles and exponential
+ * documents. */
 #include "engine/yaml.h"
 
 #include <stdio.h>
@@ -212,7 +213,8 @@ const char *tg_yaml_kind_name(enum tg_yaml_kind kind)
     return "?";
 }
 
-bool tg_yaml_walk(const struct tg_yaml_node *root, void (*visit)(void *self, const struct tg_yaml_visit *at), void *self)
+bool tg_yaml_walk(const struct tg_yaml_node *root, void (*visit)(void *self, const struct tg_yaml_visit *at),
+                  void *self)
 {
     struct level {
         const struct tg_yaml_node *node;
@@ -244,7 +246,8 @@ bool tg_yaml_walk(const struct tg_yaml_node *root, void (*visit)(void *self, con
     return true;
 }
 
-struct tg_yaml_node *tg_yaml_map_of(struct tg_arena *arena, const struct tg_yaml_node *key, const struct tg_yaml_node *value)
+struct tg_yaml_node *tg_yaml_map_of(struct tg_arena *arena, const struct tg_yaml_node *key,
+                                    const struct tg_yaml_node *value)
 {
     struct tg_yaml_node *map = tg_arena_alloc(arena, sizeof *map, _Alignof(struct tg_yaml_node));
     struct tg_yaml_entry *entry = tg_arena_alloc(arena, sizeof *entry, _Alignof(struct tg_yaml_entry));

@@ -70,11 +70,13 @@ struct tg_yaml_visit {
     uint32_t key_count;
     const struct tg_yaml_node *const *keys;
 };
-/* Visit every scalar below `root` (aliases each time). Bounded by the limits above; what exceeds them is not visited and
- * makes the result false.  @setup */
-bool tg_yaml_walk(const struct tg_yaml_node *root, void (*visit)(void *self, const struct tg_yaml_visit *at), void *self);
+/* Visit every scalar below `root` (aliases each time). Bounded by the limits above; what exceeds them is not visited
+ * and makes the result false.  @setup */
+bool tg_yaml_walk(const struct tg_yaml_node *root, void (*visit)(void *self, const struct tg_yaml_visit *at),
+                  void *self);
 
 /* A mapping of one entry, standing where its key stands; a scalar with the place of `at`.  @setup */
-struct tg_yaml_node *tg_yaml_map_of(struct tg_arena *arena, const struct tg_yaml_node *key, const struct tg_yaml_node *value);
+struct tg_yaml_node *tg_yaml_map_of(struct tg_arena *arena, const struct tg_yaml_node *key,
+                                    const struct tg_yaml_node *value);
 
 #endif

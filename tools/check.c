@@ -31,7 +31,8 @@ static tg_status check_source(const struct tg_source_spec *source, const struct 
     if (status != TG_OK) {
         print_finding(&err, "source", source->name, &source->place);
     } else {
-        (void)printf("ok  source %s: %s, %u partition%s\n", source->name, source->ops->name, partitions, partitions == 1 ? "" : "s");
+        (void)printf("ok  source %s: %s, %u partition%s\n", source->name, source->ops->name, partitions,
+                     partitions == 1 ? "" : "s");
     }
     return status;
 }

@@ -17,12 +17,13 @@ int tg_usage_error(const char *what, const char *hint)
 int tg_print_error(const struct tg_error *err)
 {
     const char *title = tg_code_title(err->code);
-    (void)fprintf(stderr, "error TG%04d %s: %s   exit %d\n", (int)err->code, title != NULL ? title : "unnamed", err->text,
-                  tg_exit_code(err->status));
+    (void)fprintf(stderr, "error TG%04d %s: %s   exit %d\n", (int)err->code, title != NULL ? title : "unnamed",
+                  err->text, tg_exit_code(err->status));
     return tg_exit_code(err->status);
 }
 
-int tg_load_job(const struct tg_args *args, uint32_t more_count, const char *const *more, bool environment, struct tg_job **job)
+int tg_load_job(const struct tg_args *args, uint32_t more_count, const char *const *more, bool environment,
+                struct tg_job **job)
 {
     static struct tg_findings findings;
     const char *sets[TG_REPEATS_MAX + 8];

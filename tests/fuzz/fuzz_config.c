@@ -1,5 +1,5 @@
-/* Any bytes as a job file: the loader says what is wrong or gives a job that can be printed and destroyed. No variables, no
- * files, no peers; connectors and operators are those of the unit tests. */
+/* Any bytes as a job file: the loader says what is wrong or gives a job that can be printed and destroyed. No
+ * variables, no files, no peers; connectors and operators are those of the unit tests. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *sets[16];
     uint32_t set_count = 0;
     char *rest = strlen(text) < size ? text + strlen(text) + 1 : text + size;
-    for (char *line = strtok(rest, "\n"); line != NULL && set_count < 16; line = strtok(NULL, "\n")) { sets[set_count++] = line; }
+    for (char *line = strsep(&rest, "\n"); line != NULL && set_count < 16; line = strsep(&rest, "\n")) {
+        sets[set_count++] = line;
+    }
     static const char *const profiles[] = {NULL, "dev", "p"};
     for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++) {
         struct tg_job *job = NULL;

@@ -72,7 +72,8 @@ Test(histogram, quantiles_of_random_values_bound_those_of_the_sorted_list)
         if ((double)rank < quantiles[i] * VALUES || rank == 0) { rank++; }
         const uint64_t exact = values[rank - 1];
         const uint64_t got = tg_histogram_quantile_ns(&histogram, quantiles[i]);
-        cr_assert(got >= exact && got <= exact + exact / 32, "seed %" PRIu64 " q %f: %" PRIu64 " is %" PRIu64, seed, quantiles[i], exact, got);
+        cr_assert(got >= exact && got <= exact + exact / 32, "seed %" PRIu64 " q %f: %" PRIu64 " is %" PRIu64, seed,
+                  quantiles[i], exact, got);
     }
     free(values);
 }

@@ -1,5 +1,5 @@
 /* A canary in every place a secret can stand; no text the loader makes may sing. */
-#include "config_fixture.h"
+#include "tests/unit/engine/config_fixture.h"
 
 #define CANARY "canary-4711"
 
@@ -23,7 +23,8 @@ static void must_not_sing(const struct tg_job *job)
 static void try_line(uint32_t line, const char *replacement, bool loads)
 {
     struct tg_job *job = fixture_load(fixture_with(line, replacement, ""), NULL, 0, NULL);
-    cr_assert_eq(job != NULL, loads, "%s: %s", replacement, fixture_findings.count > 0 ? fixture_findings.list[0].text : "");
+    cr_assert_eq(job != NULL, loads, "%s: %s", replacement,
+                 fixture_findings.count > 0 ? fixture_findings.list[0].text : "");
     must_not_sing(job);
     tg_job_destroy(job);
 }
@@ -86,7 +87,8 @@ Test(config_secrets, a_secret_does_not_belong_on_the_command_line)
 
 Test(config_secrets, the_connector_still_gets_it)
 {
-    struct tg_job *job = fixture_must_load(fixture_with(18, "    cassandra: {table: t, password: " CANARY "}", ""), NULL, 0, NULL);
+    struct tg_job *job =
+        fixture_must_load(fixture_with(18, "    cassandra: {table: t, password: " CANARY "}", ""), NULL, 0, NULL);
     cr_assert_str_eq(tg_option_text(&job->sinks[0].options, "password"), CANARY);
     tg_job_destroy(job);
 }
