@@ -10,7 +10,7 @@
 struct tg_civil_tables {
     int32_t centuries[100]; /* days from 1970-01-01 to 1 January of the century's year 00 */
     uint32_t years[2][128]; /* [century divisible by 4][year of it] 2 x days since its year 00, plus 1 in a leap year */
-    uint32_t months[2][32]; /* [leap year][month] 256 x days of the year before it, plus its own; 0: no such month */
+    uint32_t months[2][32]; /* [leap year][month] 256 x days of the year before it, plus its own; 0: no month */
 };
 
 static const struct tg_civil_tables tg_civil_tables = {
