@@ -9,14 +9,15 @@
 
 struct tg_civil_tables {
     int32_t centuries[100]; /* days from 1970-01-01 to 1 January of the century's year 00 */
-    uint32_t years[2][128]; /* [century divisible by 4][year of it] 2 x days since its year 00, plus 1 in a leap year */
-    uint32_t months[2][32]; /* [leap year][month] 256 x days of the year before it, plus its own; 0: no such month */
+    uint32_t years[2][128]; /* [century divisible by 4][year of it] 2 x days since its year 00, plus 1 if leap */
+    uint32_t months[2][32]; /* [leap year][month] 256 x days of the year before it, plus its own; 0: none */
 };
 
 static const struct tg_civil_tables tg_civil_tables = {
     .centuries = {
         -719528, -683003, -646479, -609955, -573431, -536906, -500382, -463858, -427334, -390809, -354285, -317761,
-        -281237, -244712, -208188, -171664, -135140, -98615, -62091, -25567, 10957, 47482, 84006, 120530, 157054, 193579,
+        -281237, -244712, -208188, -171664, -135140, -98615, -62091, -25567, 10957, 47482, 84006, 120530, 157054,
+        193579,
         230103, 266627, 303151, 339676, 376200, 412724, 449248, 485773, 522297, 558821, 595345, 631870, 668394, 704918,
         741442, 777967, 814491, 851015, 887539, 924064, 960588, 997112, 1033636, 1070161, 1106685, 1143209, 1179733,
         1216258, 1252782, 1289306, 1325830, 1362355, 1398879, 1435403, 1471927, 1508452, 1544976, 1581500, 1618024,

@@ -27,7 +27,7 @@ static inline uint64_t pairs(uint64_t digits) { return digits * 10 + (digits >> 
 
 static inline uint32_t byte_at(uint64_t word, uint32_t index) { return (uint32_t)(word >> (8 * index)) & 0xFF; }
 
-/* "YYYY-MM-" as pairs() leaves it, and the day of the month (0 to 39), as days since 1970. Month digits are within 19. */
+/* "YYYY-MM-" as pairs() leaves it (month up to 19), and the day of the month (up to 39), as days since 1970. */
 static inline bool days_of(uint64_t date_pairs, uint32_t day, int64_t *days)
 {
     const struct tg_civil_tables *tables = &tg_civil_tables;
@@ -92,8 +92,9 @@ static bool offset_parse(const char *text, int64_t *us)
     return true;
 }
 
-/* What follows the seconds in a layout the fast path does not know. */
-static __attribute__((noinline)) bool tail_parse(const char *text, uint32_t bytes, const struct tg_zone *zone, tg_ts *us, bool *adjusted)
+/* What follows the seconds in a layout the fast path does not know. Not inlined: it would take its registers. */
+static __attribute__((noinline)) bool tail_parse(const char *text, uint32_t bytes, const struct tg_zone *zone,
+                                                 tg_ts *us, bool *adjusted)
 {
     uint32_t at = 0;
     if (bytes > 0 && text[0] == '.') {

@@ -70,7 +70,8 @@ static bool loop_parse(const char *at, const char *end, int64_t *out)
         if (v[i] < 0 || (i < 5 && (at == end || *at++ != separators[i]))) { return false; }
     }
     const bool leap = v[0] % 4 == 0 && (v[0] % 100 != 0 || v[0] % 400 == 0);
-    if (v[0] < 1 || v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > month_days[v[1]] + (leap && v[1] == 2)) { return false; }
+    if (v[0] < 1 || v[1] < 1 || v[1] > 12) { return false; }
+    if (v[2] < 1 || v[2] > month_days[v[1]] + (leap && v[1] == 2)) { return false; }
     if (v[3] > 23 || v[4] > 59 || v[5] > 59) { return false; }
     int64_t us = 0;
     if (at < end && *at == '.') {
@@ -246,7 +247,8 @@ static void fill_doubles(struct tg_prng *prng)
 
 int main(int argc, char **argv)
 {
-    static const struct reader stamps[] = {{"turgo", stamps_turgo}, {"loop", stamps_loop}, {"strptime", stamps_strptime}};
+    static const struct reader stamps[] = {
+        {"turgo", stamps_turgo}, {"loop", stamps_loop}, {"strptime", stamps_strptime}};
     static const struct reader decimals[] = {{"turgo", decimals_turgo}, {"strtod", decimals_strtod}};
     static const struct reader formats[] = {{"turgo", formats_turgo}, {"printf", formats_printf}};
     const bool smoke = argc > 1 && strcmp(argv[1], "--smoke") == 0;
