@@ -1,4 +1,4 @@
-// Strict decode against simdjson's DOM parse of the same documents in the same run: clicks (9 members, 8 wanted as rows
+// Strict decode against simdjson's DOM parse of the same documents in the same run: clicks (9 members, 7 wanted as rows
 // of the analytics job) and transactions (2 members). Rounds alternate; the median of per-round ratios is the result.
 // perf_decode [--smoke]
 #include <simdjson.h>
