@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/timestamp.h"
 #include "io/registry.h"
+#include "tests/options_of.h"
 #include "tests/row_maker.h"
 
-enum { RIG_SHARDS_MAX = 3, RIG_OPTIONS_MAX = 64, RIG_ARENA_BYTES = 512 << 20 };
+enum { RIG_SHARDS_MAX = 3, RIG_ARENA_BYTES = 512 << 20 };
 
 struct rig_setting {
     const char *name;
@@ -24,12 +24,12 @@ struct rig {
     bool threaded;
     uint64_t now_ns; /* stepped: what the clock says */
     struct tg_schema schema;
-    struct tg_option_value values[RIG_OPTIONS_MAX];
-    struct tg_options options;
+    struct tg_test_options options;
     struct tg_helper *helper;
     void *shared;
     struct tg_sink_env env[RIG_SHARDS_MAX];
     void *state[RIG_SHARDS_MAX];
+    struct tg_loop *loop[RIG_SHARDS_MAX]; /* for sinks that talk to a server */
     struct tg_arena arena[RIG_SHARDS_MAX];
     struct tg_arena batch_arena[RIG_SHARDS_MAX];
     struct tg_batch *batch[RIG_SHARDS_MAX];
@@ -42,49 +42,18 @@ static const uint32_t rig_key_columns[] = {MAKER_KEY};
 static inline uint64_t rig_now(void *self) { return ((const struct rig *)self)->now_ns; }
 static inline int64_t rig_wall(void *self) { return 1700000000000000 + (int64_t)(((const struct rig *)self)->now_ns / 1000); }
 
-/* What the job loader makes of an option's text. */
-static inline int64_t rig_number(const struct tg_option *option, const char *text)
-{
-    tg_us us = 0;
-    switch (option->kind) {
-    case TG_OPTION_DURATION: cr_assert(tg_duration_parse(text, &us), "%s: %s", option->name, text); return us;
-    case TG_OPTION_BOOLEAN: return strcmp(text, "true") == 0;
-    case TG_OPTION_CHOICE: {
-        int64_t index = 0;
-        for (const char *choice = option->choices;; index++) {
-            const size_t bytes = strcspn(choice, "|");
-            if (strlen(text) == bytes && strncmp(choice, text, bytes) == 0) { return index; }
-            cr_assert_neq(choice[bytes], '\0', "%s is no choice of %s", text, option->name);
-            choice += bytes + 1;
-        }
-    }
-    case TG_OPTION_SIZE: {
-        char *unit = NULL;
-        const int64_t number = strtoll(text, &unit, 10);
-        return number << (strcmp(unit, "KiB") == 0 ? 10 : strcmp(unit, "MiB") == 0 ? 20 : strcmp(unit, "GiB") == 0 ? 30 : 0);
-    }
-    default: return strtoll(text, NULL, 10);
-    }
-}
-
+/* Fallbacks, then those of the settings that this connector has an option for. */
 static inline void rig_options(struct rig *rig, const struct rig_setting *settings)
 {
-    cr_assert_leq(rig->ops->option_count, RIG_OPTIONS_MAX);
-    for (uint32_t i = 0; i < rig->ops->option_count; i++) {
-        const struct tg_option *option = &rig->ops->options[i];
-        const char *text = option->fallback;
-        for (const struct rig_setting *setting = settings; setting != NULL && setting->name != NULL; setting++) {
-            if (strcmp(setting->name, option->name) == 0) { text = setting->text; }
+    struct tg_test_options *test = &rig->options;
+    (void)tg_test_options(test, rig->ops->options, rig->ops->option_count, NULL);
+    for (const struct rig_setting *setting = settings; setting != NULL && setting->name != NULL; setting++) {
+        bool known = false;
+        for (uint32_t i = 0; i < rig->ops->option_count; i++) {
+            known = known || strcmp(rig->ops->options[i].name, setting->name) == 0;
         }
-        rig->values[i] = (struct tg_option_value){.is_set = text != NULL, .text = text, .origin = "test"};
-        if (text == NULL) { continue; }
-        rig->values[i].number = rig_number(option, text);
-        if (option->kind == TG_OPTION_LIST) {
-            rig->values[i].count = 1;
-            rig->values[i].texts = &rig->values[i].text;
-        }
+        if (known && setting->text != NULL) { tg_test_option_set(test, setting->name, setting->text); }
     }
-    rig->options = (struct tg_options){rig->ops->options, rig->values, rig->ops->option_count};
 }
 
 /* Everything up to, but not including, share. */
@@ -97,7 +66,10 @@ static inline void rig_prepare(struct rig *rig, const struct tg_sink_ops *ops, u
     cr_assert_eq(tg_helper_create(&rig->helper, shards, NULL, NULL, NULL), TG_OK);
     if (threaded) { cr_assert_eq(tg_helper_start(rig->helper, NULL), TG_OK); }
     const struct tg_batch_config batch = {.schema = &rig->schema, .capacity = 64, .wm_capacity = 1, .has_blob = true};
+    const bool real_time = threaded || ops->needs_server;
+    const struct tg_loop_config loop = {.backend = TG_LOOP_EPOLL, .ops_max = 1024};
     for (uint32_t shard = 0; shard < shards; shard++) {
+        if (ops->needs_server) { cr_assert_eq(tg_loop_open(&rig->loop[shard], &loop, NULL, NULL), TG_OK); }
         cr_assert_eq(tg_arena_open(&rig->arena[shard], RIG_ARENA_BYTES, NULL), TG_OK);
         cr_assert_eq(tg_arena_open(&rig->batch_arena[shard], tg_batch_bytes(&batch) + 4096, NULL), TG_OK);
         rig->batch[shard] = tg_batch_create(&batch, &rig->batch_arena[shard]);
@@ -105,7 +77,7 @@ static inline void rig_prepare(struct rig *rig, const struct tg_sink_ops *ops, u
         rig->env[shard] = (struct tg_sink_env){
             .job_name = "contract",
             .sink_name = "rows",
-            .options = &rig->options,
+            .options = &rig->options.options,
             .schema = &rig->schema,
             .key_columns = rig_key_columns,
             .key_count = ops->keyed ? 1 : 0,
@@ -117,8 +89,9 @@ static inline void rig_prepare(struct rig *rig, const struct tg_sink_ops *ops, u
             .max_keys = 100000,
             .latency = rig->latency[shard],
             .arena = &rig->arena[shard],
+            .loop = rig->loop[shard],
             .helper = rig->helper,
-            .clock = threaded ? tg_clock_real() : (struct tg_clock){rig_now, rig_wall, rig},
+            .clock = real_time ? tg_clock_real() : (struct tg_clock){rig_now, rig_wall, rig},
         };
     }
 }
@@ -152,6 +125,7 @@ static inline void rig_cycle(struct rig *rig, uint32_t shard)
 {
     (void)tg_helper_step(rig->helper, 1);
     (void)tg_helper_poll(rig->helper, shard);
+    if (rig->loop[shard] != NULL) { (void)tg_loop_poll(rig->loop[shard]); }
     (void)rig->ops->poll(rig->state[shard], rig->env[shard].clock.monotonic_ns(rig->env[shard].clock.self));
 }
 
@@ -202,16 +176,23 @@ static inline void rig_close_shards(struct rig *rig)
     }
 }
 
-static inline void rig_close(struct rig *rig)
+/* Everything that is not the sink's. */
+static inline void rig_discard(struct rig *rig)
 {
-    rig_close_shards(rig);
-    rig->ops->unshare(rig->shared);
     tg_helper_destroy(rig->helper);
     for (uint32_t shard = 0; shard < rig->shard_count; shard++) {
+        if (rig->loop[shard] != NULL) { tg_loop_close(rig->loop[shard]); }
         tg_arena_close(&rig->arena[shard]);
         tg_arena_close(&rig->batch_arena[shard]);
         free(rig->latency[shard]);
     }
+}
+
+static inline void rig_close(struct rig *rig)
+{
+    rig_close_shards(rig);
+    rig->ops->unshare(rig->shared);
+    rig_discard(rig);
 }
 
 #endif

@@ -193,25 +193,35 @@ Test(file_sink, replaces_an_existing_file_but_not_before_the_run_starts)
     lines_verify(&model, path, LINES_ALL);
 }
 
-Test(file_sink, refuses_what_is_no_file_and_what_another_sink_writes)
+/* check() of a sink with that path must fail and say `hint`. */
+static void check_refused(const char *bad_path, const char *hint)
 {
     static struct rig other;
-    const struct rig_setting settings[] = {{"path", path}, {NULL, NULL}};
-    prepare(1);
-    cr_assert_eq(rig_share(&rig), TG_OK);
+    const struct rig_setting settings[] = {{"path", bad_path}, {NULL, NULL}};
+    rig_prepare(&other, &tg_file_sink, 1, false, settings);
+    cr_assert_eq(other.ops->check(&other.env[0], 0, &other.error), TG_ERR_IO);
+    cr_assert_neq(strstr(other.error.text, hint), NULL, "%s", other.error.text);
+    rig_close(&other);
+}
+
+/* So must share(). */
+static void share_refused(const char *bad_path, const char *hint)
+{
+    static struct rig other;
+    const struct rig_setting settings[] = {{"path", bad_path}, {NULL, NULL}};
     rig_prepare(&other, &tg_file_sink, 1, false, settings);
     cr_assert_eq(rig_share(&other), TG_ERR_IO);
-    cr_assert_neq(strstr(other.error.text, "another sink"), NULL, "%s", other.error.text);
+    cr_assert_neq(strstr(other.error.text, hint), NULL, "%s", other.error.text);
+    rig_close(&other);
+}
+
+Test(file_sink, refuses_what_is_no_file_and_what_another_sink_writes)
+{
+    prepare(1);
+    cr_assert_eq(rig_share(&rig), TG_OK);
+    share_refused(path, "another sink");
     rig_close(&rig);
-    const struct rig_setting device[] = {{"path", "/dev/null"}, {NULL, NULL}};
-    rig_prepare(&other, &tg_file_sink, 1, false, device);
-    cr_assert_eq(other.ops->check(&other.env[0], 0, &other.error), TG_ERR_IO);
-    cr_assert_neq(strstr(other.error.text, "console sink"), NULL, "%s", other.error.text);
-    const struct rig_setting folder_itself[] = {{"path", folder}, {NULL, NULL}};
-    rig_prepare(&other, &tg_file_sink, 1, false, folder_itself);
-    cr_assert_eq(other.ops->check(&other.env[0], 0, &other.error), TG_ERR_IO);
-    const struct rig_setting nowhere[] = {{"path", "/proc/no/such/folder.jsonl"}, {NULL, NULL}};
-    rig_prepare(&other, &tg_file_sink, 1, false, nowhere);
-    cr_assert_eq(rig_share(&other), TG_ERR_IO);
-    cr_assert_neq(strstr(other.error.text, "folders"), NULL, "%s", other.error.text);
+    check_refused("/dev/null", "console sink");
+    check_refused(folder, "directory");
+    share_refused("/proc/no/such/folder.jsonl", "folders");
 }
