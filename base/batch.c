@@ -1,5 +1,5 @@
-/* Batches: laid out in an arena once, filled by copying rows, emptied by setting counts to 0. A copied row owns its texts
- * in the blob; a pinned row keeps pointing into the fetch buffer, which the batch then holds. */
+/* Batches: laid out in an arena once, filled by copying rows, emptied by setting counts to 0. A copied row owns its
+ * texts in the blob; a pinned row keeps pointing into the fetch buffer, which the batch then holds. */
 #include "base/batch.h"
 
 #include <string.h>
@@ -69,7 +69,8 @@ struct tg_row *tg_batch_append_copy(struct tg_batch *batch, const struct tg_row 
 {
     const struct tg_schema *schema = batch->schema;
     if (batch->count == batch->capacity) { return NULL; }
-    if (schema->text_count != 0 && row_text_bytes(schema, row) > batch->blob_capacity - batch->blob_used) { return NULL; }
+    const uint32_t room = batch->blob_capacity - batch->blob_used;
+    if (schema->text_count != 0 && row_text_bytes(schema, row) > room) { return NULL; }
     struct tg_row *copy = tg_batch_row(batch, batch->count++);
     memcpy(copy, row, schema->row_bytes);
     if (schema->text_count == 0) { return copy; }

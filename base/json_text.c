@@ -1,4 +1,4 @@
-/* Rows as JSON text. Every piece is written whole or not at all, so a writer that overflowed ends at a piece's border. */
+/* Rows as JSON text. Every piece is written whole or not at all, so a writer that overflowed ends at a piece's end. */
 #include "base/json_text.h"
 
 #include <string.h>
@@ -143,7 +143,8 @@ static void enum_write(struct tg_writer *writer, const struct tg_column *column,
     tg_write_json_string(writer, name, (uint32_t)strlen(name));
 }
 
-void tg_write_json_value(struct tg_writer *writer, const struct tg_schema *schema, const void *row, uint32_t column_index)
+void tg_write_json_value(struct tg_writer *writer, const struct tg_schema *schema, const void *row,
+                         uint32_t column_index)
 {
     const struct tg_column *column = &schema->columns[column_index];
     const void *value = tg_row_value(schema, row, column_index);

@@ -12,6 +12,7 @@ struct tg_writer {
     bool overflow;
 };
 
+/* Bytes as they are; text up to its end; a decimal integer. Each goes in whole or not at all.  @any */
 void tg_write_bytes(struct tg_writer *writer, const char *data, uint32_t bytes);
 void tg_write_cstr(struct tg_writer *writer, const char *text);
 void tg_write_i64(struct tg_writer *writer, int64_t value);

@@ -75,8 +75,8 @@ uint32_t tg_key_encode(const struct tg_key_spec *spec, const void *row, uint8_t 
     return used;
 }
 
-void tg_key_decode(const struct tg_key_spec *spec, struct tg_key key, const struct tg_schema *schema, const uint32_t *targets,
-                   void *row)
+void tg_key_decode(const struct tg_key_spec *spec, struct tg_key key, const struct tg_schema *schema,
+                   const uint32_t *targets, void *row)
 {
     uint32_t used = 0;
     for (uint32_t i = 0; i < spec->column_count; i++) {

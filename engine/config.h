@@ -1,7 +1,7 @@
-/* The job loader's insides, shared by its config_*.c files. Loading has three phases: layers (config_layers.c: file, profile,
- * environment and --set become one tree), blocks (config_block.c reads any block by its key table, config_keys.c),
- * and resolution (sources, steps, sinks: names become indexes, types are compared). Every phase goes on after a finding,
- * so that one run says everything. */
+/* The job loader's insides, shared by its config_*.c files. Loading has three phases: layers (config_layers.c: file,
+ * profile, environment and --set become one tree), blocks (config_block.c reads any block by its key table,
+ * config_keys.c), and resolution (sources, steps, sinks: names become indexes, types are compared). Every phase goes on
+ * after a finding, so that one run says everything. */
 #ifndef TG_ENGINE_CONFIG_H
 #define TG_ENGINE_CONFIG_H
 
@@ -9,7 +9,8 @@
 #include "engine/job.h"
 #include "engine/yaml.h"
 
-/* ---- tables (config_keys.c) ---------------------------------------------------------------------------------------- */
+/* ---- tables (config_keys.c) ----------------------------------------------------------------------------------------
+ */
 
 enum tg_config_reader {
     TG_READ_KIND,  /* by option.kind */
@@ -46,7 +47,8 @@ enum tg_config_block_id {
 };
 extern const struct tg_config_block tg_config_blocks[TG_BLOCK_COUNT];
 
-/* ---- context ------------------------------------------------------------------------------------------------------- */
+/* ---- context -------------------------------------------------------------------------------------------------------
+ */
 
 struct tg_config {
     struct tg_job *job;
@@ -63,7 +65,8 @@ struct tg_config {
 /* A value and how it is reached. */
 struct tg_config_at {
     const char *path;                 /* "sources.tx.watermark.delay" */
-    const struct tg_yaml_node *key;   /* its key; for what is missing, the key of the block it should be in; NULL = root */
+    const struct tg_yaml_node
+        *key; /* its key; for what is missing, the key of the block it should be in; NULL = root */
     const struct tg_yaml_node *value; /* NULL = not given */
 };
 
@@ -85,7 +88,7 @@ struct tg_place tg_config_place(const struct tg_yaml_node *node);
 struct tg_config_at tg_config_child(struct tg_config *config, const struct tg_config_at *parent,
                                     const struct tg_yaml_entry *entry);
 
-/* ---- layers (config_layers.c) ---------------------------------------------------------------------------------------- */
+/* ---- layers (config_layers.c) ------------------------------------------------------------------------------------ */
 
 /* `over` laid over `base`; connector blocks replace different ones; null removes a key.  @setup */
 const struct tg_yaml_node *tg_config_merge(struct tg_config *config, const struct tg_yaml_node *base,
@@ -93,9 +96,10 @@ const struct tg_yaml_node *tg_config_merge(struct tg_config *config, const struc
 /* Profile, environment and --set over config->file_root, into config->root.  @setup */
 void tg_config_layers(struct tg_config *config);
 
-/* ---- blocks (config_block.c) ----------------------------------------------------------------------------------------- */
+/* ---- blocks (config_block.c) ------------------------------------------------------------------------------------- */
 
-/* A scalar with its variables replaced. NULL: reported, or (*unresolved) not knowable without the environment.  @setup */
+/* A scalar with its variables replaced. NULL: reported, or (*unresolved) not knowable without the environment.  @setup
+ */
 const char *tg_config_scalar(struct tg_config *config, const struct tg_config_at *at, bool secret, bool *unresolved);
 /* Read the value at `at` (or the fallback) as the option says.  @setup */
 void tg_config_option(struct tg_config *config, const struct tg_config_at *at, const struct tg_option *option,
@@ -108,7 +112,8 @@ uint32_t tg_config_key_index(enum tg_config_block_id id, const char *name);
 /* Shorthands over it.  @any */
 const struct tg_option_value *tg_config_value(const struct tg_config_values *values, enum tg_config_block_id id,
                                               const char *name);
-const struct tg_config_at *tg_config_at(const struct tg_config_values *values, enum tg_config_block_id id, const char *name);
+const struct tg_config_at *tg_config_at(const struct tg_config_values *values, enum tg_config_block_id id,
+                                        const char *name);
 
 /* Find the one connector of a source or sink block and read its options. `ops_out` gets a tg_source_ops or tg_sink_ops,
  * NULL when there is none (reported).  @setup */
@@ -124,20 +129,24 @@ uint32_t tg_config_columns(struct tg_config *config, const struct tg_config_at *
 int tg_config_column(struct tg_config *config, const struct tg_config_at *at, const struct tg_schema *schema);
 /* Remember an effective value for --print-effective.  @setup */
 void tg_config_effective(struct tg_config *config, const char *path, const char *text, const char *origin);
-/* A name of a source, step, sink or column: letters, digits, _ and -, at most 63, no digit first. Reported if not.  @setup */
+/* A name of a source, step, sink or column: letters, digits, _ and -, at most 63, no digit first. Reported if not.
+ * @setup */
 bool tg_config_name(struct tg_config *config, const struct tg_yaml_node *key);
 
-/* ---- resolution ------------------------------------------------------------------------------------------------------ */
+/* ---- resolution -------------------------------------------------------------------------------------------------- */
 
-void tg_config_sources(struct tg_config *config, const struct tg_config_at *sources); /* config_source.c  @setup */
+/* `sources` into job->sources (config_source.c).  @setup */
+void tg_config_sources(struct tg_config *config, const struct tg_config_at *sources);
 /* Fields of one source (config_field.c).  @setup */
 void tg_config_fields(struct tg_config *config, const struct tg_config_at *fields, struct tg_source_spec *source,
                       const struct tg_yaml_node *declared[TG_COLUMNS_MAX]);
-void tg_config_steps(struct tg_config *config, const struct tg_config_at *steps); /* config_step.c  @setup */
+/* `steps` into job->steps, inputs first (config_step.c).  @setup */
+void tg_config_steps(struct tg_config *config, const struct tg_config_at *steps);
 /* Bind a step's operator: record fields to columns, params, outputs (config_operator.c).  @setup */
 void tg_config_bind(struct tg_config *config, struct tg_step_spec *step, const struct tg_config_at *operator_at,
                     const struct tg_config_at *params_at);
-void tg_config_sinks(struct tg_config *config, const struct tg_config_at *sinks); /* config_sink.c  @setup */
+/* `sinks` into job->sinks (config_sink.c).  @setup */
+void tg_config_sinks(struct tg_config *config, const struct tg_config_at *sinks);
 /* dead_letters and late (config_sink.c).  @setup */
 struct tg_sink_spec *tg_config_side_output(struct tg_config *config, const struct tg_config_at *at, const char *name,
                                            const struct tg_schema *schema);

@@ -107,7 +107,7 @@ const char *tg_config_scalar(struct tg_config *config, const struct tg_config_at
     return expansion.text;
 }
 
-/* ---- options ----------------------------------------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------------------------------------------------- */
 
 static void report_value(struct tg_config *config, const struct tg_config_at *at, const struct tg_option *option,
                          const char *text)
@@ -118,12 +118,16 @@ static void report_value(struct tg_config *config, const struct tg_config_at *at
         uint32_t count = 0;
         (void)snprintf(list, sizeof list, "%s", option->choices);
         char *rest = list;
-        for (char *name = strsep(&rest, "|"); name != NULL && count < 16; name = strsep(&rest, "|")) { names[count++] = name; }
-        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, at->value, "wrong value \"%s\" for %s", text, option->name);
+        for (char *name = strsep(&rest, "|"); name != NULL && count < 16; name = strsep(&rest, "|")) {
+            names[count++] = name;
+        }
+        struct tg_draft *draft =
+            tg_finding_add(&config->drafts, TG1004, at->value, "wrong value \"%s\" for %s", text, option->name);
         tg_draft_suggest(draft, text, count, names, "allowed here");
         return;
     }
-    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, at->value, "wrong value \"%s\" for %s", text, option->name);
+    struct tg_draft *draft =
+        tg_finding_add(&config->drafts, TG1004, at->value, "wrong value \"%s\" for %s", text, option->name);
     tg_draft_hint(draft, "it takes %s%s%s", tg_value_looks_like(option->kind), option->choices != NULL ? ", or " : "",
                   option->choices != NULL ? option->choices : "");
 }
@@ -199,8 +203,10 @@ static void read_fallback(struct tg_config *config, const struct tg_config_at *a
 
 static void report_missing(struct tg_config *config, const struct tg_yaml_node *block, const struct tg_option *option)
 {
-    const char *where = block == NULL ? tg_config_format(config, " at the top of %s", config->file_root->source->name) : "";
-    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1003, block, "missing key \"%s\"%s", option->name, where);
+    const char *where =
+        block == NULL ? tg_config_format(config, " at the top of %s", config->file_root->source->name) : "";
+    struct tg_draft *draft =
+        tg_finding_add(&config->drafts, TG1003, block, "missing key \"%s\"%s", option->name, where);
     if (option->doc != NULL) { tg_draft_hint(draft, "%s", option->doc); }
 }
 
@@ -228,17 +234,19 @@ void tg_config_option(struct tg_config *config, const struct tg_config_at *at, c
     }
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------------------------------ */
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 /* A misspelt secret is still a secret: its value must not be quoted with the finding. */
 static void report_unknown_key(struct tg_config *config, const struct tg_yaml_entry *entry, uint32_t count,
                                const char *const *names)
 {
-    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1002, entry->key, "unknown key \"%s\"", entry->key->text);
+    struct tg_draft *draft =
+        tg_finding_add(&config->drafts, TG1002, entry->key, "unknown key \"%s\"", entry->key->text);
     tg_draft_suggest(draft, entry->key->text, count, names, "allowed here");
     const char *meant = tg_suggest(entry->key->text, count, names);
     if (meant != NULL && tg_secret_name(meant)) {
-        tg_secrets_collect(&config->secrets, tg_yaml_map_of(config->arena, &(struct tg_yaml_node){.text = "password"}, entry->value));
+        tg_secrets_collect(&config->secrets,
+                           tg_yaml_map_of(config->arena, &(struct tg_yaml_node){.text = "password"}, entry->value));
     }
 }
 
@@ -269,8 +277,9 @@ static void check_known(struct tg_config *config, const struct tg_yaml_node *map
 static bool check_map(struct tg_config *config, const struct tg_config_at *at)
 {
     if (tg_yaml_is_null(at->value) || at->value->kind == TG_YAML_MAP) { return true; }
-    (void)tg_finding_add(&config->drafts, TG1004, at->key != NULL ? at->key : at->value, "%s is %s, it should be a mapping",
-                        at->path[0] != '\0' ? at->path : "the job file", tg_yaml_kind_name(at->value->kind));
+    (void)tg_finding_add(&config->drafts, TG1004, at->key != NULL ? at->key : at->value,
+                         "%s is %s, it should be a mapping", at->path[0] != '\0' ? at->path : "the job file",
+                         tg_yaml_kind_name(at->value->kind));
     return false;
 }
 
@@ -309,25 +318,29 @@ bool tg_config_read(struct tg_config *config, const struct tg_config_at *at, enu
 uint32_t tg_config_key_index(enum tg_config_block_id id, const char *name)
 {
     uint32_t index = 0;
-    while (index < tg_config_blocks[id].key_count && strcmp(tg_config_blocks[id].keys[index].option.name, name) != 0) { index++; }
+    while (index < tg_config_blocks[id].key_count && strcmp(tg_config_blocks[id].keys[index].option.name, name) != 0) {
+        index++;
+    }
     TG_ASSERT(index < tg_config_blocks[id].key_count);
     return index;
 }
 
-const struct tg_option_value *tg_config_value(const struct tg_config_values *values, enum tg_config_block_id id, const char *name)
+const struct tg_option_value *tg_config_value(const struct tg_config_values *values, enum tg_config_block_id id,
+                                              const char *name)
 {
     return &values->values[tg_config_key_index(id, name)];
 }
 
-const struct tg_config_at *tg_config_at(const struct tg_config_values *values, enum tg_config_block_id id, const char *name)
+const struct tg_config_at *tg_config_at(const struct tg_config_values *values, enum tg_config_block_id id,
+                                        const char *name)
 {
     return &values->at[tg_config_key_index(id, name)];
 }
 
-/* ---- connectors -------------------------------------------------------------------------------------------------------- */
+/* ---- connectors -------------------------------------------------------------------------------------------------- */
 
-static void read_connector(struct tg_config *config, const struct tg_config_at *at, const struct tg_option *table, uint32_t count,
-                           struct tg_options *options)
+static void read_connector(struct tg_config *config, const struct tg_config_at *at, const struct tg_option *table,
+                           uint32_t count, struct tg_options *options)
 {
     struct tg_option_value *values = tg_config_alloc(config, (count + 1) * sizeof *values);
     *options = (struct tg_options){.table = table, .values = values, .count = count};
@@ -337,7 +350,9 @@ static void read_connector(struct tg_config *config, const struct tg_config_at *
     for (uint32_t i = 0; i < count; i++) { names[i] = table[i].name; }
     for (uint32_t i = 0; at->value->kind == TG_YAML_MAP && i < at->value->count; i++) {
         bool known = false;
-        for (uint32_t k = 0; k < count && !known; k++) { known = strcmp(names[k], at->value->entries[i].key->text) == 0; }
+        for (uint32_t k = 0; k < count && !known; k++) {
+            known = strcmp(names[k], at->value->entries[i].key->text) == 0;
+        }
         if (!known) { report_unknown_key(config, &at->value->entries[i], count, names); }
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -365,7 +380,8 @@ static const struct tg_yaml_entry *find_connector(struct tg_config *config, cons
         }
     }
     if (found == NULL) {
-        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1003, block->key, "missing connector in %s", block->path);
+        struct tg_draft *draft =
+            tg_finding_add(&config->drafts, TG1003, block->key, "missing connector in %s", block->path);
         tg_draft_suggest(draft, "", count, names, "one of");
     }
     return found;
@@ -393,7 +409,7 @@ const struct tg_sink_ops *tg_config_sink_connector(struct tg_config *config, con
     return ops;
 }
 
-/* ---- column names -------------------------------------------------------------------------------------------------------- */
+/* ---- column names ------------------------------------------------------------------------------------------------ */
 
 int tg_config_column(struct tg_config *config, const struct tg_config_at *at, const struct tg_schema *schema)
 {
@@ -429,7 +445,8 @@ uint32_t tg_config_columns(struct tg_config *config, const struct tg_config_at *
         bool seen = false;
         for (uint32_t k = 0; k < count && !seen; k++) { seen = columns[k] == (uint32_t)column; }
         if (seen) {
-            (void)tg_finding_add(&config->drafts, TG1007, item.value, "column \"%s\" twice", schema->columns[column].name);
+            (void)tg_finding_add(&config->drafts, TG1007, item.value, "column \"%s\" twice",
+                                 schema->columns[column].name);
         } else if (count < TG_COLUMNS_MAX) {
             columns[count++] = (uint32_t)column;
         }

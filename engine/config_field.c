@@ -6,7 +6,8 @@
 #include "engine/config.h"
 #include "engine/suggest.h"
 
-static const char *const type_names[] = {"text", "bigint", "integer", "boolean", "timestamp", "date", "numeric", "enum"};
+static const char *const type_names[] = {"text",      "bigint", "integer", "boolean",
+                                         "timestamp", "date",   "numeric", "enum"};
 
 enum { PRECISION_MAX = 38 };
 
@@ -51,8 +52,9 @@ static const struct tg_yaml_node *join_numeric(struct tg_config *config, const s
         if (strcmp(type->key->text, "type") != 0 || type->value->kind != TG_YAML_SCALAR) { continue; }
         const char *head = type->value->text;
         const char *tail = rest->key->text;
-        const bool split = strncmp(head, "numeric(", 8) == 0 && strchr(head, ')') == NULL && tg_yaml_is_null(rest->value) &&
-                           strspn(tail, "0123456789") + 1 == strlen(tail) && tail[strlen(tail) - 1] == ')';
+        const bool split = strncmp(head, "numeric(", 8) == 0 && strchr(head, ')') == NULL &&
+                           tg_yaml_is_null(rest->value) && strspn(tail, "0123456789") + 1 == strlen(tail) &&
+                           tail[strlen(tail) - 1] == ')';
         if (!split) { continue; }
         struct tg_yaml_node *joined = tg_config_alloc(config, sizeof *joined);
         struct tg_yaml_node *value = tg_config_alloc(config, sizeof *value);
@@ -108,8 +110,9 @@ static void read_enum(struct tg_config *config, const struct tg_config_values *v
         return;
     }
     if (!list->is_set || list->count == 0) {
-        tg_draft_hint(tg_finding_add(&config->drafts, TG1003, at->key, "missing key \"values\""), "an enum lists its values: "
-                                                                                             "values: [a, b]");
+        tg_draft_hint(tg_finding_add(&config->drafts, TG1003, at->key, "missing key \"values\""),
+                      "an enum lists its values: "
+                      "values: [a, b]");
         return;
     }
     for (uint32_t i = 0; i < list->count; i++) {
@@ -152,7 +155,8 @@ static void read_field(struct tg_config *config, const struct tg_config_at *at, 
     const struct tg_config_at *type_at = tg_config_at(&values, TG_BLOCK_FIELD, "type");
     const bool known = type->is_set && parse_type(type->text, column);
     if (type->is_set && !known) {
-        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, type_at->value, "unknown type \"%s\"", type->text);
+        struct tg_draft *draft =
+            tg_finding_add(&config->drafts, TG1004, type_at->value, "unknown type \"%s\"", type->text);
         tg_draft_suggest(draft, type->text, sizeof type_names / sizeof type_names[0], type_names, "types");
         tg_draft_hint(draft, "numeric(precision,scale) with 1 to 38 digits");
     }
@@ -175,8 +179,9 @@ void tg_config_fields(struct tg_config *config, const struct tg_config_at *field
     schema->name = source->name;
     if (tg_yaml_is_null(fields->value)) { return; }
     if (fields->value->kind != TG_YAML_MAP) {
-        (void)tg_finding_add(&config->drafts, TG1004, fields->key, "fields is %s, it should be a mapping of names to types",
-                            tg_yaml_kind_name(fields->value->kind));
+        (void)tg_finding_add(&config->drafts, TG1004, fields->key,
+                             "fields is %s, it should be a mapping of names to types",
+                             tg_yaml_kind_name(fields->value->kind));
         return;
     }
     if (fields->value->count > TG_COLUMNS_MAX) {

@@ -1,5 +1,5 @@
-/* Layers: file < profile < TURGO_SET_a__b < --set a.b. Each one is a tree laid over the tree below it, so all follow the
- * same rules; a --set is a tree of one leaf. */
+/* Layers: file < profile < TURGO_SET_a__b < --set a.b. Each one is a tree laid over the tree below it, so all follow
+ * the same rules; a --set is a tree of one leaf. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,7 +141,7 @@ const struct tg_yaml_node *tg_config_merge(struct tg_config *config, const struc
     return root;
 }
 
-/* ---- one --set --------------------------------------------------------------------------------------------------------- */
+/* ---- one --set --------------------------------------------------------------------------------------------------- */
 
 struct set {
     struct tg_yaml_source *source; /* its text is "path=value" */
@@ -171,7 +171,8 @@ static bool set_split(struct tg_config *config, struct set *set, const char *pat
         char *text = tg_config_alloc(config, end - start + 1);
         memcpy(text, path + start, end - start);
         part->text = text;
-        node_move(set->source, part, (uint32_t)(path - set->source->text + (ptrdiff_t)start) + 1, (uint32_t)(end - start));
+        node_move(set->source, part, (uint32_t)(path - set->source->text + (ptrdiff_t)start) + 1,
+                  (uint32_t)(end - start));
         set->parts[set->part_count++] = part;
         start = end + separator_bytes;
     }
@@ -191,8 +192,8 @@ static bool set_value(struct tg_config *config, struct set *set, const char *val
     const bool parsed = tg_yaml_parse(config->arena, set->source, &set->value, &fault);
     set->source->text = text;
     if (!parsed) {
-        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1001, set->parts[set->part_count - 1], "value is not YAML: %s",
-                                               fault.text);
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1001, set->parts[set->part_count - 1],
+                                                "value is not YAML: %s", fault.text);
         tg_draft_hint(draft, "quote it: --set 'path=\"value\"'");
         return false;
     }
@@ -214,9 +215,11 @@ static const struct tg_yaml_node *find_missing(const struct set *set, const stru
     for (uint32_t i = 0; i + 1 < set->part_count && i < 4; i++) {
         const char *name = set->parts[i]->text;
         const struct tg_yaml_node *below = tg_yaml_get(node, name);
-        const bool named = i == 1 && (strcmp(set->parts[0]->text, "sources") == 0 || strcmp(set->parts[0]->text, "steps") == 0 ||
-                                      strcmp(set->parts[0]->text, "sinks") == 0);
-        const bool field = i == 3 && strcmp(set->parts[0]->text, "sources") == 0 && strcmp(set->parts[2]->text, "fields") == 0;
+        const bool named =
+            i == 1 && (strcmp(set->parts[0]->text, "sources") == 0 || strcmp(set->parts[0]->text, "steps") == 0 ||
+                       strcmp(set->parts[0]->text, "sinks") == 0);
+        const bool field =
+            i == 3 && strcmp(set->parts[0]->text, "sources") == 0 && strcmp(set->parts[2]->text, "fields") == 0;
         if ((named || field) && below == NULL) {
             *among = node;
             return set->parts[i];
@@ -243,7 +246,9 @@ static bool check_connector(struct tg_config *config, const struct set *set, con
     const char *first = set->parts[0]->text;
     const bool side = strcmp(first, "dead_letters") == 0 || strcmp(first, "late") == 0;
     const uint32_t at = side ? 1 : 2;
-    const enum scope scope = strcmp(first, "sources") == 0 ? AT_SOURCE : side || strcmp(first, "sinks") == 0 ? AT_SINK : AT_ROOT;
+    const enum scope scope = strcmp(first, "sources") == 0         ? AT_SOURCE
+                             : side || strcmp(first, "sinks") == 0 ? AT_SINK
+                                                                   : AT_ROOT;
     if (scope == AT_ROOT || set->part_count <= at + 1 || !is_connector(scope, set->parts[at]->text)) { return true; }
     const struct tg_yaml_node *block = tg_yaml_get(root, first);
     if (!side) { block = tg_yaml_get(block, set->parts[1]->text); }
@@ -303,34 +308,34 @@ static void set_apply(struct tg_config *config, struct tg_yaml_source *source, c
         if (equals != NULL) { *equals = '\0'; }
         node_move(source, whole, 1, (uint32_t)strlen(source->text));
         struct tg_draft *draft = tg_finding_add(&config->drafts, TG1006, whole, "not a setting");
-        tg_draft_hint(draft, "write path%sname=value, for example sources%stx%swatermark%sdelay=30s", separator, separator,
-                      separator, separator);
+        tg_draft_hint(draft, "write path%sname=value, for example sources%stx%swatermark%sdelay=30s", separator,
+                      separator, separator, separator);
         return;
     }
     if (!set_allowed(config, &set, config->root) || !set_value(config, &set, equals + 1)) {
         *equals = '\0'; /* the value is nobody's business when its name is wrong */
         return;
     }
-    char dotted[512] = "";
-    for (uint32_t i = 0; i < set.part_count; i++) {
-        (void)snprintf(dotted + strlen(dotted), sizeof dotted - strlen(dotted), "%s.", set.parts[i]->text);
-    }
-    const bool by_argument = strcmp(source->name, "--set") == 0;
-    if (by_argument && tg_secret_path(dotted) && set.value->kind == TG_YAML_SCALAR && strncmp(set.value->text, "${", 2) != 0) {
+    const struct tg_yaml_node *over = set.value;
+    for (uint32_t i = set.part_count; i > 0; i--) { over = tg_yaml_map_of(config->arena, set.parts[i - 1], over); }
+    struct tg_secrets *secrets = tg_config_alloc(config, sizeof *secrets);
+    tg_secrets_collect(secrets, over);
+    if (strcmp(source->name, "--set") == 0 && secrets->has_literal) {
         struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, set.parts[set.part_count - 1],
                                                "a secret must not stand on a command line");
         tg_draft_hint(draft, "everybody can read it in the process list: use ${file:PATH} or ${NAME}");
         *equals = '\0';
         return;
     }
-    const struct tg_yaml_node *over = set.value;
-    for (uint32_t i = set.part_count; i > 0; i--) { over = tg_yaml_map_of(config->arena, set.parts[i - 1], over); }
     config->root = tg_config_merge(config, config->root, over);
 }
 
-/* ---- all layers ---------------------------------------------------------------------------------------------------------- */
+/* ---- all layers -------------------------------------------------------------------------------------------------- */
 
-static int compare_texts(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 static void layer_environment(struct tg_config *config)
 {
@@ -355,7 +360,9 @@ static void layer_profile(struct tg_config *config)
     const struct tg_yaml_node *profiles = tg_yaml_get(config->file_root, "profiles");
     const struct tg_yaml_entry *by_default = tg_yaml_find(config->file_root, "default_profile");
     const char *name = config->options->profile;
-    if (name == NULL && by_default != NULL && by_default->value->kind == TG_YAML_SCALAR) { name = by_default->value->text; }
+    if (name == NULL && by_default != NULL && by_default->value->kind == TG_YAML_SCALAR) {
+        name = by_default->value->text;
+    }
     config->job->profile = "";
     if (name == NULL || name[0] == '\0') { return; }
     config->job->profile = tg_config_format(config, "%s", name);
@@ -374,7 +381,8 @@ static void layer_profile(struct tg_config *config)
     for (uint32_t i = 0; profiles != NULL && profiles->kind == TG_YAML_MAP && i < profiles->count && count < 32; i++) {
         names[count++] = profiles->entries[i].key->text;
     }
-    tg_draft_suggest(tg_finding_add(&config->drafts, TG1009, at, "unknown profile \"%s\"", name), name, count, names, "profiles");
+    tg_draft_suggest(tg_finding_add(&config->drafts, TG1009, at, "unknown profile \"%s\"", name), name, count, names,
+                     "profiles");
 }
 
 void tg_config_layers(struct tg_config *config)

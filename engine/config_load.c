@@ -12,12 +12,13 @@
 #include "engine/config.h"
 #include "engine/values.h"
 
-/* Address space, committed by touch. Trees and their merges stay far below half of it (yaml.h limits them); expansions of
- * variables stop at half (tg_config_scalar). */
+/* Address space, committed by touch. Trees and their merges stay far below half of it (yaml.h limits them); expansions
+ * of variables stop at half (tg_config_scalar). */
 static const size_t ARENA_BYTES = (size_t)512 << 20;
 
 /* A number given by the user must be 1 to max; words and what only the environment knows are left alone. */
-static void check_range(struct tg_config *config, const struct tg_config_at *at, const struct tg_option_value *value, int64_t max)
+static void check_range(struct tg_config *config, const struct tg_config_at *at, const struct tg_option_value *value,
+                        int64_t max)
 {
     const bool is_word = value->number == TG_VALUE_WORD;
     if (!value->is_set || tg_yaml_is_null(at->value) || is_word || strchr(value->text, '$') != NULL) { return; }
@@ -47,17 +48,19 @@ static void read_side_outputs(struct tg_config *config, const struct tg_config_v
 {
     struct tg_job *job = config->job;
     const struct tg_config_at *late_at = tg_config_at(values, TG_BLOCK_JOB, "late");
-    job->dead_letters = tg_config_side_output(config, tg_config_at(values, TG_BLOCK_JOB, "dead_letters"), "dead_letters",
-                                              tg_dead_letter_schema());
+    job->dead_letters = tg_config_side_output(config, tg_config_at(values, TG_BLOCK_JOB, "dead_letters"),
+                                              "dead_letters", tg_dead_letter_schema());
     job->late = tg_config_side_output(config, late_at, "late", tg_late_schema());
     if (!tg_yaml_is_null(late_at->value)) { return; }
     for (uint32_t i = 0; i < job->step_count; i++) {
         const struct tg_step_spec *step = &job->steps[i];
         if (step->op == NULL || !step->from.is_source || step->late == TG_LATE_ACCEPT) { continue; }
         struct tg_draft *draft = tg_finding_add(&config->drafts, TG1003, NULL, "missing key \"late\"");
-        tg_draft_hint(draft, "step %s refuses late rows; say where they go: late: {file: {path: late.jsonl}}, or late: accept in "
-                             "the step",
-                      step->name);
+        tg_draft_hint(
+            draft,
+            "step %s refuses late rows; say where they go: late: {file: {path: late.jsonl}}, or late: accept in "
+            "the step",
+            step->name);
         return;
     }
 }
@@ -94,14 +97,15 @@ static const char *base_name(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
-static void report_fault(struct tg_config *config, const struct tg_yaml_source *source, const struct tg_yaml_fault *fault)
+static void report_fault(struct tg_config *config, const struct tg_yaml_source *source,
+                         const struct tg_yaml_fault *fault)
 {
     const struct tg_yaml_node at = {.source = source, .line = fault->line, .column = fault->column};
     if (fault->is_duplicate) {
         (void)tg_finding_add(&config->drafts, TG1007, &at, "%s", fault->text);
     } else {
-        (void)tg_finding_add(&config->drafts, TG1001, fault->line > 0 ? &at : NULL, "%s is not YAML that turgo reads: %s",
-                            source->name, fault->text);
+        (void)tg_finding_add(&config->drafts, TG1001, fault->line > 0 ? &at : NULL,
+                             "%s is not YAML that turgo reads: %s", source->name, fault->text);
     }
 }
 
@@ -110,7 +114,8 @@ static void load(struct tg_config *config, const char *name, const char *text)
     struct tg_yaml_source *source = tg_config_alloc(config, sizeof *source);
     char *copy = tg_arena_strdup(config->arena, text);
     TG_ASSERT(copy != NULL);
-    *source = (struct tg_yaml_source){.name = base_name(tg_config_format(config, "%s", name)), .text = copy, .is_file = true};
+    *source =
+        (struct tg_yaml_source){.name = base_name(tg_config_format(config, "%s", name)), .text = copy, .is_file = true};
     config->job->path = tg_config_format(config, "%s", name);
     config->job->profile = "";
     struct tg_yaml_fault fault;
@@ -133,8 +138,8 @@ static void load(struct tg_config *config, const char *name, const char *text)
     read_job(config);
 }
 
-tg_status tg_job_load_text(struct tg_job **job, const char *name, const char *text, const struct tg_job_options *options,
-                           struct tg_findings *findings)
+tg_status tg_job_load_text(struct tg_job **job, const char *name, const char *text,
+                           const struct tg_job_options *options, struct tg_findings *findings)
 {
     *job = NULL;
     findings->count = 0;

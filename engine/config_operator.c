@@ -17,7 +17,9 @@ static enum tg_type kind_type(const char *kind)
 
 static const char *declared_at(struct tg_config *config, const struct tg_step_spec *step, uint32_t column)
 {
-    if (!step->from.is_source) { return tg_config_format(config, "step %s", config->job->steps[step->from.index].name); }
+    if (!step->from.is_source) {
+        return tg_config_format(config, "step %s", config->job->steps[step->from.index].name);
+    }
     return tg_config_origin(config, config->declared[step->from.index][column]);
 }
 
@@ -31,41 +33,48 @@ static void bind_input(struct tg_config *config, const struct tg_step_spec *step
         const struct tg_field *field = &record->fields[i];
         const int column = tg_schema_find(schema, field->name);
         if (column < 0) {
-            struct tg_draft *draft = tg_finding_add(&config->drafts, TG1102, at, "column \"%s\" does not exist", field->name);
-            tg_draft_hint(draft, "operator %s reads %s \"%s\" by this name from %s", step->op->name, field->kind, field->name,
-                          schema->name);
+            struct tg_draft *draft =
+                tg_finding_add(&config->drafts, TG1102, at, "column \"%s\" does not exist", field->name);
+            tg_draft_hint(draft, "operator %s reads %s \"%s\" by this name from %s", step->op->name, field->kind,
+                          field->name, schema->name);
             tg_draft_suggest(draft, field->name, schema->column_count, names, "its columns");
             continue;
         }
         const enum tg_type type = schema->columns[column].type;
         if (kind_type(field->kind) == type) { continue; }
-        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1103, at, "operator %s reads \"%s\" as %s, but it is %s",
-                                               step->op->name, field->name, field->kind, tg_type_name(type));
-        tg_draft_hint(draft, "the operator declares F(%s, %s) in its record \"%s\"; the job file declares %s at %s", field->kind,
-                      field->name, record->name, tg_type_name(type), declared_at(config, step, (uint32_t)column));
+        struct tg_draft *draft =
+            tg_finding_add(&config->drafts, TG1103, at, "operator %s reads \"%s\" as %s, but it is %s", step->op->name,
+                           field->name, field->kind, tg_type_name(type));
+        tg_draft_hint(draft, "the operator declares F(%s, %s) in its record \"%s\"; the job file declares %s at %s",
+                      field->kind, field->name, record->name, tg_type_name(type),
+                      declared_at(config, step, (uint32_t)column));
     }
 }
 
 /* An output's columns: the key in front, under the input's names, then the record. */
-static void bind_output(struct tg_config *config, struct tg_step_spec *step, uint32_t output, const struct tg_schema *input,
-                        const struct tg_yaml_node *at)
+static void bind_output(struct tg_config *config, struct tg_step_spec *step, uint32_t output,
+                        const struct tg_schema *input, const struct tg_yaml_node *at)
 {
     const struct tg_record *record = step->op->outputs[output];
     struct tg_schema *schema = &step->outputs[output];
-    schema->name = step->op->output_count == 1 ? step->name : tg_config_format(config, "%s.%s", step->name, record->name);
+    schema->name =
+        step->op->output_count == 1 ? step->name : tg_config_format(config, "%s.%s", step->name, record->name);
     if (step->key_count + record->field_count > TG_COLUMNS_MAX) {
-        (void)tg_finding_add(&config->drafts, TG1101, at, "output %s has more than %d columns", schema->name, TG_COLUMNS_MAX);
+        (void)tg_finding_add(&config->drafts, TG1101, at, "output %s has more than %d columns", schema->name,
+                             TG_COLUMNS_MAX);
         return;
     }
-    for (uint32_t i = 0; i < step->key_count; i++) { schema->columns[schema->column_count++] = input->columns[step->key[i]]; }
+    for (uint32_t i = 0; i < step->key_count; i++) {
+        schema->columns[schema->column_count++] = input->columns[step->key[i]];
+    }
     for (uint32_t i = 0; i < record->field_count; i++) {
         const struct tg_field *field = &record->fields[i];
         struct tg_column column = {.name = field->name, .type = kind_type(field->kind)};
         const int source = tg_schema_find(input, field->name);
         TG_ASSERT(column.type != 0); /* states and parameters may hold more kinds, records may not */
         if (tg_schema_find(schema, field->name) >= 0) {
-            struct tg_draft *draft = tg_finding_add(&config->drafts, TG1007, at, "output %s has two columns \"%s\"", schema->name,
-                                                   field->name);
+            struct tg_draft *draft = tg_finding_add(&config->drafts, TG1007, at, "output %s has two columns \"%s\"",
+                                                    schema->name, field->name);
             tg_draft_hint(draft, "the key columns are added in front: name the key's field otherwise");
         }
         if (column.type == TG_TYPE_NUMERIC) { /* records do not say a scale */
@@ -76,8 +85,8 @@ static void bind_output(struct tg_config *config, struct tg_step_spec *step, uin
             column.enum_count = input->columns[source].enum_count;
             column.enum_values = input->columns[source].enum_values;
         } else if (column.type == TG_TYPE_ENUM) {
-            (void)tg_finding_add(&config->drafts, TG1101, at, "output enum \"%s\" has no input enum of that name to take values from",
-                                field->name);
+            (void)tg_finding_add(&config->drafts, TG1101, at,
+                                 "output enum \"%s\" has no input enum of that name to take values from", field->name);
         }
         schema->columns[schema->column_count++] = column;
     }
@@ -100,7 +109,9 @@ static bool read_param(struct tg_config *config, struct tg_step_spec *step, cons
     if (index < 0) {
         const char *names[TG_COLUMNS_MAX];
         uint32_t count = 0;
-        for (; count < record->field_count && count < TG_COLUMNS_MAX; count++) { names[count] = record->fields[count].name; }
+        for (; count < record->field_count && count < TG_COLUMNS_MAX; count++) {
+            names[count] = record->fields[count].name;
+        }
         struct tg_draft *draft = tg_finding_add(&config->drafts, TG1402, at->key, "operator %s has no parameter \"%s\"",
                                                step->op->name, at->key->text);
         tg_draft_suggest(draft, at->key->text, count, names, "its parameters");
@@ -117,10 +128,11 @@ static bool read_param(struct tg_config *config, struct tg_step_spec *step, cons
         tg_text text;
     } value;
     if (tg_param_parse(record->fields[index].kind, text, &value)) { return true; }
-    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1402, at->value, "wrong value \"%s\" for parameter %s", text,
-                                           at->key->text);
+    struct tg_draft *draft =
+        tg_finding_add(&config->drafts, TG1402, at->value, "wrong value \"%s\" for parameter %s", text, at->key->text);
     const char *looks = tg_param_looks_like(record->fields[index].kind);
-    tg_draft_hint(draft, "it is declared %s and takes %s", record->fields[index].kind, looks != NULL ? looks : "nothing");
+    tg_draft_hint(draft, "it is declared %s and takes %s", record->fields[index].kind,
+                  looks != NULL ? looks : "nothing");
     return false;
 }
 
@@ -148,7 +160,8 @@ static void bind_params(struct tg_config *config, struct tg_step_spec *step, con
     const struct tg_record *record = step->op->params;
     const struct tg_yaml_node *map = at->value;
     if (!tg_yaml_is_null(map) && map->kind != TG_YAML_MAP) {
-        (void)tg_finding_add(&config->drafts, TG1004, at->key, "params is %s, it should be a mapping", tg_yaml_kind_name(map->kind));
+        (void)tg_finding_add(&config->drafts, TG1004, at->key, "params is %s, it should be a mapping",
+                             tg_yaml_kind_name(map->kind));
         return;
     }
     TG_ASSERT(record->field_count <= sizeof step->params / sizeof step->params[0]);
@@ -159,7 +172,8 @@ static void bind_params(struct tg_config *config, struct tg_step_spec *step, con
     }
     for (uint32_t i = 0; i < record->field_count; i++) {
         if (tg_yaml_find(map, record->fields[i].name) != NULL) { continue; }
-        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1402, at->key, "missing parameter \"%s\"", record->fields[i].name);
+        struct tg_draft *draft =
+            tg_finding_add(&config->drafts, TG1402, at->key, "missing parameter \"%s\"", record->fields[i].name);
         const char *looks = tg_param_looks_like(record->fields[i].kind);
         tg_draft_hint(draft, "operator %s takes %s", step->op->name, looks != NULL ? looks : "nothing");
         complete = false;

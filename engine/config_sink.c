@@ -29,8 +29,9 @@ static void read_columns(struct tg_config *config, const struct tg_config_at *at
         }
         sink->schema.column_count = input->column_count;
     } else if (at->value->kind != TG_YAML_MAP) {
-        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, at->key, "columns is %s, it should be a mapping",
-                                               tg_yaml_kind_name(at->value->kind));
+        struct tg_draft *draft =
+            tg_finding_add(&config->drafts, TG1004, at->key, "columns is %s, it should be a mapping",
+                           tg_yaml_kind_name(at->value->kind));
         tg_draft_hint(draft, "target column: column, for example userId: user_id");
     } else {
         for (uint32_t i = 0; i < at->value->count; i++) {
@@ -41,15 +42,16 @@ static void read_columns(struct tg_config *config, const struct tg_config_at *at
     tg_schema_layout(&sink->schema);
 }
 
-/* The row key is the step's key, in its order, under the target's names. Append logs may leave key columns out; then they have
- * no row key. Sinks that keep one row per key need all of them. */
+/* The row key is the step's key, in its order, under the target's names. Append logs may leave key columns out; then
+ * they have no row key. Sinks that keep one row per key need all of them. */
 static void bind_key(struct tg_config *config, const struct tg_config_at *at, struct tg_sink_spec *sink)
 {
     const struct tg_job *job = config->job;
     if (sink->from.is_source) {
         if (!sink->ops->keyed) { return; }
-        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1101, at->key, "%s keeps one row per key, and source %s has none",
-                                               sink->ops->name, job->sources[sink->from.index].name);
+        struct tg_draft *draft =
+            tg_finding_add(&config->drafts, TG1101, at->key, "%s keeps one row per key, and source %s has none",
+                           sink->ops->name, job->sources[sink->from.index].name);
         tg_draft_hint(draft, "read from a step, or write to a log: file, kafka, console");
         return;
     }
@@ -67,10 +69,10 @@ static void bind_key(struct tg_config *config, const struct tg_config_at *at, st
             sink->key_count = 0;
             return;
         }
-        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1101, at->key, "key column \"%s\" is not among the columns",
-                                               input->columns[i].name);
-        tg_draft_hint(draft, "%s keeps one row per key of step %s: map it, for example %s: %s", sink->ops->name, step->name,
-                      input->columns[i].name, input->columns[i].name);
+        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1101, at->key,
+                                                "key column \"%s\" is not among the columns", input->columns[i].name);
+        tg_draft_hint(draft, "%s keeps one row per key of step %s: map it, for example %s: %s", sink->ops->name,
+                      step->name, input->columns[i].name, input->columns[i].name);
     }
 }
 
@@ -127,7 +129,8 @@ struct tg_sink_spec *tg_config_side_output(struct tg_config *config, const struc
     if (!tg_config_read(config, at, TG_BLOCK_SIDE_OUTPUT, &values)) { return NULL; }
     sink->ops = tg_config_sink_connector(config, at, &sink->options);
     if (sink->ops != NULL && sink->ops->keyed) {
-        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1101, at->key, "%s cannot go to %s", name, sink->ops->name);
+        struct tg_draft *draft =
+            tg_finding_add(&config->drafts, TG1101, at->key, "%s cannot go to %s", name, sink->ops->name);
         tg_draft_hint(draft, "it keeps one row per key, and these are a log: use file, kafka or console");
     }
     return sink;

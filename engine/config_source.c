@@ -33,8 +33,9 @@ static void read_event_time(struct tg_config *config, const struct tg_config_at 
     source->fields[column].required = true; /* a row without a time has no place in the stream */
     const enum tg_type type = source->schema.columns[column].type;
     if (type == TG_TYPE_TIMESTAMP) { return; }
-    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1103, at->value, "event_time \"%s\" is %s, it must be a timestamp",
-                                           source->schema.columns[column].name, tg_type_name(type));
+    struct tg_draft *draft =
+        tg_finding_add(&config->drafts, TG1103, at->value, "event_time \"%s\" is %s, it must be a timestamp",
+                       source->schema.columns[column].name, tg_type_name(type));
     tg_draft_hint(draft, "declared %s", tg_config_origin(config, declared[column]));
 }
 
@@ -92,7 +93,8 @@ static void read_source(struct tg_config *config, const struct tg_config_at *at,
     tg_config_fields(config, tg_config_at(&values, TG_BLOCK_SOURCE, "fields"), source, declared);
     read_event_time(config, tg_config_at(&values, TG_BLOCK_SOURCE, "event_time"), source, declared);
     read_watermark(config, tg_config_at(&values, TG_BLOCK_SOURCE, "watermark"), source);
-    read_zone(config, tg_config_at(&values, TG_BLOCK_SOURCE, "zone"), tg_config_value(&values, TG_BLOCK_SOURCE, "zone"), source);
+    read_zone(config, tg_config_at(&values, TG_BLOCK_SOURCE, "zone"), tg_config_value(&values, TG_BLOCK_SOURCE, "zone"),
+              source);
     const struct tg_config_at *partitioned = tg_config_at(&values, TG_BLOCK_SOURCE, "partitioned_by");
     source->partitioned_by_count = tg_config_columns(config, partitioned, &source->schema, source->partitioned_by);
     read_dedupe(config, tg_config_at(&values, TG_BLOCK_SOURCE, "dedupe"), source);

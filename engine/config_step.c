@@ -44,8 +44,9 @@ static int find_output(struct tg_config *config, const struct tg_config_at *at, 
         if (output != NULL && strcmp(names[i], output) == 0) { return (int)i; }
     }
     struct tg_draft *draft =
-        output == NULL ? tg_finding_add(&config->drafts, TG1006, at->value, "step %s has several outputs", step->name)
-                       : tg_finding_add(&config->drafts, TG1006, at->value, "step %s has no output \"%s\"", step->name, output);
+        output == NULL
+            ? tg_finding_add(&config->drafts, TG1006, at->value, "step %s has several outputs", step->name)
+            : tg_finding_add(&config->drafts, TG1006, at->value, "step %s has no output \"%s\"", step->name, output);
     tg_draft_suggest(draft, output != NULL ? output : "", step->op->output_count, names, "name one as step.output");
     return -1;
 }
@@ -83,7 +84,9 @@ bool tg_step_on_partition_clock(const struct tg_job *job, const struct tg_step_s
     const struct tg_source_spec *source = &job->sources[step->from.index];
     for (uint32_t i = 0; i < source->partitioned_by_count; i++) {
         bool in_key = false;
-        for (uint32_t k = 0; k < step->key_count && !in_key; k++) { in_key = step->key[k] == source->partitioned_by[i]; }
+        for (uint32_t k = 0; k < step->key_count && !in_key; k++) {
+            in_key = step->key[k] == source->partitioned_by[i];
+        }
         if (!in_key) { return false; }
     }
     return source->partitioned_by_count > 0;
@@ -103,13 +106,15 @@ static void find_operator(struct tg_config *config, struct tg_step_spec *step, c
     tg_draft_suggest(draft, name, count, names, "linked in");
 }
 
-static void check_lateness(struct tg_config *config, const struct tg_step_spec *step, const struct tg_config_values *values)
+static void check_lateness(struct tg_config *config, const struct tg_step_spec *step,
+                           const struct tg_config_values *values)
 {
     static const char *const names[] = {"allowed_lateness", "late"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const struct tg_config_at *at = tg_config_at(values, TG_BLOCK_STEP, names[i]);
         if (step->from.is_source || tg_yaml_is_null(at->value)) { continue; }
-        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1101, at->key, "%s belongs to steps that read a source", names[i]);
+        struct tg_draft *draft =
+            tg_finding_add(&config->drafts, TG1101, at->key, "%s belongs to steps that read a source", names[i]);
         tg_draft_hint(draft, "rows of a step are never judged late; set it on the step in front");
     }
     if (step->allowed_lateness < 0) {
@@ -128,7 +133,9 @@ static void read_step(struct tg_config *config, const struct tg_config_at *at, s
     step->allowed_lateness = tg_config_value(&values, TG_BLOCK_STEP, "allowed_lateness")->number;
     step->late = (enum tg_late_rule)tg_config_value(&values, TG_BLOCK_STEP, "late")->number;
     const struct tg_config_at *process_at = tg_config_at(&values, TG_BLOCK_STEP, "process");
-    if (tg_yaml_is_null(process_at->value) || !tg_config_read(config, process_at, TG_BLOCK_PROCESS, &process)) { return; }
+    if (tg_yaml_is_null(process_at->value) || !tg_config_read(config, process_at, TG_BLOCK_PROCESS, &process)) {
+        return;
+    }
     const struct tg_config_at *operator_at = tg_config_at(&process, TG_BLOCK_PROCESS, "operator");
     const struct tg_config_at *key_at = tg_config_at(&process, TG_BLOCK_PROCESS, "key");
     find_operator(config, step, operator_at);
@@ -143,15 +150,20 @@ static void read_step(struct tg_config *config, const struct tg_config_at *at, s
         key_at->value->count == 0) {
         (void)tg_finding_add(&config->drafts, TG1003, key_at->key, "a step needs at least one key column");
     }
-    if (step->op != NULL) { tg_config_bind(config, step, operator_at, tg_config_at(&process, TG_BLOCK_PROCESS, "params")); }
+    if (step->op != NULL) {
+        tg_config_bind(config, step, operator_at, tg_config_at(&process, TG_BLOCK_PROCESS, "params"));
+    }
 }
 
-/* Index of the step that step `index` reads by the raw text of its `from`, or -1. */
-static int input_step(const struct tg_yaml_node *steps, uint32_t index)
+/* Index of the step that step `index` reads by the raw text of its `from`, or -1; a source's name means the source. */
+static int input_step(const struct tg_job *job, const struct tg_yaml_node *steps, uint32_t index)
 {
     const struct tg_yaml_node *process = tg_yaml_get(steps->entries[index].value, "process");
     const struct tg_yaml_node *from = tg_yaml_get(process, "from");
     if (from == NULL || from->kind != TG_YAML_SCALAR) { return -1; }
+    for (uint32_t i = 0; i < job->source_count; i++) {
+        if (strcmp(job->sources[i].name, from->text) == 0) { return -1; }
+    }
     const size_t bytes = strcspn(from->text, ".");
     for (uint32_t i = 0; i < steps->count; i++) {
         const char *name = steps->entries[i].key->text;
@@ -161,12 +173,13 @@ static int input_step(const struct tg_yaml_node *steps, uint32_t index)
 }
 
 /* Inputs first, otherwise the file's order; returns how many could be placed. */
-static uint32_t order_steps(const struct tg_yaml_node *steps, uint32_t order[TG_STEPS_MAX], bool placed[TG_STEPS_MAX])
+static uint32_t order_steps(const struct tg_job *job, const struct tg_yaml_node *steps, uint32_t order[TG_STEPS_MAX],
+                            bool placed[TG_STEPS_MAX])
 {
     uint32_t count = 0;
     for (uint32_t round = 0; round < steps->count; round++) {
         for (uint32_t i = 0; i < steps->count; i++) {
-            const int input = input_step(steps, i);
+            const int input = input_step(job, steps, i);
             if (placed[i] || (input >= 0 && !placed[input])) { continue; }
             placed[i] = true;
             order[count++] = i;
@@ -204,16 +217,18 @@ void tg_config_steps(struct tg_config *config, const struct tg_config_at *steps)
     }
     check_names(config, steps->value);
     job->steps = tg_config_alloc(config, (steps->value->count + 1) * sizeof *job->steps);
-    const uint32_t count = order_steps(steps->value, order, placed);
+    const uint32_t count = order_steps(job, steps->value, order, placed);
     for (uint32_t i = 0; i < count; i++) {
         const struct tg_config_at at = tg_config_child(config, steps, &steps->value->entries[order[i]]);
-        job->step_count = i + 1; /* itself included, so that `from` its own name is found and refused by the order above */
+        job->step_count =
+            i + 1; /* itself included, so that `from` its own name is found and refused by the order above */
         read_step(config, &at, &job->steps[i]);
     }
     for (uint32_t i = 0; i < steps->value->count; i++) {
         if (placed[i]) { continue; }
-        struct tg_draft *draft = tg_finding_add(&config->drafts, TG1101, steps->value->entries[i].key,
-                                               "step \"%s\" reads itself, directly or through others", steps->value->entries[i].key->text);
+        struct tg_draft *draft =
+            tg_finding_add(&config->drafts, TG1101, steps->value->entries[i].key,
+                           "step \"%s\" reads itself, directly or through others", steps->value->entries[i].key->text);
         tg_draft_hint(draft, "steps form no circles");
     }
 }

@@ -1,5 +1,6 @@
-/* Collecting what is wrong with a job file: every finding first, then all of them rendered in the order of the file, with
- * the source line, carets and what to do. Rendering comes last because only then is known which texts are secrets. */
+/* Collecting what is wrong with a job file: every finding first, then all of them rendered in the order of the file,
+ * with the source line, carets and what to do. Rendering comes last because only then is known which texts are secrets.
+ */
 #ifndef TG_ENGINE_FINDINGS_H
 #define TG_ENGINE_FINDINGS_H
 

@@ -110,7 +110,8 @@ static bool append_variable(struct pass *pass, char *inner)
         out->unresolved = true;
         return true;
     }
-    (void)snprintf(out->what, sizeof out->what, "environment variable %.100s is %s", inner, value != NULL ? "empty" : "not set");
+    (void)snprintf(out->what, sizeof out->what, "environment variable %.100s is %s", inner,
+                   value != NULL ? "empty" : "not set");
     return fail(out, TG1005, rule == '?' && rest[0] != '\0' ? rest : "set it, or give a default: ${NAME:-default}");
 }
 

@@ -38,7 +38,9 @@ static void print_schema(const struct tg_schema *schema, FILE *out)
 
 static void print_names(const struct tg_schema *schema, uint32_t count, const uint32_t *columns, FILE *out)
 {
-    for (uint32_t i = 0; i < count; i++) { (void)fprintf(out, "%s%s", i > 0 ? ", " : "", schema->columns[columns[i]].name); }
+    for (uint32_t i = 0; i < count; i++) {
+        (void)fprintf(out, "%s%s", i > 0 ? ", " : "", schema->columns[columns[i]].name);
+    }
 }
 
 static const struct tg_schema *input_schema(const struct tg_job *job, struct tg_input_ref ref)
@@ -47,7 +49,10 @@ static const struct tg_schema *input_schema(const struct tg_job *job, struct tg_
 }
 
 /* Schemas are called as a job file refers to them: "tx", "counts", "wallets.balance". */
-static const char *input_name(const struct tg_job *job, struct tg_input_ref ref) { return input_schema(job, ref)->name; }
+static const char *input_name(const struct tg_job *job, struct tg_input_ref ref)
+{
+    return input_schema(job, ref)->name;
+}
 
 static const char *duration(tg_us us, char out[32])
 {
@@ -60,9 +65,9 @@ static void print_source(const struct tg_source_spec *source, FILE *out)
     char text[3][32];
     (void)fprintf(out, "source %s  %s, topic %s\n  row       ", source->name, source->ops->name, source->topic);
     print_schema(&source->schema, out);
-    (void)fprintf(out, "\n  clock     %s, delay %s, idle after %s, max skew %s\n", source->schema.columns[source->event_time].name,
-                  duration(source->watermark_delay, text[0]), duration(source->idle_after, text[1]),
-                  duration(source->max_skew, text[2]));
+    (void)fprintf(out, "\n  clock     %s, delay %s, idle after %s, max skew %s\n",
+                  source->schema.columns[source->event_time].name, duration(source->watermark_delay, text[0]),
+                  duration(source->idle_after, text[1]), duration(source->max_skew, text[2]));
     if (source->partitioned_by_count > 0) {
         (void)fputs("  promise   each ", out);
         print_names(&source->schema, source->partitioned_by_count, source->partitioned_by, out);
@@ -79,12 +84,16 @@ static void print_source(const struct tg_source_spec *source, FILE *out)
 static void print_step(const struct tg_job *job, const struct tg_step_spec *step, FILE *out)
 {
     char text[32];
-    (void)fprintf(out, "step %s  operator %s, from %s\n  key       ", step->name, step->op->name, input_name(job, step->from));
+    (void)fprintf(out, "step %s  operator %s, from %s\n  key       ", step->name, step->op->name,
+                  input_name(job, step->from));
     print_names(input_schema(job, step->from), step->key_count, step->key, out);
-    (void)fprintf(out, "\n  clock     %s", tg_step_on_partition_clock(job, step) ? "of the key's partition" : "of the job");
+    (void)fprintf(out, "\n  clock     %s",
+                  tg_step_on_partition_clock(job, step) ? "of the key's partition" : "of the job");
     if (step->from.is_source) {
         (void)fprintf(out, ", late rows %s", step->late == TG_LATE_ACCEPT ? "are accepted" : "go to the late output");
-        if (step->allowed_lateness > 0) { (void)fprintf(out, ", allowed lateness %s", duration(step->allowed_lateness, text)); }
+        if (step->allowed_lateness > 0) {
+            (void)fprintf(out, ", allowed lateness %s", duration(step->allowed_lateness, text));
+        }
     }
     (void)fputc('\n', out);
     for (uint32_t i = 0; i < step->param_count; i++) {
@@ -104,7 +113,10 @@ static void print_sink(const struct tg_job *job, const struct tg_sink_spec *sink
     print_schema(&sink->schema, out);
     (void)fputs("\n  row key   ", out);
     print_names(&sink->schema, sink->key_count, sink->key_columns, out);
-    (void)fprintf(out, "%s%s\n", sink->key_count == 0 ? "none: a log" : sink->ops->keyed ? ": one row each" : ": every version",
+    (void)fprintf(out, "%s%s\n",
+                  sink->key_count == 0 ? "none: a log"
+                  : sink->ops->keyed   ? ": one row each"
+                                       : ": every version",
                   sink->with_revision ? ", with _revision and _final" : "");
 }
 
@@ -143,7 +155,8 @@ static void print_dot(const struct tg_job *job, FILE *out)
     (void)fprintf(out, "digraph \"%s\" {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n", job->name);
     for (uint32_t i = 0; i < job->source_count; i++) {
         const struct tg_source_spec *source = &job->sources[i];
-        (void)fprintf(out, "  \"source %s\" [shape=cds, label=\"%s\\n%s\"];\n", source->name, source->name, source->ops->name);
+        (void)fprintf(out, "  \"source %s\" [shape=cds, label=\"%s\\n%s\"];\n", source->name, source->name,
+                      source->ops->name);
     }
     for (uint32_t i = 0; i < job->step_count; i++) {
         const struct tg_step_spec *step = &job->steps[i];
@@ -154,8 +167,8 @@ static void print_dot(const struct tg_job *job, FILE *out)
     }
     for (uint32_t i = 0; i < job->sink_count; i++) {
         const struct tg_sink_spec *sink = &job->sinks[i];
-        (void)fprintf(out, "  \"sink %s\" [shape=%s, label=\"%s\\n%s\"];\n", sink->name, sink->ops->keyed ? "cylinder" : "note",
-                      sink->name, sink->ops->name);
+        (void)fprintf(out, "  \"sink %s\" [shape=%s, label=\"%s\\n%s\"];\n", sink->name,
+                      sink->ops->keyed ? "cylinder" : "note", sink->name, sink->ops->name);
         dot_edge(job, sink->from, "sink", sink->name, out);
     }
     (void)fputs("}\n", out);

@@ -9,8 +9,9 @@
 /* Offset of field `index` in the record's C struct (natural alignment).  @any */
 uint32_t tg_record_offset(const struct tg_record *record, uint32_t index);
 
-/* Read `text` as a parameter of `kind` (text bigint integer boolean timestamp date numeric duration) into *out, which has
- * that kind's size. Texts are borrowed. numeric has scale 2. False: it is no such value, or no such kind.  @setup */
+/* Read `text` as a parameter of `kind` (text bigint integer boolean timestamp date numeric duration) into *out, which
+ * has that kind's size. Texts are borrowed. numeric has scale 2. False: it is no such value, or no such kind.  @setup
+ */
 TG_MUST_USE bool tg_param_parse(const char *kind, const char *text, void *out);
 /* "a duration such as ..."; NULL for a kind that parameters cannot have.  @any */
 const char *tg_param_looks_like(const char *kind);

@@ -1,7 +1,8 @@
+/* Secrets are known by name: the SECRET options of the registered connectors, and a few words for settings that are
+ * handed through to client libraries. */
 #include "engine/secrets.h"
 
 #include <ctype.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "io/registry.h"
@@ -17,7 +18,8 @@ static bool table_has_secret(const struct tg_option *options, uint32_t count, co
 /* Client settings that are handed through ("client: {sasl.password: ...}") have no table of ours. */
 static bool speaks_for_itself(const char *name)
 {
-    static const char *const words[] = {"password", "passwd", "secret", "passphrase", "token", "credential", ".pem", "_pem"};
+    static const char *const words[] = {"password", "passwd",     "secret", "passphrase",
+                                        "token",    "credential", ".pem",   "_pem"};
     char folded[96];
     size_t bytes = 0;
     for (; name[bytes] != '\0' && bytes < sizeof folded - 1; bytes++) {
@@ -57,22 +59,24 @@ bool tg_secret_path(const char *path)
     return false;
 }
 
-/* The walk names the nearest key; a mapping under a secret's name is left to its own keys, which is what
- * "secrets: {user: ...}" style blocks would need; no connector has one. */
-static void collect_scalar(void *self, const struct tg_yaml_node *key, const struct tg_yaml_node *scalar)
+/* Whatever stands below a secret's name is one. */
+static void collect_scalar(void *self, const struct tg_yaml_visit *at)
 {
     struct tg_secrets *secrets = self;
-    if (key == NULL || !tg_secret_name(key->text)) { return; }
+    bool secret = false;
+    for (uint32_t i = 0; i < at->key_count && !secret; i++) { secret = tg_secret_name(at->keys[i]->text); }
+    if (!secret) { return; }
+    secrets->has_literal = secrets->has_literal || strncmp(at->scalar->text, "${", 2) != 0;
     if (secrets->count == TG_SECRET_SPANS_MAX) {
         secrets->overflow = true;
         return;
     }
     secrets->spans[secrets->count++] = (struct tg_secret_span){
-        .source = scalar->source,
-        .line = scalar->line,
-        .column = scalar->column,
-        .end_line = scalar->end_line,
-        .end_column = scalar->end_column,
+        .source = at->scalar->source,
+        .line = at->scalar->line,
+        .column = at->scalar->column,
+        .end_line = at->scalar->end_line,
+        .end_column = at->scalar->end_column,
     };
 }
 

@@ -19,11 +19,13 @@ struct tg_secret_span {
 };
 struct tg_secrets {
     uint32_t count;
-    bool overflow; /* more than fit: nothing of any source may be printed */
+    bool overflow;    /* more than fit: nothing of any source may be printed */
+    bool has_literal; /* at least one stands there itself, not as ${...} */
     struct tg_secret_span spans[TG_SECRET_SPANS_MAX];
 };
 
-/* True for the name of a SECRET option of any connector, and for names that speak for themselves ("sasl.password").  @any */
+/* True for the name of a SECRET option of any connector, and for names that speak for themselves ("sasl.password").
+ * @any */
 bool tg_secret_name(const char *name);
 /* The same for one part of a dotted path ("sinks.x.cassandra.password").  @any */
 bool tg_secret_path(const char *path);

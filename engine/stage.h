@@ -121,6 +121,25 @@ int64_t tg_stage_row_clock(struct tg_ctx *stage, struct tg_key_state *key, const
 void tg_stage_settle(struct tg_ctx *stage, struct tg_key_state *key);
 /* Row `row` of the batch to the dead letters; false = no room, try again.  @shard */
 bool tg_stage_refuse(struct tg_ctx *stage);
+/* Bring a key that will be worked on a little later close: first its slot, then (once the slot is near) what its
+ * containers hold elsewhere.  @shard */
+static inline void tg_stage_prefetch_key(const struct tg_ctx *stage, const void *key)
+{
+    const uint32_t bytes = stage->plan->value_bytes;
+    for (uint32_t at = 0; at < bytes; at += 64) { __builtin_prefetch((const uint8_t *)key + at, 1); }
+    __builtin_prefetch((const uint8_t *)key + bytes - 1, 1); /* a slot may start in the middle of a line */
+}
+static inline void tg_stage_prefetch_containers(const struct tg_ctx *stage, const void *key)
+{
+    const uint8_t *state = (const uint8_t *)key + stage->plan->state_offset;
+    for (uint32_t i = 0; i < stage->plan->deque_count; i++) {
+        const struct tg_deque_i64 *deque = (const struct tg_deque_i64 *)(const void *)(state + stage->plan->deque_offsets[i]);
+        if (deque->capacity != 0) { /* both ends: rows go to the newest, expiry to the oldest */
+            __builtin_prefetch(&deque->elements[deque->first], 1);
+            __builtin_prefetch(&deque->elements[(deque->first + deque->count) & (deque->capacity - 1)], 1);
+        }
+    }
+}
 /* The operator's state behind the head.  @shard */
 static inline void *tg_stage_state(const struct tg_ctx *stage, struct tg_key_state *key)
 {

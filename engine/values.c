@@ -26,7 +26,9 @@ static bool parse_scaled(const char *text, const struct unit *units, size_t unit
     int64_t whole = 0;
     uint32_t digits = 0;
     for (; *text >= '0' && *text <= '9'; text++, digits++) {
-        if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, *text - '0', &whole)) { return false; }
+        if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, *text - '0', &whole)) {
+            return false;
+        }
     }
     int64_t fraction = 0;
     int64_t denominator = 1;

@@ -6,7 +6,7 @@
 #include "base/assert.h"
 
 enum { BUFFER_COUNT = 24, BUFFER_BYTES = 512 << 10, LARGE_BUFFER_COUNT = 4, LOOP_OPS_MAX = 1024 };
-enum { CONNECTOR_BYTES = 256 << 20 }; /* address space each sink and source instance may use besides max_keys rows */
+enum { CONNECTOR_BYTES = 1 << 30 }; /* address space each sink and source instance may use besides max_keys rows */
 #define PARK_NS_MAX 1000000u
 #define GAUGES_EVERY_NS 100000000u
 
@@ -258,7 +258,8 @@ void tg_worker_close(struct tg_worker *worker)
         tg_ingest_close(&worker->ingests[i]);
     }
     for (uint32_t i = 0; i < worker->outlet_count; i++) { tg_outlet_close(&worker->outlets[i]); }
-    atomic_store_explicit(&worker->wake_loop, NULL, memory_order_release);
+    atomic_store(&worker->wake_loop, NULL); /* W2 */
+    while (atomic_load(&worker->wakers) != 0) { (void)usleep(10); } /* a wake is one write() */
     if (worker->loop != NULL) { tg_loop_close(worker->loop); }
     worker->loop = NULL;
 }
@@ -269,7 +270,7 @@ static tg_status start(void *self, struct tg_error *err)
     struct tg_worker *worker = self;
     const tg_status status = tg_worker_open(worker, err);
     if (status == TG_OK) {
-        atomic_store_explicit(&worker->wake_loop, worker->loop, memory_order_release);
+        atomic_store(&worker->wake_loop, worker->loop);
     } else {
         (void)atomic_fetch_sub(&worker->cluster->cycling, 1);
         tg_worker_close(worker);
@@ -307,8 +308,11 @@ static void park(void *self, uint64_t timeout_ns)
 
 void tg_worker_wake(struct tg_worker *worker)
 {
-    struct tg_loop *loop = atomic_load_explicit(&worker->wake_loop, memory_order_acquire);
+    /* W1: announced before the pointer is read, so that close (W2) either hides the pointer from us or waits for us. */
+    (void)atomic_fetch_add(&worker->wakers, 1);
+    struct tg_loop *loop = atomic_load(&worker->wake_loop);
     if (loop != NULL) { tg_loop_wake(loop); }
+    (void)atomic_fetch_sub(&worker->wakers, 1);
 }
 
 void tg_worker_init(struct tg_worker *worker, struct tg_cluster *cluster, uint32_t index)

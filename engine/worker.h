@@ -42,6 +42,7 @@ struct tg_worker {
     struct tg_buffer_pool buffers;
     struct tg_loop *loop;
     _Atomic(struct tg_loop *) wake_loop; /* set while others may wake it */
+    _Atomic uint32_t wakers;             /* threads inside tg_worker_wake: the loop outlives them */
     int io_denied; /* errno that refused io_uring, 0 = none */
     struct tg_edge_out edges[TG_STEPS_MAX];
     struct tg_ctx *stages;      /* [step_count] */

@@ -1,5 +1,6 @@
-/* The conversion of libyaml's document, node by node and in place order, so no recursion is needed: node i of the document is
- * element i of one array. Aliases are shared nodes; a walk that counts them refuses cycles and exponential documents. */
+/* The conversion of libyaml's document, node by node and in place order, so no recursion is needed: node i of the
+ * document is element i of one array. Aliases are shared nodes; a walk that counts them refuses cycles and exponential
+ * documents. */
 #include "engine/yaml.h"
 
 #include <stdio.h>
@@ -102,11 +103,10 @@ static bool check_keys(const struct tg_yaml_node *map, struct tg_yaml_fault *fau
     return true;
 }
 
-static void ignore_scalar(void *self, const struct tg_yaml_node *key, const struct tg_yaml_node *scalar)
+static void ignore_scalar(void *self, const struct tg_yaml_visit *at)
 {
     (void)self;
-    (void)key;
-    (void)scalar;
+    (void)at;
 }
 
 static bool convert(struct tg_arena *arena, const struct tg_yaml_source *source, const yaml_document_t *document,
@@ -213,21 +213,22 @@ const char *tg_yaml_kind_name(enum tg_yaml_kind kind)
     return "?";
 }
 
-bool tg_yaml_walk(const struct tg_yaml_node *root,
-                  void (*visit)(void *self, const struct tg_yaml_node *key, const struct tg_yaml_node *scalar), void *self)
+bool tg_yaml_walk(const struct tg_yaml_node *root, void (*visit)(void *self, const struct tg_yaml_visit *at),
+                  void *self)
 {
     struct level {
         const struct tg_yaml_node *node;
-        const struct tg_yaml_node *key;
-        uint32_t next;
+        uint32_t next;      /* entry to visit */
+        uint32_t key_count; /* keys above and at this level */
     } levels[TG_YAML_DEPTH_MAX];
+    const struct tg_yaml_node *keys[TG_YAML_DEPTH_MAX];
     uint32_t depth = 1;
     uint32_t visited = 1;
     levels[0] = (struct level){.node = root};
     while (depth > 0) {
         struct level *level = &levels[depth - 1];
         if (level->node->kind == TG_YAML_SCALAR) {
-            visit(self, level->key, level->node);
+            visit(self, &(struct tg_yaml_visit){.scalar = level->node, .key_count = level->key_count, .keys = keys});
             depth--;
             continue;
         }
@@ -237,14 +238,16 @@ bool tg_yaml_walk(const struct tg_yaml_node *root,
         }
         if (depth == TG_YAML_DEPTH_MAX || visited == TG_YAML_NODES_MAX) { return false; }
         const struct tg_yaml_entry *entry = &level->node->entries[level->next++];
-        levels[depth] = (struct level){.node = entry->value, .key = entry->key != NULL ? entry->key : level->key};
+        levels[depth] = (struct level){.node = entry->value, .key_count = level->key_count};
+        if (entry->key != NULL) { keys[levels[depth].key_count++] = entry->key; }
         depth++;
         visited++;
     }
     return true;
 }
 
-struct tg_yaml_node *tg_yaml_map_of(struct tg_arena *arena, const struct tg_yaml_node *key, const struct tg_yaml_node *value)
+struct tg_yaml_node *tg_yaml_map_of(struct tg_arena *arena, const struct tg_yaml_node *key,
+                                    const struct tg_yaml_node *value)
 {
     struct tg_yaml_node *map = tg_arena_alloc(arena, sizeof *map, _Alignof(struct tg_yaml_node));
     struct tg_yaml_entry *entry = tg_arena_alloc(arena, sizeof *entry, _Alignof(struct tg_yaml_entry));

@@ -64,12 +64,19 @@ bool tg_yaml_is_null(const struct tg_yaml_node *node);
 /* "a text", "a mapping", "a list".  @any */
 const char *tg_yaml_kind_name(enum tg_yaml_kind kind);
 
-/* Visit every scalar below `root` (aliases each time), with the key it stands under (NULL in none). Bounded by the
- * limits above; what exceeds them is not visited and makes the result false.  @setup */
-bool tg_yaml_walk(const struct tg_yaml_node *root,
-                  void (*visit)(void *self, const struct tg_yaml_node *key, const struct tg_yaml_node *scalar), void *self);
+/* One scalar of a walk: keys[key_count] lead to it from the root, outermost first; list items add none. */
+struct tg_yaml_visit {
+    const struct tg_yaml_node *scalar;
+    uint32_t key_count;
+    const struct tg_yaml_node *const *keys;
+};
+/* Visit every scalar below `root` (aliases each time). Bounded by the limits above; what exceeds them is not visited
+ * and makes the result false.  @setup */
+bool tg_yaml_walk(const struct tg_yaml_node *root, void (*visit)(void *self, const struct tg_yaml_visit *at),
+                  void *self);
 
 /* A mapping of one entry, standing where its key stands; a scalar with the place of `at`.  @setup */
-struct tg_yaml_node *tg_yaml_map_of(struct tg_arena *arena, const struct tg_yaml_node *key, const struct tg_yaml_node *value);
+struct tg_yaml_node *tg_yaml_map_of(struct tg_arena *arena, const struct tg_yaml_node *key,
+                                    const struct tg_yaml_node *value);
 
 #endif

@@ -1,7 +1,8 @@
 /* Grammar of JSON over structural indexes. An index i names the token at bytes[at[i]]; functions that consume tokens
  * return the index behind them, or 0 when the document is broken (0 is the first token, never behind anything). Every
- * index read is below structure.count or is the length that stands there; bytes behind the document may hold anything,
- * so nothing may be concluded from a byte before its index was checked. */
+ * index read is below structure.count or is the length that stands there; bytes behind it may hold anything, so nothing
+ * may be concluded from a byte before its index was checked. A broken document may lead the walk into the ones behind
+ * it, which is harmless: in the end the last token must stand inside the document and the next one outside. */
 #include "io/decode_walk.h"
 
 #include "base/assert.h"
@@ -43,7 +44,7 @@ static bool word_ok(const struct tg_walk *walk, uint32_t i, const char *word, ui
     return tg_walk_token_end(walk, i) - start == bytes && memcmp(walk->bytes + start, word, bytes) == 0;
 }
 
-/* String i reaches past the next backslash, so that one is inside it: check its escapes and look for the next string's. */
+/* String i reaches past the next backslash, so that one is inside it: check its escapes, look for the next string's. */
 TG_COLD static bool escapes_ok(struct tg_walk *walk, uint32_t i)
 {
     const uint8_t *const end = walk->bytes + tg_walk_token_end(walk, i) - 1;
@@ -59,7 +60,10 @@ static inline bool string_has_escapes(const struct tg_walk *walk, uint32_t i)
     return TG_UNLIKELY(walk->bytes + walk->structure.at[i + 1] > walk->escape);
 }
 
-static inline bool string_ok(struct tg_walk *walk, uint32_t i) { return !string_has_escapes(walk, i) || escapes_ok(walk, i); }
+static inline bool string_ok(struct tg_walk *walk, uint32_t i)
+{
+    return !string_has_escapes(walk, i) || escapes_ok(walk, i);
+}
 
 /* Anything that is neither string nor container. */
 static bool plain_ok(const struct tg_walk *walk, uint32_t i)
@@ -83,7 +87,8 @@ static uint32_t skip_key(struct tg_walk *walk, uint32_t i)
     return string_ok(walk, i) ? i + 2 : 0;
 }
 
-/* The container that opens at i, with `depth` containers around it. Which of the open ones are objects is one bit each. */
+/* The container that opens at i, with `depth` containers around it. One bit each says which of the open ones are
+ * objects. */
 static uint32_t skip_container(struct tg_walk *walk, uint32_t i, uint32_t depth)
 {
     uint64_t objects[TG_JSON_DEPTH_MAX / 64 + 1] = {0};
@@ -160,7 +165,8 @@ static inline bool key_match(struct tg_walk *walk, uint32_t i, uint32_t scope, u
 }
 
 /* The bulk of most documents, as far as it goes: from key i on, members with the expected key and a string without
- * escapes, each followed by a comma. Returns the key behind the last of them. */
+ * escapes. Returns the index of the first key that is something else, or 0 when the document ended with its own brace:
+ * then `consumed` is set. */
 static inline uint32_t walk_expected(struct tg_walk *walk, uint32_t i, uint32_t scope)
 {
     const uint8_t *const bytes = walk->bytes;
@@ -169,16 +175,28 @@ static inline uint32_t walk_expected(struct tg_walk *walk, uint32_t i, uint32_t 
     const uint8_t *const escape = walk->escape;
     uint32_t *const found = walk->found;
     const struct tg_shape *shape = &walk->names->shape[walk->names->cursor];
-    for (; i + 3 < count; i += 4) {
+    for (; i + 3 < count; i += 4, shape++) {
         const uint32_t value = at[i + 2];
         const uint32_t behind = at[i + 3];
         if (!tg_shape_matches(shape, scope, bytes + at[i]) || shape->opens != 0) { break; }
-        if (bytes[value] != '"' || bytes[behind] != ',' || bytes + behind > escape) { break; }
+        if (bytes[value] != '"' || bytes + behind > escape) { break; }
+        if (bytes[behind] != ',') {
+            if (bytes[behind] != '}' || scope != 0 || behind >= walk->end || at[i + 4] < walk->end) { break; }
+            found[shape->member] = i + 2;
+            walk->consumed = i + 4;
+            return 0;
+        }
         found[shape->member] = i + 2;
-        shape++;
     }
     walk->names->cursor = (uint32_t)(shape - walk->names->shape);
     return i;
+}
+
+/* True when the token before i is the document's last one. */
+static inline bool document_ends(struct tg_walk *walk, uint32_t i)
+{
+    walk->consumed = i;
+    return walk->structure.at[i - 1] < walk->end && walk->structure.at[i] >= walk->end;
 }
 
 /* The document is an object: its members, and those of objects inside it that hold wanted names. */
@@ -194,6 +212,7 @@ static bool walk_object(struct tg_walk *walk)
         if (!is_empty) {
             uint32_t member;
             i = walk_expected(walk, i, scope);
+            if (TG_LIKELY(i == 0)) { return true; }
             if (i + 3 >= count || !key_match(walk, i, scope, &member)) { return false; }
             i += 2;
             const uint32_t opens = members[member].opens;
@@ -219,7 +238,7 @@ static bool walk_object(struct tg_walk *walk)
             i++;
             if (next == ',') { break; }
             if (next != '}') { return false; }
-            if (--depth == 0) { return i == count; }
+            if (--depth == 0) { return document_ends(walk, i); }
             scope = walk->names->parents[scope];
         }
     }
@@ -231,5 +250,6 @@ enum tg_walk_outcome tg_walk_document(struct tg_walk *walk)
     walk->names->cursor = 0;
     walk->has_escapes = false;
     if (TG_LIKELY(token(walk, 0) == '{')) { return walk_object(walk) ? TG_WALK_OBJECT : TG_WALK_BAD; }
-    return skip_value(walk, 0, 0) == walk->structure.count ? TG_WALK_OTHER : TG_WALK_BAD;
+    const uint32_t behind = skip_value(walk, 0, 0);
+    return behind != 0 && document_ends(walk, behind) ? TG_WALK_OTHER : TG_WALK_BAD;
 }

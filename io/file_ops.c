@@ -127,6 +127,21 @@ int tg_file_make_parents(const char *path)
     return 0;
 }
 
+int tg_file_creatable(const char *path)
+{
+    char folder[PATH_MAX];
+    const size_t bytes = strlen(path);
+    if (bytes >= sizeof folder) { return -ENAMETOOLONG; }
+    memcpy(folder, path, bytes + 1);
+    for (;;) {
+        char *slash = strrchr(folder, '/');
+        if (slash == NULL) { return access(".", W_OK | X_OK) == 0 ? 0 : -errno; }
+        slash[slash == folder] = '\0'; /* "/x" ends at "/" */
+        if (access(folder, W_OK | X_OK) == 0) { return 0; }
+        if (errno != ENOENT || slash == folder) { return -errno; }
+    }
+}
+
 int tg_file_may_recover(int os_errno)
 {
     switch (os_errno) {

@@ -33,6 +33,9 @@ void tg_file_ops_use(const struct tg_file_ops *ops);
 
 /* Create the folders on the way to `path` (not `path` itself). 0 or -errno.  @setup */
 TG_MUST_USE int tg_file_make_parents(const char *path);
+/* Could `path`, which does not exist, be created, folders included? Asks the nearest folder that exists, changes nothing.
+ * 0 or -errno.  @setup */
+TG_MUST_USE int tg_file_creatable(const char *path);
 /* True for errors that time or an operator's hand can end (no space, quota, I/O error, no memory): worth a retry.  @any */
 int tg_file_may_recover(int os_errno);
 

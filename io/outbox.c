@@ -7,6 +7,7 @@
 
 static const uint64_t RETRY_NS_MIN = 10000000;   /* 10 ms */
 static const uint64_t RETRY_NS_MAX = 1000000000; /* 1 s */
+static const uint64_t LATER_NS = 20000000;       /* 20 ms */
 
 static struct tg_outbox_block *block_at(struct tg_outbox *outbox, uint64_t number)
 {
@@ -24,7 +25,9 @@ uint32_t tg_outbox_json_bytes_max(const struct tg_schema *schema)
         bytes += ESCAPE * strlen(column->name) + 4;
         switch (column->type) {
         case TG_TYPE_TEXT:
-        case TG_TYPE_JSON: bytes += ESCAPE * TG_TEXT_BYTES_MAX + 2; break;
+        case TG_TYPE_JSON:
+            bytes += (uint64_t)ESCAPE * (column->text_bytes_max != 0 ? column->text_bytes_max : TG_TEXT_BYTES_MAX) + 2;
+            break;
         case TG_TYPE_ENUM:
             for (uint32_t value = 0; value < column->enum_count; value++) {
                 bytes += ESCAPE * strlen(column->enum_values[value]) + 2; /* the sum bounds the longest */
@@ -112,7 +115,7 @@ static void block_done(struct tg_task *task)
         if (outbox->retry_delay_ns > RETRY_NS_MAX) { outbox->retry_delay_ns = RETRY_NS_MAX; }
         outbox->retry_at_ns = tg_clock_now_ns(&outbox->clock) + outbox->retry_delay_ns;
         break;
-    case TG_OUTBOX_LATER: break;
+    case TG_OUTBOX_LATER: outbox->retry_at_ns = tg_clock_now_ns(&outbox->clock) + LATER_NS; break;
     case TG_OUTBOX_FAILED:
         outbox->stats.errors++;
         if (outbox->error.status == TG_OK) { outbox->error = block->error; }
@@ -191,7 +194,7 @@ uint32_t tg_outbox_poll(struct tg_outbox *outbox, uint64_t now_ns)
     if (outbox->in_flight || outbox->first == outbox->fill || now_ns < outbox->retry_at_ns) { return work; }
     if (!tg_helper_submit(outbox->helper, outbox->shard, &block_at(outbox, outbox->first)->task)) { return work; }
     outbox->in_flight = true;
-    outbox->stats.retries += outbox->retry_at_ns != 0;
+    outbox->stats.retries += outbox->retry_delay_ns != 0;
     return work + 1;
 }
 

@@ -16,7 +16,7 @@ enum {
 enum tg_outbox_result {
     TG_OUTBOX_WRITTEN,
     TG_OUTBOX_AGAIN, /* an error that may pass: tried again after a pause that grows to a second */
-    TG_OUTBOX_LATER, /* no error, the reader is slow: tried again at once, from where it stands */
+    TG_OUTBOX_LATER, /* no error, the reader is slow: goes on soon, from where it stands */
     TG_OUTBOX_FAILED, /* block->error says why */
 };
 
@@ -70,7 +70,7 @@ struct tg_outbox {
     struct tg_outbox_block blocks[TG_OUTBOX_BLOCKS];
 };
 
-/* An upper bound of one JSON row of `schema` with texts of TG_TEXT_BYTES_MAX.  @setup */
+/* An upper bound of one JSON row of `schema` with its longest texts.  @setup */
 uint32_t tg_outbox_json_bytes_max(const struct tg_schema *schema);
 /* Address space needed from the arena.  @setup */
 size_t tg_outbox_bytes(const struct tg_outbox_config *config);

@@ -11,7 +11,7 @@
 #include "state/heap.h"
 
 /* Ascending sequence of 64-bit integers (timestamps, counters); equal ones are kept. */
-enum { TG_DEQUE_INLINE = 6 };
+enum { TG_DEQUE_INLINE = 14 };
 struct tg_deque_i64 {
     uint32_t count;
     uint32_t first;    /* index of the oldest element, in a ring of `capacity` */
@@ -22,7 +22,7 @@ struct tg_deque_i64 {
         int64_t *elements;
     };
 };
-static_assert(sizeof(struct tg_deque_i64) == 64, "one cache line in the state");
+static_assert(sizeof(struct tg_deque_i64) == 128, "two cache lines in the state");
 
 /* Insert keeping ascending order, behind equal ones. Cost: O(distance from the end).  @shard */
 TG_HOT TG_MUST_USE bool tg_deque_i64_insert(struct tg_deque_i64 *deque, struct tg_heap *heap, int64_t element);

@@ -38,8 +38,8 @@ static int wrong_value(const struct tg_flag *flag, const char *text)
     if (flag->kind == TG_OPTION_CHOICE) {
         (void)snprintf(hint, sizeof hint, "it takes %s", flag->choices);
     } else {
-        (void)snprintf(hint, sizeof hint, "it takes %s%s%s", tg_value_looks_like(flag->kind), flag->choices != NULL ? ", or " : "",
-                       flag->choices != NULL ? flag->choices : "");
+        (void)snprintf(hint, sizeof hint, "it takes %s%s%s", tg_value_looks_like(flag->kind),
+                       flag->choices != NULL ? ", or " : "", flag->choices != NULL ? flag->choices : "");
     }
     return tg_usage_error(what, hint);
 }

@@ -12,11 +12,15 @@ static void print_verbs(FILE *out)
 {
     (void)fputs("turgo runs stateful stream jobs on one machine.\n\n  turgo VERB [ARGUMENTS] [--flags]\n\n", out);
     for (uint32_t i = 0; i < tg_verb_count; i++) {
-        if (!tg_verbs[i].hidden) { (void)fprintf(out, "  %-8s %-9s %s\n", tg_verbs[i].name, tg_verbs[i].arguments, tg_verbs[i].doc); }
+        if (!tg_verbs[i].hidden) {
+            (void)fprintf(out, "  %-8s %-9s %s\n", tg_verbs[i].name, tg_verbs[i].arguments, tg_verbs[i].doc);
+        }
     }
-    (void)fputs("\n  turgo VERB --help shows a verb's flags. Exit codes are those of sysexits.h: 0 done, 64 wrong command line, "
-                "65 poison\n  record, 66 input missing, 69 peer away, 70 bug, 74 input/output, 75 in use, 78 configuration.\n",
-                out);
+    (void)fputs(
+        "\n  turgo VERB --help shows a verb's flags. Exit codes are those of sysexits.h: 0 done, 64 wrong command "
+        "line, "
+        "65 poison\n  record, 66 input missing, 69 peer away, 70 bug, 74 input/output, 75 in use, 78 configuration.\n",
+        out);
 }
 
 static void print_verb(const struct tg_verb *verb, FILE *out)
@@ -60,6 +64,11 @@ int tg_verb_help(int argc, char **argv)
     }
     const struct tg_verb *verb = tg_verb_find(args.positional[0]);
     if (verb == NULL) { return unknown_verb(args.positional[0]); }
+    if (verb->own_help) {
+        char flag[] = "--help";
+        char *const help[] = {(char *)(uintptr_t)verb->name, flag, NULL};
+        return verb->run(2, (char **)(uintptr_t)help);
+    }
     print_verb(verb, stdout);
     return 0;
 }
@@ -95,7 +104,7 @@ int main(int argc, char **argv)
     const struct tg_verb *verb = tg_verb_find(version ? "version" : argv[1]);
     if (verb == NULL) { return unknown_verb(argv[1]); }
     argv[1] = (char *)(uintptr_t)verb->name;
-    if (asks_help(argc - 1, argv + 1)) {
+    if (!verb->own_help && asks_help(argc - 1, argv + 1)) {
         print_verb(verb, stdout);
         return finish(0);
     }

@@ -46,7 +46,9 @@ static int read_options(const struct tg_args *args, struct tg_run_options *optio
     if (tg_args_given(args, "poll-size") && (poll < 1 || poll > TG_BATCH_ROWS_MAX)) {
         return tg_usage_error("--poll-size is out of range", "it takes 1 to 1024");
     }
-    if (tg_args_given(args, "for") && options->run_for <= 0) { return tg_usage_error("--for must be longer than 0", ""); }
+    if (tg_args_given(args, "for") && options->run_for <= 0) {
+        return tg_usage_error("--for must be longer than 0", "");
+    }
     if (tg_args_number(args, "seed") < 0) { return tg_usage_error("--seed must not be negative", ""); }
     const int code = tg_args_given(args, "until") ? read_until(tg_args_text(args, "until"), options) : 0;
     if (code != 0) { return code; }
@@ -69,7 +71,8 @@ static bool quote(const char *text, char *out, size_t capacity)
 
 static void start_log(const struct tg_args *args)
 {
-    struct tg_log_config log = {.level_min = TG_LOG_INFO, .format = (enum tg_log_format)tg_args_number(args, "log-format")};
+    struct tg_log_config log = {.level_min = TG_LOG_INFO,
+                                .format = (enum tg_log_format)tg_args_number(args, "log-format")};
     if (tg_args_given(args, "log-level")) { log.level_min = (enum tg_log_level)tg_args_number(args, "log-level"); }
     tg_log_configure(&log);
 }
@@ -88,7 +91,8 @@ int tg_verb_run(int argc, char **argv)
     char state_dir[2100];
     const char *more[3];
     uint32_t more_count = 0;
-    (void)snprintf(shards, sizeof shards, "engine.shards=%s", tg_args_given(&args, "shards") ? tg_args_text(&args, "shards") : "");
+    (void)snprintf(shards, sizeof shards, "engine.shards=%s",
+                   tg_args_given(&args, "shards") ? tg_args_text(&args, "shards") : "");
     if (tg_args_given(&args, "shards")) { more[more_count++] = shards; }
     (void)snprintf(io, sizeof io, "engine.io=%s", tg_args_given(&args, "io") ? tg_args_text(&args, "io") : "");
     if (tg_args_given(&args, "io")) { more[more_count++] = io; }

@@ -1,3 +1,4 @@
+/* The table of verbs and flags. Texts here are what --help prints. */
 #include "tools/verbs.h"
 
 #include <string.h>
@@ -6,7 +7,10 @@
 #define VALUE(name, value, kind, doc) {name, value, kind, NULL, false, doc}
 #define CHOICE(name, choices, doc) {name, choices, TG_OPTION_CHOICE, choices, false, doc}
 #define PROFILE VALUE("profile", "NAME", TG_OPTION_TEXT, "overlay of the job file; default: its default_profile")
-#define SET {"set", "a.b=c", TG_OPTION_TEXT, NULL, true, "change one value, e.g. sources.tx.watermark.delay=1m; repeats"}
+#define SET                                                                                                            \
+    {                                                                                                                  \
+        "set", "a.b=c", TG_OPTION_TEXT, NULL, true, "change one value, e.g. sources.tx.watermark.delay=1m; repeats"    \
+    }
 
 static const struct tg_flag run_flags[] = {
     PROFILE,
@@ -41,18 +45,52 @@ static const struct tg_flag explain_flags[] = {SWITCH("list", "all codes with th
 static const struct tg_flag version_flags[] = {SWITCH("json", "as one JSON object")};
 static const struct tg_flag docs_flags[] = {CHOICE("page", "configuration|verbs", "what to print")};
 
-#define FLAGS(list) list, sizeof list / sizeof list[0]
+#define FLAGS(list) .flags = list, .flag_count = sizeof list / sizeof list[0]
+#define JOB .arguments = "JOB.yaml", .positional_min = 1, .positional_max = 1
 const struct tg_verb tg_verbs[] = {
-    {"run", "JOB.yaml", "Run a job until SIGTERM, or until --until or --for says so.", tg_verb_run, FLAGS(run_flags), 1, 1, false},
-    {"check", "JOB.yaml", "Say everything that is wrong with a job, its variables and its servers.", tg_verb_check,
-     FLAGS(check_flags), 1, 1, false},
-    {"plan", "JOB.yaml", "Show sources, steps with clocks and keys, and sinks.", tg_verb_plan, FLAGS(plan_flags), 1, 1, false},
-    {"gen", "", "Make test data.", tg_verb_gen, NULL, 0, 0, TG_POSITIONALS_MAX, false},
-    {"explain", "TGnnnn", "What an error code means, how it happens, what to do.", tg_verb_explain, FLAGS(explain_flags), 0, 1,
-     false},
-    {"version", "", "Version, build, libraries, operators.", tg_verb_version, FLAGS(version_flags), 0, 0, false},
-    {"help", "[VERB]", "This, or the help of a verb.", tg_verb_help, NULL, 0, 0, 1, false},
-    {"docs", "", "Generated pages of docs/.", tg_verb_docs, FLAGS(docs_flags), 0, 0, true},
+    {.name = "run",
+     JOB,
+     .doc = "Run a job until SIGTERM, or until --until or --for says so.",
+     .run = tg_verb_run,
+     FLAGS(run_flags)},
+    {.name = "check",
+     JOB,
+     .doc = "Say everything that is wrong with a job, its variables and its servers.",
+     .run = tg_verb_check,
+     FLAGS(check_flags)},
+    {.name = "plan",
+     JOB,
+     .doc = "Show sources, steps with clocks and keys, and sinks.",
+     .run = tg_verb_plan,
+     FLAGS(plan_flags)},
+    {.name = "gen",
+     .arguments = "",
+     .doc = "Make test data: files, standard output or a topic.",
+     .run = tg_verb_gen,
+     .positional_max = TG_POSITIONALS_MAX,
+     .own_help = true},
+    {.name = "explain",
+     .arguments = "TGnnnn",
+     .doc = "What an error code means, how it happens, what to do.",
+     .run = tg_verb_explain,
+     FLAGS(explain_flags),
+     .positional_max = 1},
+    {.name = "version",
+     .arguments = "",
+     .doc = "Version, build, libraries, operators.",
+     .run = tg_verb_version,
+     FLAGS(version_flags)},
+    {.name = "help",
+     .arguments = "[VERB]",
+     .doc = "This, or the help of a verb.",
+     .run = tg_verb_help,
+     .positional_max = 1},
+    {.name = "docs",
+     .arguments = "",
+     .doc = "Generated pages of docs/.",
+     .run = tg_verb_docs,
+     FLAGS(docs_flags),
+     .hidden = true},
 };
 const uint32_t tg_verb_count = sizeof tg_verbs / sizeof tg_verbs[0];
 

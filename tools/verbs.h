@@ -28,7 +28,8 @@ struct tg_verb {
     uint32_t flag_count;
     uint32_t positional_min;
     uint32_t positional_max;
-    bool hidden; /* for builds and tests; not in --help */
+    bool hidden;   /* for builds and tests; not in --help */
+    bool own_help; /* the verb answers --help itself */
 };
 
 /* What a command line said; [i] belongs to flags[i] of its verb. */
@@ -47,7 +48,8 @@ extern const uint32_t tg_verb_count;
 /* NULL when there is none.  @any */
 const struct tg_verb *tg_verb_find(const char *name);
 
-/* Read argv (argv[0] is the verb) by the verb's table. Returns 0, or 64 after saying on stderr what is wrong.  @setup */
+/* Read argv (argv[0] is the verb) by the verb's table. Returns 0, or 64 after saying on stderr what is wrong.  @setup
+ */
 TG_MUST_USE int tg_args_parse(int argc, char **argv, struct tg_args *out);
 /* Was the flag given; its text (NULL: not given); its number. They assert that the verb has the flag.  @any */
 bool tg_args_given(const struct tg_args *args, const char *flag);

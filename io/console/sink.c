@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@
 
 enum {
     PIECE_BYTES = 4096, /* a pipe that is writable takes this much without blocking */
-    PATIENCE_MS = 50,   /* for a slow reader, before other work of the helper gets its turn */
+    PATIENCE_MS = 5,    /* for a slow reader, before other work of the helper gets its turn */
     HEADER_EVERY = 20,  /* rows at least between two headers */
 };
 enum console_format { CONSOLE_JSON, CONSOLE_TABLE };
@@ -28,10 +29,13 @@ struct console_target {
     const char *sink_name;
     enum console_format format;
     struct tg_table table;
+    const struct tg_outbox_block *begun; /* while in_progress is this target */
     uint32_t header_width; /* of the table when its header was printed; 0 = never */
     uint64_t rows_since_header;
-    char *header; /* bytes waiting to be written in front of the next block */
+    char *header; /* lines to write in front of the next block: [header_used], of which header_moved are out */
     uint32_t header_capacity;
+    uint32_t header_used;
+    uint32_t header_moved;
     struct tg_log_limit limit;
 };
 
@@ -47,6 +51,11 @@ static const struct tg_option console_options[] = {
      .doc = "json: one object a line, for programs; table: aligned columns, for people (texts over 60 characters are cut)."},
     {.name = "flush_every", .kind = TG_OPTION_DURATION, .fallback = "100ms", .doc = "Rows wait at most this long before they are printed."},
 };
+
+/* Standard output is one per process: the sink that has begun to write a block and has not ended. Other sinks, and other
+ * blocks of the same one, wait for it, so that lines stay whole. Written on the helper; set-up gives it up for a sink that
+ * was closed in the middle, hence atomic (no data hangs on it). */
+static _Atomic(struct console_target *) in_progress;
 
 /* ---- on the helper ----------------------------------------------------------------------------------------------- */
 
@@ -78,60 +87,52 @@ static enum tg_outbox_result refused(struct console_target *target, struct tg_ou
     return TG_OUTBOX_AGAIN;
 }
 
-/* Write data[*moved..bytes); *moved follows, so that the next attempt goes on from there. Only at the end of a line may
- * it leave for a slow reader: another sink's lines may come in between. */
+/* Write data[*moved..bytes); *moved follows, so that the next attempt goes on from there. */
 static enum tg_outbox_result stream(struct console_target *target, struct tg_outbox_block *block, const char *data,
                                     uint32_t bytes, uint32_t *moved)
 {
     const struct tg_file_ops *ops = target->ops;
     while (*moved < bytes) {
-        const bool mid_line = *moved != 0 && data[*moved - 1] != '\n';
         const int ready = ops->writable(ops->self, STDOUT_FILENO, PATIENCE_MS);
-        if (ready == 0 || ready == -EINTR) {
-            if (mid_line) { continue; }
-            return TG_OUTBOX_LATER;
-        }
+        if (ready == 0 || ready == -EINTR) { return TG_OUTBOX_LATER; }
         if (ready < 0) { return refused(target, block, -ready); }
         const int64_t result =
             ops->write(ops->self, STDOUT_FILENO, data + *moved, piece_bytes(data + *moved, bytes - *moved));
-        if (result == -EINTR || result == -EAGAIN) { continue; }
+        if (result == -EINTR || result == -EAGAIN) { return TG_OUTBOX_LATER; }
         if (result < 0) { return refused(target, block, (int)-result); }
         *moved += (uint32_t)result;
     }
     return TG_OUTBOX_WRITTEN;
 }
 
-/* The header, when the table is new, or wider by now and the last header is some way up. */
-static enum tg_outbox_result header_write(struct console_target *target, struct tg_outbox_block *block)
+/* Render the header when the table is new, or wider by now and the last header is some way up. */
+static void header_prepare(struct console_target *target)
 {
     const uint32_t width = tg_table_width(&target->table);
-    if (target->header_width != 0 && (width == target->header_width || target->rows_since_header < HEADER_EVERY)) {
-        return TG_OUTBOX_WRITTEN;
-    }
+    if (target->header_width != 0 && (width == target->header_width || target->rows_since_header < HEADER_EVERY)) { return; }
     struct tg_writer writer = {.data = target->header, .capacity = target->header_capacity};
     if (target->header_width != 0) { tg_write_bytes(&writer, "\n", 1); }
     tg_table_header(&target->table, &writer);
-    uint32_t moved = 0;
-    enum tg_outbox_result result = TG_OUTBOX_LATER;
-    do { /* short, and once it has begun it must stay in one piece */
-        result = stream(target, block, target->header, writer.used, &moved);
-    } while (result == TG_OUTBOX_LATER && moved != 0);
-    if (result == TG_OUTBOX_WRITTEN) {
-        target->header_width = width;
-        target->rows_since_header = 0;
-    }
-    return result;
+    target->header_used = writer.used;
+    target->header_moved = 0;
+    target->header_width = width;
+    target->rows_since_header = 0;
 }
 
 static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *block)
 {
     struct console_target *target = shared;
-    if (target->format == CONSOLE_TABLE && block->moved == 0 && block->used != 0) {
-        const enum tg_outbox_result result = header_write(target, block);
-        if (result != TG_OUTBOX_WRITTEN) { return result; }
-    }
-    const enum tg_outbox_result result = stream(target, block, block->data, block->used, &block->moved);
+    struct console_target *busy = atomic_load_explicit(&in_progress, memory_order_relaxed);
+    if (busy != NULL && (busy != target || target->begun != block)) { return TG_OUTBOX_LATER; }
+    if (busy == NULL && target->format == CONSOLE_TABLE && block->moved == 0 && block->used != 0) { header_prepare(target); }
+    target->begun = block;
+    atomic_store_explicit(&in_progress, target, memory_order_relaxed);
+    enum tg_outbox_result result = stream(target, block, target->header, target->header_used, &target->header_moved);
+    if (result == TG_OUTBOX_WRITTEN) { result = stream(target, block, block->data, block->used, &block->moved); }
     if (result == TG_OUTBOX_WRITTEN) { target->rows_since_header += block->rows; }
+    if (result == TG_OUTBOX_WRITTEN || result == TG_OUTBOX_FAILED) {
+        atomic_store_explicit(&in_progress, NULL, memory_order_relaxed);
+    }
     return result;
 }
 
@@ -171,6 +172,8 @@ static void console_unshare(void *shared)
 {
     struct console_target *target = shared;
     if (target == NULL) { return; }
+    struct console_target *busy = target;
+    (void)atomic_compare_exchange_strong_explicit(&in_progress, &busy, NULL, memory_order_relaxed, memory_order_relaxed);
     free(target->header);
     free(target);
 }

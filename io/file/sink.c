@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -123,28 +122,6 @@ static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *b
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
-/* Can `path`, which does not exist, be created? Looks at the nearest folder that exists. */
-static tg_status creatable_check(const struct tg_sink_env *env, const char *path, struct tg_error *err)
-{
-    char *folder = strdup(path);
-    if (folder == NULL) { return tg_fail(err, TG1601, ENOMEM, "check sink %s", env->sink_name); }
-    int os_errno = ENOENT;
-    while (os_errno == ENOENT) {
-        char *slash = strrchr(folder, '/');
-        if (slash == NULL) {
-            os_errno = access(".", W_OK | X_OK) == 0 ? 0 : errno;
-            break;
-        }
-        slash[slash == folder] = '\0'; /* "/x" ends at "/" */
-        os_errno = access(folder, W_OK | X_OK) == 0 ? 0 : errno;
-        if (slash == folder) { break; }
-    }
-    const tg_status status = os_errno == 0 ? TG_OK : tg_fail(err, TG1502, os_errno, "sink %s: cannot create %s below %s",
-                                                              env->sink_name, path, folder);
-    free(folder);
-    return status;
-}
-
 static tg_status not_a_file(const struct tg_sink_env *env, const char *path, int os_errno, struct tg_error *err)
 {
     if (os_errno == ESPIPE) {
@@ -161,7 +138,10 @@ static tg_status file_check(const struct tg_sink_env *env, uint64_t deadline_ns,
     const struct tg_file_ops *ops = tg_file_ops();
     const char *path = tg_option_text(env->options, "path");
     const int fd = ops->open(ops->self, path, O_WRONLY, 0);
-    if (fd == -ENOENT) { return creatable_check(env, path, err); }
+    if (fd == -ENOENT) {
+        const int failed = tg_file_creatable(path);
+        return failed == 0 ? TG_OK : tg_fail(err, TG1502, -failed, "sink %s: cannot create %s", env->sink_name, path);
+    }
     if (fd < 0) { return tg_fail(err, TG1502, -fd, "sink %s: open %s for writing", env->sink_name, path); }
     const int64_t bytes = ops->size(ops->self, fd);
     (void)ops->close(ops->self, fd);

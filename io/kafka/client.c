@@ -215,7 +215,8 @@ static tg_status configure(struct tg_kafka_client *client, const struct tg_kafka
 tg_status tg_kafka_client_open(struct tg_kafka_client *client, const struct tg_kafka_setup *setup, struct tg_error *err)
 {
     *client = (struct tg_kafka_client){.shard = setup->shard, .quiet = setup->quiet};
-    (void)snprintf(client->block, sizeof client->block, "%s.%s.kafka", setup->kind, setup->name);
+    (void)snprintf(client->block, sizeof client->block, setup->name == NULL ? "%s" : "%s.%s.kafka", setup->kind,
+                   setup->name);
     tg_status status = read_brokers(client, setup, err);
     if (status != TG_OK) { return status; }
     rd_kafka_conf_t *conf = rd_kafka_conf_new();

@@ -20,8 +20,8 @@ struct tg_kafka_setting {
 };
 
 struct tg_kafka_setup {
-    const char *kind; /* "sources" or "sinks": where in the job file ... */
-    const char *name; /* ... the block is that messages talk about */
+    const char *kind; /* "sources" or "sinks": where in the job file the block is that messages talk about */
+    const char *name; /* of the source or sink; NULL = `kind` alone is the place */
     const struct tg_options *options;         /* has brokers, client and password */
     const struct tg_kafka_setting *defaults;  /* ended by a NULL name; the job's client map may override them */
     const struct tg_kafka_setting *fixed;     /* ended by a NULL name; the map may not */
@@ -63,6 +63,13 @@ void tg_kafka_client_close(struct tg_kafka_client *client);
  * meanwhile. Errors: TG1201 unreachable, TG1203 no such topic (with the nearest name), TG1204, TG1206.  @setup */
 TG_MUST_USE tg_status tg_kafka_topic_find(struct tg_kafka_client *client, const char *topic, uint64_t wait_ns,
                                           uint32_t *partition_count, struct tg_error *err);
+
+/* Create `topic`; partitions -1 = the cluster's default. *created is false when it was there already. Errors: TG1206.
+ * @setup */
+TG_MUST_USE tg_status tg_kafka_topic_create(struct tg_kafka_client *client, const char *topic, int32_t partitions,
+                                            bool *created, struct tg_error *err);
+/* Delete `topic`; one that is not there is no error. Errors: TG1206.  @setup */
+TG_MUST_USE tg_status tg_kafka_topic_delete(struct tg_kafka_client *client, const char *topic, struct tg_error *err);
 
 /* "waiting for Kafka", once a minute; notes that the client is down.  @shard */
 void tg_kafka_client_waiting(struct tg_kafka_client *client, const char *reason);

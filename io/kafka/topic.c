@@ -143,3 +143,52 @@ tg_status tg_kafka_topic_find(struct tg_kafka_client *client, const char *topic,
     rd_kafka_topic_destroy(handle);
     return status;
 }
+
+/* ---- create, delete ---------------------------------------------------------------------------------------------- */
+
+enum { ANSWER_MS = 10000 };
+
+/* What the cluster says about the one topic of a request; takes the event. */
+static rd_kafka_resp_err_t topic_result(rd_kafka_event_t *event, bool is_create)
+{
+    if (event == NULL) { return RD_KAFKA_RESP_ERR__TIMED_OUT; }
+    rd_kafka_resp_err_t err = rd_kafka_event_error(event);
+    size_t count = 0;
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        const rd_kafka_topic_result_t **results =
+            is_create ? rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)
+                      : rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+        if (count == 1) { err = rd_kafka_topic_result_error(results[0]); }
+    }
+    rd_kafka_event_destroy(event);
+    return err;
+}
+
+tg_status tg_kafka_topic_create(struct tg_kafka_client *client, const char *topic, int32_t partitions, bool *created,
+                                struct tg_error *err)
+{
+    char text[TG_KAFKA_TEXT_BYTES];
+    *created = false;
+    rd_kafka_NewTopic_t *request = rd_kafka_NewTopic_new(topic, partitions, -1, text, sizeof text);
+    if (request == NULL) { return tg_fail(err, TG1206, 0, "create topic \"%s\": %s", topic, text); }
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    rd_kafka_CreateTopics(client->rk, &request, 1, NULL, queue);
+    const rd_kafka_resp_err_t answer = topic_result(rd_kafka_queue_poll(queue, ANSWER_MS), true);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewTopic_destroy(request);
+    *created = answer == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (*created || answer == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) { return TG_OK; }
+    return tg_fail(err, TG1206, 0, "create topic \"%s\" on %s: %s", topic, client->brokers, rd_kafka_err2str(answer));
+}
+
+tg_status tg_kafka_topic_delete(struct tg_kafka_client *client, const char *topic, struct tg_error *err)
+{
+    rd_kafka_DeleteTopic_t *request = rd_kafka_DeleteTopic_new(topic);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    rd_kafka_DeleteTopics(client->rk, &request, 1, NULL, queue);
+    const rd_kafka_resp_err_t answer = topic_result(rd_kafka_queue_poll(queue, ANSWER_MS), false);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_DeleteTopic_destroy(request);
+    if (answer == RD_KAFKA_RESP_ERR_NO_ERROR || answer == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) { return TG_OK; }
+    return tg_fail(err, TG1206, 0, "delete topic \"%s\" on %s: %s", topic, client->brokers, rd_kafka_err2str(answer));
+}

@@ -12,7 +12,7 @@ from tests.model import inputs
 from tests.model.purchase_count import run
 
 SHARDS = (1, 2, 3, 5)
-LOOPS = ("io_uring", "epoll")
+LOOPS = ("uring", "epoll")
 POLLS = (1, 7, 1024)
 FIXED = (1, 2, 3, 4, 5)
 scratch = None

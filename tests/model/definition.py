@@ -147,7 +147,7 @@ class Edges(Examples):
         other = [tx("u2", "18:00:00"), tx("u2", "18:00:01")]
         both = self.job({0: one, 1: other}).by_user()
         self.assertEqual(both["u1"], self.job({0: one}).by_user()["u1"])
-        self.assertEqual(both["u2"], self.job({1: other}).by_user()["u2"])
+        self.assertEqual(both["u2"], self.job({0: [], 1: other}).by_user()["u2"])
 
 
 class Revisions(Examples):

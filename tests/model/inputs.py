@@ -189,7 +189,7 @@ def user_name(chance, number):
     if chance.random() < 0.2:
         return number * (-1 if chance.random() < 0.2 else 1)
     if chance.random() < 0.03:
-        return "k" * 1000 + f"{number:08}"
+        return "k" * 900 + f"{number:08}"
     return chance.choice(NAMES).format(number)
 
 

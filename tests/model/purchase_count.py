@@ -191,7 +191,11 @@ def read_transaction(value):
     instant = parse_instant(stamp)
     if instant is None:
         raise Malformed("bad_timestamp", "transactionTimestamp")
-    return Transaction(user, instant, read_text(members, "transactionId", required=False))
+    identity = read_text(members, "transactionId", required=False)
+    # The deduplication's key is (user, id), and a key has a limit.
+    if identity is not None and len(user.encode()) + len(identity.encode()) + 2 * KEY_HEAD_BYTES > KEY_BYTES_MAX:
+        raise Malformed("too_long", "transactionId")
+    return Transaction(user, instant, identity)
 
 
 def read_text(members, name, required):

@@ -62,6 +62,7 @@ class Records(unittest.TestCase):
             (self.value(transactionTimestamp=1767225600), ("wrong_type", "transactionTimestamp")), (self.value(transactionTimestamp={}), ("wrong_type", "transactionTimestamp")),
             (self.value(transactionTimestamp=""), ("bad_timestamp", "transactionTimestamp")), (self.value(transactionId=1.5), ("wrong_type", "transactionId")),
             (self.value(transactionId="x" * 65_537), ("too_long", "transactionId")),
+            (self.value(transactionId="x" * 1013), ("too_long", "transactionId")),
             (b'{"userId":"' + b"x" * (8 << 20) + b'"}', ("too_long", None)),
         ]
         for value, expected in cases:

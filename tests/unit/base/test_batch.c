@@ -38,7 +38,8 @@ TestSuite(batch, .init = open_all, .fini = close_all);
 
 static struct tg_batch *create(uint32_t capacity, bool has_blob)
 {
-    const struct tg_batch_config config = {.schema = &schema, .capacity = capacity, .wm_capacity = 4, .has_blob = has_blob};
+    const struct tg_batch_config config = {.schema = &schema, .capacity = capacity, .wm_capacity = 4,
+                                           .has_blob = has_blob};
     const size_t before = arena.used_bytes;
     struct tg_batch *batch = tg_batch_create(&config, &arena);
     cr_assert_not_null(batch);

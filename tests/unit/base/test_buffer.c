@@ -78,7 +78,9 @@ Test(buffer, every_byte_with_padding_and_scratch_is_its_own)
         memset(all[i]->scratch, 0x10 + i, all[i]->capacity);
     }
     for (int i = 0; i < 4; i++) {
-        for (uint32_t at = 0; at < all[i]->capacity + TG_BUFFER_PADDING; at++) { cr_assert_eq(all[i]->data[at], i + 1); }
+        for (uint32_t at = 0; at < all[i]->capacity + TG_BUFFER_PADDING; at++) {
+            cr_assert_eq(all[i]->data[at], i + 1);
+        }
         for (uint32_t at = 0; at < all[i]->capacity; at++) { cr_assert_eq(all[i]->scratch[at], 0x10 + i); }
     }
 }

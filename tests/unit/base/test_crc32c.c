@@ -48,7 +48,8 @@ Test(crc32c, random_blocks_of_any_length_and_alignment_agree_and_may_be_cut_anyw
         const uint32_t cut = tg_prng_below(&prng, bytes + 1);
         const uint32_t expected = by_definition(start, data, bytes);
         cr_assert_eq(tg_crc32c(start, data, bytes), expected, "seed %" PRIu64 " round %u", seed, round);
-        cr_assert_eq(tg_crc32c(tg_crc32c(start, data, cut), data + cut, bytes - cut), expected, "seed %" PRIu64 " round %u", seed, round);
+        cr_assert_eq(tg_crc32c(tg_crc32c(start, data, cut), data + cut, bytes - cut), expected,
+                     "seed %" PRIu64 " round %u", seed, round);
         cr_assert_eq(~crc_by_table(~start, data, bytes), expected, "seed %" PRIu64 " round %u", seed, round);
         free(block);
     }

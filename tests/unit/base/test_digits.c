@@ -78,7 +78,9 @@ Test(civil, every_day_from_year_minus_800_to_12000_follows_the_one_before)
             cr_assert_eq(now.day, last.day + 1, "day %" PRId64, day);
             cr_assert(now.month == last.month && now.year == last.year);
         }
-        if (now.year >= 1 && now.year <= 9999) { cr_assert_eq(tg_civil_to_days((uint32_t)now.year, now.month, now.day), day); }
+        if (now.year >= 1 && now.year <= 9999) {
+            cr_assert_eq(tg_civil_to_days((uint32_t)now.year, now.month, now.day), day);
+        }
         last = now;
     }
     const struct tg_civil epoch = tg_civil_from_days(0);

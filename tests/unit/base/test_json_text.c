@@ -98,7 +98,8 @@ Test(json_text, random_strings_agree_with_the_model_and_overflow_leaves_nothing)
         char *plain = malloc(bytes + 1);
         char expected[512];
         for (uint32_t i = 0; i < bytes; i++) {
-            plain[i] = tg_prng_below(&prng, rare) == 0 ? (char)tg_prng_below(&prng, 256) : (char)('a' + tg_prng_below(&prng, 26));
+            const uint32_t letter = 'a' + tg_prng_below(&prng, 26);
+            plain[i] = (char)(tg_prng_below(&prng, rare) == 0 ? tg_prng_below(&prng, 256) : letter);
         }
         char *exact = malloc(bytes + 1);
         memcpy(exact, plain, bytes);
@@ -162,7 +163,8 @@ static void build(void)
                                             {.name = "at", .type = TG_TYPE_TIMESTAMP},
                                             {.name = "day", .type = TG_TYPE_DATE},
                                             {.name = "sum", .type = TG_TYPE_NUMERIC, .precision = 38, .scale = 2},
-                                            {.name = "kind \"k\"", .type = TG_TYPE_ENUM, .enum_values = kinds, .enum_count = 2},
+                                            {.name = "kind \"k\"", .type = TG_TYPE_ENUM, .enum_values = kinds,
+                                             .enum_count = 2},
                                             {.name = "top", .type = TG_TYPE_JSON}}};
     tg_schema_layout(&schema);
     const tg_text user = {.data = "al\"ice", .bytes = 6};
@@ -179,7 +181,8 @@ static void build(void)
 }
 
 #define ALL_MEMBERS \
-    "{\"user\":\"al\\\"ice\",\"n\":-9223372036854775808,\"i\":-5,\"ok\":true,\"at\":\"2024-05-11T10:00:00.123Z\",\"day\":\"2024-05-11\"," \
+    "{\"user\":\"al\\\"ice\",\"n\":-9223372036854775808,\"i\":-5,\"ok\":true," \
+    "\"at\":\"2024-05-11T10:00:00.123Z\",\"day\":\"2024-05-11\"," \
     "\"sum\":\"-0.05\",\"kind \\\"k\\\"\":\"add \\\"x\\\"\",\"top\":[{\"a\":1}]"
 
 Test(json_text, every_type_in_one_row)
@@ -218,6 +221,26 @@ Test(json_text, null_is_null_whatever_lies_beneath)
     }
 }
 
+Test(json_text, columns_marked_so_are_left_out_when_null)
+{
+    build();
+    for (uint32_t i = 0; i < schema.column_count; i++) {
+        schema.columns[i].omit_null = i != 3;
+        tg_row_set_null(&schema, &row, i, true);
+    }
+    tg_write_json_row(&writer, &schema, &row, false);
+    cr_assert_str_eq(text(), "{\"ok\":null}");
+    fresh();
+    schema.columns[3].omit_null = true;
+    tg_write_json_row(&writer, &schema, &row, false);
+    cr_assert_str_eq(text(), "{}");
+    fresh();
+    row.head.revision = -1;
+    row.head.flags = 0;
+    tg_write_json_row(&writer, &schema, &row, true);
+    cr_assert_str_eq(text(), "{\"_revision\":-1,\"_final\":false}");
+}
+
 Test(json_text, a_row_in_any_room_is_whole_or_marked)
 {
     build();
@@ -239,7 +262,8 @@ Test(json_text, base64_vectors_of_rfc_4648)
         const char *plain;
         const char *text;
     } table[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-                 {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xff\xfe\xfd", "//79"}, {"\xfb\xef\xbe", "++++"}};
+                 {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xff\xfe\xfd", "//79"},
+                 {"\xfb\xef\xbe", "++++"}};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         fresh();
         tg_write_base64(&writer, (const uint8_t *)table[i].plain, (uint32_t)strlen(table[i].plain));

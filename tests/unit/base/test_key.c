@@ -118,7 +118,9 @@ Test(key, golden_vectors_bytes_hash_group_and_shard)
         const uint64_t hash = tg_key_hash(out, bytes);
         cr_assert_eq(hash, v->hash, "vector %u: %016" PRIx64, i, hash);
         cr_assert_eq(tg_key_group(hash), v->group);
-        for (uint32_t k = 0; k < 5; k++) { cr_assert_eq(tg_key_shard(hash, shard_counts[k]), v->shards[k], "vector %u", i); }
+        for (uint32_t k = 0; k < 5; k++) {
+            cr_assert_eq(tg_key_shard(hash, shard_counts[k]), v->shards[k], "vector %u", i);
+        }
     }
 }
 
@@ -148,7 +150,8 @@ Test(key, a_key_fits_its_length_exactly_and_not_a_byte_less)
         for (uint32_t capacity = 0; capacity < bytes + 3; capacity++) {
             uint8_t out[TG_KEY_BYTES_MAX];
             memset(out, 0xEE, sizeof out);
-            cr_assert_eq(tg_key_encode(&spec, row, out, capacity), capacity < bytes ? 0 : bytes, "vector %u in %u", i, capacity);
+            cr_assert_eq(tg_key_encode(&spec, row, out, capacity), capacity < bytes ? 0 : bytes, "vector %u in %u", i,
+                         capacity);
             for (uint32_t k = capacity; k < sizeof out; k++) { cr_assert_eq(out[k], 0xEE, "wrote past the capacity"); }
         }
     }
@@ -190,7 +193,8 @@ Test(key, shards_cover_all_groups_evenly_and_in_order)
 
 static struct cell random_cell(struct tg_prng *prng, char text[32])
 {
-    struct cell cell = {.type = (enum tg_type)(1 + tg_prng_below(prng, TG_TYPE_JSON)), .null = tg_prng_below(prng, 5) == 0};
+    struct cell cell = {.type = (enum tg_type)(1 + tg_prng_below(prng, TG_TYPE_JSON)),
+                        .null = tg_prng_below(prng, 5) == 0};
     const uint32_t letters = tg_prng_below(prng, 31);
     for (uint32_t i = 0; i < letters; i++) { text[i] = (char)('a' + tg_prng_below(prng, 3)); }
     text[letters] = '\0';
@@ -199,11 +203,14 @@ static struct cell random_cell(struct tg_prng *prng, char text[32])
     return cell;
 }
 
-static bool same(const struct cell *a, uint32_t column, const void *other_row, const struct tg_schema *other, uint32_t target)
+static bool same(const struct cell *a, uint32_t column, const void *other_row, const struct tg_schema *other,
+                 uint32_t target)
 {
     const void *left = tg_row_value(&schema, row, column);
     const void *right = tg_row_value(other, other_row, target);
-    if (a->null || tg_row_is_null(other, other_row, target)) { return a->null == tg_row_is_null(other, other_row, target); }
+    if (a->null || tg_row_is_null(other, other_row, target)) {
+        return a->null == tg_row_is_null(other, other_row, target);
+    }
     if (a->type != TG_TYPE_TEXT && a->type != TG_TYPE_JSON) { return memcmp(left, right, tg_type_bytes(a->type)) == 0; }
     const tg_text *x = left;
     const tg_text *y = right;
@@ -225,7 +232,8 @@ Test(key, random_keys_decode_to_what_was_encoded)
         const uint32_t bytes = tg_key_encode(&spec, row, out, sizeof out);
         cr_assert_gt(bytes, 0);
         /* The target row holds the key's columns in reverse behind one column of its own. */
-        struct tg_schema target = {.name = "target", .column_count = count + 1, .columns = {{.name = "own", .type = TG_TYPE_BOOLEAN}}};
+        struct tg_schema target = {.name = "target", .column_count = count + 1,
+                                   .columns = {{.name = "own", .type = TG_TYPE_BOOLEAN}}};
         uint32_t targets[COLUMNS];
         for (uint32_t i = 0; i < count; i++) {
             targets[i] = count - i;
@@ -236,7 +244,8 @@ Test(key, random_keys_decode_to_what_was_encoded)
         memset(decoded, 0x3C, sizeof decoded);
         tg_key_decode(&spec, (struct tg_key){out, bytes}, &target, targets, decoded);
         for (uint32_t i = 0; i < count; i++) {
-            cr_assert(same(&cells[i], i, decoded, &target, targets[i]), "seed %" PRIu64 " round %u column %u", seed, round, i);
+            cr_assert(same(&cells[i], i, decoded, &target, targets[i]), "seed %" PRIu64 " round %u column %u", seed,
+                      round, i);
         }
     }
 }

@@ -55,7 +55,8 @@ Test(log, logfmt_has_time_level_code_job_shard_message_fields)
     capture_begin();
     tg_log(TG_LOG_WARN, TG1203, 3, "topic=tx retry_in=2s", "topic \"%s\" not found", "tx");
     cr_assert_str_eq(behind_stamp(capture_end(), "ts="),
-                     " level=warn code=TG1203 job=purchase_count shard=3 msg=\"topic \\\"tx\\\" not found\" topic=tx retry_in=2s\n");
+                     " level=warn code=TG1203 job=purchase_count shard=3 msg=\"topic \\\"tx\\\" not found\""
+                     " topic=tx retry_in=2s\n");
 }
 
 Test(log, what_there_is_none_of_is_left_out)
@@ -72,7 +73,8 @@ Test(log, json_is_one_object_and_fields_become_members)
     capture_begin();
     tg_log(TG_LOG_ERROR, TG1301, 0, "host=\"a \\\"b\\\"\" n=7 flag", "down\nagain");
     cr_assert_str_eq(behind_stamp(capture_end(), "{\"ts\":\""),
-                     "\",\"level\":\"error\",\"code\":\"TG1301\",\"job\":\"purchase_count\",\"shard\":0,\"msg\":\"down\\nagain\","
+                     "\",\"level\":\"error\",\"code\":\"TG1301\",\"job\":\"purchase_count\",\"shard\":0,"
+                     "\"msg\":\"down\\nagain\","
                      "\"host\":\"a \\\"b\\\"\",\"n\":\"7\",\"flag\":true}\n");
 }
 

@@ -47,7 +47,8 @@ Test(schema, names_are_found_exactly)
 
 Test(schema, type_names_are_the_job_files_words)
 {
-    static const char *const names[] = {"text", "bigint", "integer", "boolean", "timestamp", "date", "numeric", "enum", "json"};
+    static const char *const names[] = {"text", "bigint", "integer", "boolean", "timestamp", "date", "numeric", "enum",
+                                        "json"};
     for (uint32_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         cr_assert_str_eq(tg_type_name((enum tg_type)(TG_TYPE_TEXT + i)), names[i]);
     }
@@ -87,7 +88,8 @@ Test(schema, random_layouts_never_overlap_and_null_bits_are_apart)
             tg_row_set_null(&schema, row, column, null);
             model = null ? model | UINT64_C(1) << column : model & ~(UINT64_C(1) << column);
             for (uint32_t i = 0; i < schema.column_count; i++) {
-                cr_assert_eq(tg_row_is_null(&schema, row, i), (model >> i & 1) != 0, "seed %" PRIu64 " round %u", seed, round);
+                cr_assert_eq(tg_row_is_null(&schema, row, i), (model >> i & 1) != 0, "seed %" PRIu64 " round %u", seed,
+                             round);
             }
         }
     }

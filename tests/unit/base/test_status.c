@@ -56,8 +56,10 @@ Test(status, exit_codes_are_those_of_sysexits)
     static const struct {
         tg_status status;
         int code;
-    } table[] = {{TG_OK, 0},           {TG_ERR_USAGE, 64}, {TG_ERR_DATA, 65}, {TG_ERR_INPUT, 66},  {TG_ERR_UNAVAILABLE, 69},
-                 {TG_ERR_INTERNAL, 70}, {TG_ERR_IO, 74},    {TG_ERR_LOCKED, 75}, {TG_ERR_CONFIG, 78}, {(tg_status)-99, 70}};
+    } table[] = {{TG_OK, 0},           {TG_ERR_USAGE, 64}, {TG_ERR_DATA, 65}, {TG_ERR_INPUT, 66},
+                 {TG_ERR_UNAVAILABLE, 69},
+                 {TG_ERR_INTERNAL, 70}, {TG_ERR_IO, 74},    {TG_ERR_LOCKED, 75}, {TG_ERR_CONFIG, 78},
+                 {(tg_status)-99, 70}};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         cr_assert_eq(tg_exit_code(table[i].status), table[i].code, "status %d", table[i].status);
     }

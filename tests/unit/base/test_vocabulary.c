@@ -30,7 +30,8 @@ Test(assertion, a_debug_check_costs_nothing_in_release)
 Test(prng, splitmix64_gives_the_published_sequence)
 {
     struct tg_prng prng = {1234567};
-    static const uint64_t expected[] = {6457827717110365317u, 3203168211198807973u, 9817491932198370423u, 4593380528125082431u,
+    static const uint64_t expected[] = {6457827717110365317u, 3203168211198807973u, 9817491932198370423u,
+                                        4593380528125082431u,
                                         16408922859458223821u};
     for (int i = 0; i < 5; i++) { cr_assert_eq(tg_prng_next(&prng), expected[i]); }
 }

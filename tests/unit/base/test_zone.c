@@ -75,12 +75,14 @@ Test(zone, stamps_without_zone_follow_the_rule)
         tg_ts got = 0;
         bool adjusted = !table[i].adjusted;
         char text[TG_TS_TEXT_BYTES + 1];
-        cr_assert(tg_ts_parse(table[i].text, (uint32_t)strlen(table[i].text), zone, &got, &adjusted), "%s", table[i].text);
+        cr_assert(tg_ts_parse(table[i].text, (uint32_t)strlen(table[i].text), zone, &got, &adjusted), "%s",
+                  table[i].text);
         text[tg_ts_format(got, text)] = '\0';
         cr_assert_str_eq(text, table[i].utc, "%s in %s is %s", table[i].text, table[i].zone, text);
         cr_assert_eq(adjusted, table[i].adjusted, "%s in %s", table[i].text, table[i].zone);
         tg_ts again = 0;
-        cr_assert(tg_ts_parse(table[i].text, (uint32_t)strlen(table[i].text), zone, &again, NULL), "adjusted may be NULL");
+        cr_assert(tg_ts_parse(table[i].text, (uint32_t)strlen(table[i].text), zone, &again, NULL),
+                  "adjusted may be NULL");
         cr_assert_eq(again, got);
         tg_zone_close(zone);
     }
@@ -88,8 +90,10 @@ Test(zone, stamps_without_zone_follow_the_rule)
 
 Test(zone, wrong_names_are_refused_with_a_reason)
 {
-    static const char *const names[] = {"", "Europe/Berlim", "europe/berlin", "../../../etc/passwd", "/etc/passwd", "Europe/", "Europe",
-                                        "Europe//Berlin", "+2:00", "+24:00", "+02:60", "+0200", "02:00", "UTC+2", "zone.tab",
+    static const char *const names[] = {"", "Europe/Berlim", "europe/berlin", "../../../etc/passwd", "/etc/passwd",
+                                        "Europe/", "Europe",
+                                        "Europe//Berlin", "+2:00", "+24:00", "+02:60", "+0200", "02:00", "UTC+2",
+                                        "zone.tab",
                                         "+0a:00", "Europe/../Asia/Seoul", "tzdata.zi", "+02:00 ", "\xC3\xA9"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct tg_zone *zone = (struct tg_zone *)8;
@@ -150,7 +154,8 @@ static void compare(const struct tg_zone *zone, const char *name, int64_t wall, 
     bool adjusted;
     const int64_t expected = model_to_utc(wall, &expected_adjusted);
     const int64_t got = tg_zone_to_utc(zone, wall * S + 123, &adjusted);
-    cr_assert_eq(got, expected * S + 123, "seed %" PRIu64 ": %s wall %" PRId64 ": %" PRId64 " not %" PRId64, seed, name, wall, got / S, expected);
+    cr_assert_eq(got, expected * S + 123, "seed %" PRIu64 ": %s wall %" PRId64 ": %" PRId64 " not %" PRId64, seed,
+                 name, wall, got / S, expected);
     cr_assert_eq(adjusted, expected_adjusted, "seed %" PRIu64 ": %s wall %" PRId64, seed, name, wall);
 }
 
@@ -162,8 +167,10 @@ static void set_libc_zone(const char *name)
 
 Test(zone, wall_times_around_every_change_agree_with_the_c_library, .timeout = 120)
 {
-    static const char *const names[] = {"Europe/Berlin", "Asia/Seoul", "America/New_York", "America/Sao_Paulo", "Africa/Casablanca",
-                                        "Asia/Gaza", "Antarctica/Troll", "Pacific/Apia", "Europe/Dublin", "Australia/Lord_Howe"};
+    static const char *const names[] = {"Europe/Berlin", "Asia/Seoul", "America/New_York", "America/Sao_Paulo",
+                                        "Africa/Casablanca",
+                                        "Asia/Gaza", "Antarctica/Troll", "Pacific/Apia", "Europe/Dublin",
+                                        "Australia/Lord_Howe"};
     const uint64_t seed = tg_test_seed();
     struct tg_prng prng = {seed};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -174,7 +181,9 @@ Test(zone, wall_times_around_every_change_agree_with_the_c_library, .timeout = 1
         for (int64_t t = -3000000000; t < 5000000000; t += 5 * 86400) {
             const int64_t after = libc_offset(t + 5 * 86400);
             if (before == after) { continue; }
-            for (int k = 0; k < 12; k++) { compare(zone, names[i], t + before + tg_prng_below(&prng, 5 * 86400 + 7200), seed); }
+            for (int k = 0; k < 12; k++) {
+                compare(zone, names[i], t + before + tg_prng_below(&prng, 5 * 86400 + 7200), seed);
+            }
             int64_t low = t;
             int64_t high = t + 5 * 86400;
             while (high - low > 1) {
@@ -226,8 +235,10 @@ static uint32_t walk(const char *folder, struct tg_prng *prng, uint64_t seed)
 
 Test(zone, every_zone_of_the_system_agrees_with_the_c_library, .timeout = 120)
 {
-    static const char *const folders[] = {"", "Africa", "America", "America/Argentina", "America/Indiana", "America/Kentucky",
-                                          "America/North_Dakota", "Antarctica", "Asia", "Atlantic", "Australia", "Etc", "Europe",
+    static const char *const folders[] = {"", "Africa", "America", "America/Argentina", "America/Indiana",
+                                          "America/Kentucky",
+                                          "America/North_Dakota", "Antarctica", "Asia", "Atlantic", "Australia", "Etc",
+                                          "Europe",
                                           "Indian", "Pacific"};
     const uint64_t seed = tg_test_seed();
     struct tg_prng prng = {seed};
@@ -260,7 +271,8 @@ static void add_header(struct maker *m, char version, uint32_t leaps, uint32_t t
     for (int i = 0; i < 6; i++) { add(m, counts[i], 4); }
 }
 
-/* Two types (+1 h, and +7:07 which no rule has); changes at the given times alternate between them, starting with the second. */
+/* Two types (+1 h, and +7:07 which no rule has); changes at the given times alternate between them, starting with the
+ * second. */
 static struct maker make(const int64_t *times, uint32_t count, const char *rule)
 {
     struct maker m = {.used = 0};
@@ -324,6 +336,20 @@ Test(tzif, footers_that_are_understood)
     }
 }
 
+Test(tzif, days_counted_without_29_february_are_the_same_date_in_a_leap_year)
+{
+    const int64_t times[1] = {1072915200}; /* 2004-01-01 */
+    struct maker m = make(times, 1, "AAA0BBB,J60,J300");
+    cr_assert_null(tg_tzif_parse(m.bytes, m.used, &out));
+    cr_assert_eq(out.changes[1].at, 1078106400); /* 1 March 2004, 02:00 */
+    m = make(times, 1, "AAA0BBB,J59,J300");
+    cr_assert_null(tg_tzif_parse(m.bytes, m.used, &out));
+    cr_assert_eq(out.changes[1].at, 1077933600); /* 28 February */
+    m = make(times, 1, "AAA0BBB,59,299");
+    cr_assert_null(tg_tzif_parse(m.bytes, m.used, &out));
+    cr_assert_eq(out.changes[1].at, 1078020000); /* 29 February: this kind counts it */
+}
+
 Test(tzif, perpetual_summer_has_no_changes)
 {
     const int64_t times[1] = {978307200};
@@ -336,11 +362,16 @@ Test(tzif, perpetual_summer_has_no_changes)
 
 Test(tzif, footers_that_are_refused)
 {
-    static const char *const rules[] = {"X", "CET", "CET-", "CET-25", "CET-1CEST", "CET-1CEST,M3.5.0", "CET-1CEST,M13.5.0,M10.5.0",
-                                        "CET-1CEST,M3.6.0,M10.5.0", "CET-1CEST,M3.5.7,M10.5.0", "CET-1CEST,M3.5,M10.5.0",
-                                        "CET-1CEST,M0.5.0,M10.5.0", "CET-1CEST,M3.0.0,M10.5.0", "CET-1CEST,J0,J2", "CET-1CEST,J366,J2",
-                                        "CET-1CEST,M3.5.0/168,M10.5.0", "CET-1CEST,M3.5.0,M10.5.0 ", "CET-1CEST,M3.5.0,M10.5.0,",
-                                        "<CET-1", "CET-1:60", "CET-00001", "CET-1CEST,M3.5.0,M10.5.0/3x", "CET-1CEST M3.5.0,M10.5.0"};
+    static const char *const rules[] = {"X", "CET", "CET-", "CET-25", "CET-1CEST", "CET-1CEST,M3.5.0",
+                                        "CET-1CEST,M13.5.0,M10.5.0",
+                                        "CET-1CEST,M3.6.0,M10.5.0", "CET-1CEST,M3.5.7,M10.5.0",
+                                        "CET-1CEST,M3.5,M10.5.0",
+                                        "CET-1CEST,M0.5.0,M10.5.0", "CET-1CEST,M3.0.0,M10.5.0", "CET-1CEST,J0,J2",
+                                        "CET-1CEST,J366,J2",
+                                        "CET-1CEST,M3.5.0/168,M10.5.0", "CET-1CEST,M3.5.0,M10.5.0 ",
+                                        "CET-1CEST,M3.5.0,M10.5.0,",
+                                        "<CET-1", "CET-1:60", "CET-00001", "CET-1CEST,M3.5.0,M10.5.0/3x",
+                                        "CET-1CEST M3.5.0,M10.5.0"};
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         const struct maker m = make(NULL, 0, rules[i]);
         cr_assert_not_null(tg_tzif_parse(m.bytes, m.used, &out), "%s", rules[i]);

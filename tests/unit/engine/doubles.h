@@ -1,7 +1,8 @@
-/* Connectors and operators that exist only in the tests of the job loader: the option tables are the loader's whole view of
- * a connector, and these do not change when a real connector gets another option. Include in one file per executable. */
-#ifndef TG_TESTS_ENGINE_DOUBLES_H
-#define TG_TESTS_ENGINE_DOUBLES_H
+/* Connectors and operators that exist only in the tests of the job loader: the option tables are the loader's whole
+ * view of a connector, and these do not change when a real connector gets another option. Include in one file per
+ * executable. */
+#ifndef TG_TESTS_UNIT_ENGINE_DOUBLES_H
+#define TG_TESTS_UNIT_ENGINE_DOUBLES_H
 
 #include "engine/job.h"
 #include "io/connectors.h"
@@ -60,15 +61,18 @@ const struct tg_sink_ops tg_cassandra_sink = {.name = "cassandra",
                                               .keyed = true};
 const struct tg_sink_ops tg_kafka_sink = {
     .name = "kafka", .options = double_kafka_sink_options, .option_count = TG_COUNT_OF(double_kafka_sink_options)};
-const struct tg_sink_ops tg_sqlite_sink = {
-    .name = "sqlite", .options = double_sqlite_options, .option_count = TG_COUNT_OF(double_sqlite_options), .keyed = true};
+const struct tg_sink_ops tg_sqlite_sink = {.name = "sqlite",
+                                           .options = double_sqlite_options,
+                                           .option_count = TG_COUNT_OF(double_sqlite_options),
+                                           .keyed = true};
 const struct tg_sink_ops tg_file_sink = {
     .name = "file", .options = double_file_sink_options, .option_count = TG_COUNT_OF(double_file_sink_options)};
 const struct tg_sink_ops tg_console_sink = {.name = "console"};
 const struct tg_sink_ops tg_null_sink = {
     .name = "null", .options = double_null_options, .option_count = TG_COUNT_OF(double_null_options)};
 
-/* ---- operators ------------------------------------------------------------------------------------------------------ */
+/* ---- operators ------------------------------------------------------------------------------------------------------
+ */
 
 #define DOUBLE_TX(F) F(timestamp, at)
 #define DOUBLE_COUNT(F) F(integer, n) F(timestamp, at) F(boolean, timeout)
@@ -103,9 +107,10 @@ static const struct tg_operator double_purchase_count = {
 #define WIDE_LEFT(F) F(bigint, total) F(numeric, amount)
 #define WIDE_RIGHT(F) F(text, note) F(date, day)
 #define WIDE_STATE(F) F(bigint, seen)
-#define WIDE_PARAMS(F) \
-    F(boolean, flag) F(text, word) F(integer, small) F(bigint, big) F(boolean, other) F(numeric, price) F(timestamp, since) \
-    F(date, day) F(duration, wait)
+#define WIDE_PARAMS(F)                                                                                                 \
+    F(boolean, flag)                                                                                                   \
+    F(text, word) F(integer, small) F(bigint, big) F(boolean, other) F(numeric, price) F(timestamp, since)             \
+        F(date, day) F(duration, wait)
 TG_RECORD(wide_in, WIDE_IN)
 TG_RECORD(wide_left, WIDE_LEFT)
 TG_RECORD(wide_right, WIDE_RIGHT)
