@@ -13,10 +13,10 @@ enum {
     OUTPUT_BYTES_MIN = 256 << 10,
     RECEIVE_BYTES_MAX = 64 << 10,
     WINDOW_START = 128,
+    WINDOW_MIN = 4,
 };
 static const uint64_t CONNECT_TIMEOUT_NS = 5000000000u;
 static const uint64_t HEARTBEAT_NS = 10000000000u;
-static const uint64_t CUT_PAUSE_NS = 100000000u;
 static const uint64_t PAUSE_MIN_NS = 100000000u;
 static const uint64_t PAUSE_MAX_NS = 10000000000u;
 
@@ -253,27 +253,29 @@ uint32_t tg_cql_connection_room(const struct tg_cql_connection *c)
 
 /* ---- window ------------------------------------------------------------------------------------------------------ */
 
-void tg_cql_connection_slow(struct tg_cql_connection *c, uint64_t now_ns)
+void tg_cql_connection_slow(struct tg_cql_connection *c, uint64_t sent_ns, uint64_t now_ns)
 {
     c->window_slow_start = false;
-    if (now_ns - c->window_cut_ns < CUT_PAUSE_NS) { return; } /* one congestion, one cut */
+    if (sent_ns < c->window_cut_ns) { return; } /* sent before the last cut: the same congestion */
     c->window_cut_ns = now_ns;
-    c->window = c->window > 1 ? c->window / 2 : 1;
+    c->window = c->window / 2 > WINDOW_MIN ? c->window / 2 : WINDOW_MIN;
+    c->window = c->window > c->config.in_flight_max ? c->config.in_flight_max : c->window;
     c->window_acks = 0;
 }
 
-void tg_cql_connection_fast(struct tg_cql_connection *c, uint64_t latency_ns, uint64_t now_ns)
+void tg_cql_connection_fast(struct tg_cql_connection *c, uint64_t sent_ns, uint64_t now_ns)
 {
-    if (latency_ns > c->config.request_timeout_ns / 8) { /* on the way to a time-out: ask for less before it happens */
-        tg_cql_connection_slow(c, now_ns);
+    /* On the way to a time-out: ask for less before it happens. */
+    if (now_ns - sent_ns > c->config.request_timeout_ns / 4) {
+        tg_cql_connection_slow(c, sent_ns, now_ns);
         return;
     }
     c->window_acks++;
-    if (c->window >= c->config.in_flight_max) { return; }
-    if (c->window_slow_start || c->window_acks >= c->window) {
-        c->window++;
-        c->window_acks = 0;
-    }
+    if (c->window >= c->config.in_flight_max || (!c->window_slow_start && c->window_acks < c->window)) { return; }
+    /* Doubling at first; later by a 64th of the whole for each window's worth of answers. */
+    const uint32_t step = c->window_slow_start ? 1 : 1 + c->config.in_flight_max / 64;
+    c->window = c->window + step > c->config.in_flight_max ? c->config.in_flight_max : c->window + step;
+    c->window_acks = 0;
 }
 
 /* ---- polling ----------------------------------------------------------------------------------------------------- */

@@ -167,9 +167,10 @@ TG_MUST_USE bool tg_cql_connection_query(struct tg_cql_connection *connection, u
 /* Code and text of an ERROR; the text is cut to `capacity` and terminated.  @any */
 uint32_t tg_cql_error_read(const struct tg_cql_envelope *envelope, char *text, uint32_t capacity);
 
-/* An execution was acknowledged after `latency_ns`: the window may grow, or shrinks when that was long.  @shard */
-void tg_cql_connection_fast(struct tg_cql_connection *connection, uint64_t latency_ns, uint64_t now_ns);
-/* The node asked for less (OVERLOADED, UNAVAILABLE, no answer in time): halve the window.  @shard */
-void tg_cql_connection_slow(struct tg_cql_connection *connection, uint64_t now_ns);
+/* An execution sent at sent_ns was acknowledged: the window may grow, or shrinks when that took long.  @shard */
+void tg_cql_connection_fast(struct tg_cql_connection *connection, uint64_t sent_ns, uint64_t now_ns);
+/* The node asked for less (OVERLOADED, UNAVAILABLE, no answer in time) over an execution sent at sent_ns: halve the
+ * window, once for all that was under way then.  @shard */
+void tg_cql_connection_slow(struct tg_cql_connection *connection, uint64_t sent_ns, uint64_t now_ns);
 
 #endif

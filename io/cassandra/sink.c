@@ -184,7 +184,7 @@ static void acknowledge(struct sink *s, uint32_t connection, const struct tg_cql
     struct tg_cql_image done;
     tg_cql_pending_done(&s->pending, answer->tag, &done);
     s->stats.rows_written++;
-    tg_cql_connection_fast(&s->cluster.connections[connection], now_ns - answer->sent_ns, now_ns);
+    tg_cql_connection_fast(&s->cluster.connections[connection], answer->sent_ns, now_ns);
     if (s->latency != NULL && now_ns > done.arrived_ns) {
         tg_histogram_record(s->latency, now_ns - done.arrived_ns, done.rows);
     }
@@ -213,7 +213,7 @@ static void on_error(struct sink *s, uint32_t connection, const struct tg_cql_an
     case TG_CQL_CODE_OVERLOADED:
     case TG_CQL_CODE_UNAVAILABLE:
     case TG_CQL_CODE_WRITE_TIMEOUT: /* perhaps applied */
-        tg_cql_connection_slow(&s->cluster.connections[connection], now_ns);
+        tg_cql_connection_slow(&s->cluster.connections[connection], answer->sent_ns, now_ns);
         retry(s, answer->tag, connection, false, now_ns);
         log_error(s, text, now_ns);
         return;
@@ -254,7 +254,7 @@ static void on_answer(struct sink *s, uint32_t connection, const struct tg_cql_a
         }
         return;
     case TG_CQL_EXPIRED:
-        tg_cql_connection_slow(&s->cluster.connections[connection], now_ns);
+        tg_cql_connection_slow(&s->cluster.connections[connection], answer->sent_ns, now_ns);
         retry(s, answer->tag, connection, false, now_ns);
         log_error(s, "no answer in time", now_ns);
         return;
