@@ -26,7 +26,8 @@ static uint64_t fmix64(uint64_t k)
     return k ^ (k >> 33);
 }
 
-/* The eight digits of n < 10^8 as digit values, first one in the lowest byte: halves, quarters, eighths, all at once. */
+/* The eight digits of n < 10^8 as digit values, first one in the lowest byte: halves, quarters, eighths, all at
+ * once. */
 static inline uint64_t digits8(uint32_t n)
 {
     uint64_t word = n / 10000 | (uint64_t)(n % 10000) << 32;
@@ -82,7 +83,8 @@ static char *put_other(char *out, const struct tg_column *column, const void *va
 }
 
 /* Render a run; returns its length. */
-static inline uint32_t run_put(const struct tg_schema *schema, const struct tg_digest_step *step, const uint8_t *row, char *out)
+static inline uint32_t run_put(const struct tg_schema *schema, const struct tg_digest_step *step, const uint8_t *row,
+                               char *out)
 {
     char *at = out;
     *at = ',';
@@ -242,7 +244,9 @@ void tg_digest_add(struct tg_digest *digest, const struct tg_batch *batch, uint3
         const uint8_t *first = batch->rows + (size_t)row * stride;
         const uint32_t count = batch->count - row < LANES ? batch->count - row : LANES;
         const uint8_t *rows[LANES];
-        for (uint32_t lane = 0; lane < LANES; lane++) { rows[lane] = first + (lane < count ? (size_t)lane * stride : 0); }
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            rows[lane] = first + (lane < count ? (size_t)lane * stride : 0);
+        }
         rows_add(digest, rows, count);
     }
 }
