@@ -13,6 +13,7 @@ struct tg_column {
     uint8_t scale;              /* numeric only */
     uint16_t enum_count;        /* enum only */
     bool omit_null;             /* as JSON: left out when null */
+    uint32_t text_bytes_max;    /* text and json: longest value; 0 = TG_TEXT_BYTES_MAX */
     const char *const *enum_values; /* [enum_count], enum only; borrowed */
     uint32_t offset;            /* from the row's first byte, head included; tg_schema_layout fills it */
 };

@@ -1,6 +1,6 @@
-/* Bare librdkafka drain: the denominator of every ratio in bench/. Reads a whole topic from its beginning through the
- * callback queue, librdkafka's fastest path, counts and drops. Prints one JSON object. The fetch settings are arguments,
- * because which ones are fastest depends on the machine: bench/run tries several and keeps the best. */
+/* Bare librdkafka drain: the denominator of every ratio in bench/. Reads a whole topic from its beginning through
+ * the callback queue, librdkafka's fastest path, counts and drops. Prints one JSON object. The fetch settings are
+ * arguments, because which ones are fastest depends on the machine: bench/run tries several and keeps the best. */
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static double now_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static void on_message(rd_kafka_message_t *message, void *opaque)
+static void count_message(rd_kafka_message_t *message, void *opaque)
 {
     struct drain *drain = opaque;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -105,7 +105,7 @@ static double run_drain(rd_kafka_t *client, int partitions, struct drain *drain)
     double first = 0;
     double heard = now_seconds();
     while (drain->ended < partitions && !drain->failed) {
-        const int served = rd_kafka_consume_callback_queue(queue, CALL_WAIT_MS, on_message, drain);
+        const int served = rd_kafka_consume_callback_queue(queue, CALL_WAIT_MS, count_message, drain);
         const double now = now_seconds();
         if (served > 0) { heard = now; }
         if (first == 0 && drain->records > 0) { first = now; }
@@ -129,7 +129,8 @@ int main(int argc, char **argv)
     struct drain drain = {0};
     const double seconds = run_drain(client, partitions, &drain);
     if (seconds < 0) { return 70; }
-    (void)printf("{\"records\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"seconds\": %.6f}\n", drain.records, drain.bytes, seconds);
+    (void)printf("{\"records\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"seconds\": %.6f}\n", drain.records, drain.bytes,
+                 seconds);
     (void)fflush(stdout);
     _exit(0); /* tearing librdkafka down takes seconds and belongs to nobody's measurement */
 }

@@ -135,15 +135,18 @@ bool tg_config_name(struct tg_config *config, const struct tg_yaml_node *key);
 
 /* ---- resolution -------------------------------------------------------------------------------------------------- */
 
-void tg_config_sources(struct tg_config *config, const struct tg_config_at *sources); /* config_source.c  @setup */
+/* `sources` into job->sources (config_source.c).  @setup */
+void tg_config_sources(struct tg_config *config, const struct tg_config_at *sources);
 /* Fields of one source (config_field.c).  @setup */
 void tg_config_fields(struct tg_config *config, const struct tg_config_at *fields, struct tg_source_spec *source,
                       const struct tg_yaml_node *declared[TG_COLUMNS_MAX]);
-void tg_config_steps(struct tg_config *config, const struct tg_config_at *steps); /* config_step.c  @setup */
+/* `steps` into job->steps, inputs first (config_step.c).  @setup */
+void tg_config_steps(struct tg_config *config, const struct tg_config_at *steps);
 /* Bind a step's operator: record fields to columns, params, outputs (config_operator.c).  @setup */
 void tg_config_bind(struct tg_config *config, struct tg_step_spec *step, const struct tg_config_at *operator_at,
                     const struct tg_config_at *params_at);
-void tg_config_sinks(struct tg_config *config, const struct tg_config_at *sinks); /* config_sink.c  @setup */
+/* `sinks` into job->sinks (config_sink.c).  @setup */
+void tg_config_sinks(struct tg_config *config, const struct tg_config_at *sinks);
 /* dead_letters and late (config_sink.c).  @setup */
 struct tg_sink_spec *tg_config_side_output(struct tg_config *config, const struct tg_config_at *at, const char *name,
                                            const struct tg_schema *schema);

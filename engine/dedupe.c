@@ -48,12 +48,18 @@ tg_status tg_dedupe_init(struct tg_dedupe *dedupe, const struct tg_source_spec *
     return status;
 }
 
+bool tg_dedupe_fits(struct tg_dedupe *dedupe, const struct tg_row *row)
+{
+    if (tg_row_is_null(dedupe->spec.schema, row, dedupe->by)) { return true; }
+    return tg_key_encode(&dedupe->spec, row, dedupe->key, TG_KEY_BYTES_MAX) != 0;
+}
+
 enum tg_dedupe_verdict tg_dedupe_judge(struct tg_dedupe *dedupe, const struct tg_row *row, uint32_t owned, int64_t wm)
 {
     if (tg_row_is_null(dedupe->spec.schema, row, dedupe->by)) { return TG_DEDUPE_NEW; }
     memcpy(dedupe->key, &owned, sizeof owned); /* a set per partition */
     const uint32_t bytes = tg_key_encode(&dedupe->spec, row, dedupe->key + sizeof owned, TG_KEY_BYTES_MAX);
-    if (bytes == 0) { return TG_DEDUPE_FULL; }
+    TG_ASSERT(bytes != 0); /* tg_dedupe_fits */
     const struct tg_key key = {dedupe->key, bytes + (uint32_t)sizeof owned};
     const uint64_t hash = tg_key_hash(key.data, key.bytes);
     void *value;

@@ -26,6 +26,8 @@ size_t tg_dedupe_bytes(const struct tg_source_spec *source, uint64_t ids_max, ui
 TG_MUST_USE tg_status tg_dedupe_init(struct tg_dedupe *dedupe, const struct tg_source_spec *source, uint64_t ids_max,
                                      uint32_t owned_count, struct tg_arena *arena, struct tg_error *err);
 
+/* False when the row's identity is longer than a key may be.  @shard */
+bool tg_dedupe_fits(struct tg_dedupe *dedupe, const struct tg_row *row);
 /* Judge `row` of owned partition `owned` with clock `wm` as it was before the row; NEW remembers it.  @shard */
 enum tg_dedupe_verdict tg_dedupe_judge(struct tg_dedupe *dedupe, const struct tg_row *row, uint32_t owned, int64_t wm);
 /* Forget what the clock of `owned` has passed.  @shard */

@@ -167,7 +167,7 @@ int tg_error_headline(char *out, size_t capacity, enum tg_code code, const char 
 {
     struct tg_error err = {0};
     const tg_status status = tg_fail(&err, code, 0, "%s", what);
-    char left[512];
+    char left[TG_ERROR_TEXT_BYTES + 64];
     (void)snprintf(left, sizeof left, "error TG%04d %s", (int)code, what);
     return snprintf(out, capacity, "%-64s  exit %d\n", left, tg_exit_code(status));
 }

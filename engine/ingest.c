@@ -172,10 +172,14 @@ static struct tg_row *row_at(const struct tg_ingest *ingest, uint32_t index)
     return (struct tg_row *)(void *)(ingest->rows + (size_t)index * ingest->source->schema.row_bytes);
 }
 
-/* Key hashes of record `index` for every edge; a key that is too long is the record's fault. */
+/* Key hashes of record `index` for every edge; a key that is too long is the record's fault, an identity too. */
 static void hash_keys(struct tg_ingest *ingest, uint32_t index)
 {
     uint8_t key[TG_KEY_BYTES_MAX];
+    if (ingest->source->has_dedupe && !tg_dedupe_fits(&ingest->dedupe, row_at(ingest, index))) {
+        ingest->results[index] = (struct tg_decoded){TG_REASON_too_long, (int32_t)ingest->source->dedupe_by};
+        return;
+    }
     for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
         const struct tg_key_spec *spec = &ingest->plan->edges[ingest->readers->edges[e]].key;
         const uint32_t bytes = tg_key_encode(spec, row_at(ingest, index), key, sizeof key);

@@ -1,3 +1,5 @@
+/* Parameters: texts were checked when the job was loaded and are read again here, once per step and shard, into the
+ * layout the operator was compiled with. */
 #include "engine/params.h"
 
 #include <string.h>

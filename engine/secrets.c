@@ -1,3 +1,5 @@
+/* Secrets are known by name: the SECRET options of the registered connectors, and a few words for settings that are
+ * handed through to client libraries. */
 #include "engine/secrets.h"
 
 #include <ctype.h>

@@ -6,7 +6,7 @@
 #include "base/assert.h"
 
 enum { BUFFER_COUNT = 24, BUFFER_BYTES = 512 << 10, LARGE_BUFFER_COUNT = 4, LOOP_OPS_MAX = 1024 };
-enum { CONNECTOR_BYTES = 256 << 20 }; /* address space each sink and source instance may use besides max_keys rows */
+enum { CONNECTOR_BYTES = 1 << 30 }; /* address space each sink and source instance may use besides max_keys rows */
 #define PARK_NS_MAX 1000000u
 #define GAUGES_EVERY_NS 100000000u
 

@@ -1,6 +1,6 @@
-/* Decoding: record bytes to rows. A decoder is compiled once from the field list of a source; decoding a record validates
- * the whole document (RFC 8259, depth TG_JSON_DEPTH_MAX) and fills the columns of one row, or names the reason and field
- * of its refusal. Event time, lateness and deduplication are the engine's. */
+/* Decoding: record bytes to rows. A decoder is compiled once from the field list of a source; decoding a record
+ * validates the whole document (RFC 8259, depth TG_JSON_DEPTH_MAX) and fills the columns of one row, or names the
+ * reason and field of its refusal. Event time, lateness and deduplication are the engine's. */
 #ifndef TG_IO_DECODE_H
 #define TG_IO_DECODE_H
 
@@ -24,7 +24,7 @@ enum tg_epoch { TG_EPOCH_NONE, TG_EPOCH_S, TG_EPOCH_MS, TG_EPOCH_US };
 
 /* One field of a source; column i of the schema is field i. */
 struct tg_field_spec {
-    const char *const *names; /* [name_count] top-level member names, the first one present wins; "a.b" reaches into a */
+    const char *const *names; /* [name_count] top-level member names, the first one present wins; "a.b": b inside a */
     uint32_t name_count;
     bool required;
     bool integer_ok;   /* text: an integer lexeme gives its canonical text */
@@ -53,7 +53,8 @@ void tg_decoder_destroy(struct tg_decoder *decoder);
 
 /* Decode slices[count] of one buffer.
  *   rows     out [count x schema->row_bytes]  columns and null bitmap of the accepted ones are filled; the head is not
- *                                              touched. Texts point into `buffer` (data, or scratch when unescaped).
+ *                                              touched. Texts point into `buffer` (data, or scratch when unescaped:
+ *                                              it has room as long as no slice is decoded twice).
  *   results  out [count]
  * The bytes behind each slice are readable for TG_BUFFER_PADDING (the buffer's promise). *adjusted is increased by the
  * number of stamps that fell into a gap or overlap of `zone`.  @shard */

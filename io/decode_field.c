@@ -7,8 +7,8 @@
 #include "base/assert.h"
 #include "base/decimal.h"
 
-/* Instants a timestamp text can name: 0001-01-01T00:00:00 to 9999-12-31T23:59:59.999999. Epochs keep to them too, so that
- * every timestamp in a row can be printed. */
+/* Instants a timestamp text can name: 0001-01-01T00:00:00 to 9999-12-31T23:59:59.999999. Epochs keep to them too, so
+ * that every timestamp in a row can be printed. */
 #define TS_TEXT_MIN (INT64_C(-62135596800) * 1000000)
 #define TS_TEXT_MAX (INT64_C(253402300799) * 1000000 + 999999)
 
@@ -136,7 +136,8 @@ static enum tg_reason convert_boolean(const struct tg_lexeme *lexeme, bool *out)
     return TG_REASON_none;
 }
 
-enum tg_reason tg_field_convert(const struct tg_field *field, const struct tg_lexeme *lexeme, void *out, uint64_t *adjusted)
+enum tg_reason tg_field_convert(const struct tg_field *field, const struct tg_lexeme *lexeme, void *out,
+                                uint64_t *adjusted)
 {
     switch ((enum tg_type)field->type) {
     case TG_TYPE_TEXT: return convert_text(field, lexeme, out);

@@ -30,9 +30,9 @@ struct tg_field {
 };
 static_assert(sizeof(struct tg_field) <= 64, "one line");
 
-/* Write the value of `lexeme`, which is not null, to `out` (tg_type_bytes long). *adjusted is increased when a stamp fell
- * into a gap or overlap of the zone.  @shard */
-TG_HOT TG_MUST_USE enum tg_reason tg_field_convert(const struct tg_field *field, const struct tg_lexeme *lexeme, void *out,
-                                                   uint64_t *adjusted);
+/* Write the value of `lexeme`, which is not null, to `out` (tg_type_bytes long). *adjusted is increased when a stamp
+ * fell into a gap or overlap of the zone.  @shard */
+TG_HOT TG_MUST_USE enum tg_reason tg_field_convert(const struct tg_field *field, const struct tg_lexeme *lexeme,
+                                                   void *out, uint64_t *adjusted);
 
 #endif

@@ -1,14 +1,14 @@
-/* The decoder: slices through stage 1, the walk and the fields of the row. It owns the scratch of stage 1, the group and
- * the learned shape; all of it is allocated at creation, nothing later.
+/* The decoder: slices through stage 1, the walk and the fields of the row. It owns the scratch of stage 1, the group
+ * and the learned shape; all of it is allocated at creation, nothing later.
  * Order of faults: length, encoding, grammar, kind of document, then the fields in schema order; the first one is the
  * record's reason.
  *
  * Groups. A run of stage 1 costs about 28 ns plus 5 ns per 64 bytes, so records of 70 or 300 bytes pay mostly for its
  * start and end. Small records are therefore copied one behind the other, two newlines between them, and indexed by one
  * run. That never changes a verdict: a string that its record leaves open meets a newline, which stage 1 refuses inside
- * strings (the second one is for a backslash as the record's last byte), and a character cut short meets one as well. Then
- * the whole group is refused and each of its records is indexed alone. Where stage 1 accepts a group, every record begins
- * outside of strings and escapes, so its indexes are the ones it would have alone. */
+ * strings (the second one is for a backslash as the record's last byte), and a character cut short meets one as well.
+ * Then the whole group is refused and each of its records is indexed alone. Where stage 1 accepts a group, every record
+ * begins outside of strings and escapes, so its indexes are the ones it would have alone. */
 #include "io/decode.h"
 
 #include <stdlib.h>
@@ -177,7 +177,8 @@ static uint32_t alias_find(const struct tg_walk *walk, const struct tg_field *fi
     return 0;
 }
 
-static enum tg_reason fill_field(struct tg_decoder *decoder, const struct tg_field *field, uint8_t *row, uint64_t *adjusted)
+static enum tg_reason fill_field(struct tg_decoder *decoder, const struct tg_field *field, uint8_t *row,
+                                 uint64_t *adjusted)
 {
     uint32_t member = field->member;
     uint32_t i = present_at(&decoder->walk, member);
@@ -238,7 +239,8 @@ static inline struct tg_decoded decode_indexed(struct tg_decoder *decoder, uint8
     const struct tg_slice *slice = decoder->slice;
     walk->end = decoder->slice_start + slice->value_bytes;
     walk->scratch = decoder->buffer->scratch + decoder->buffer->scratch_used;
-    for (uint32_t i = 0; i < decoder->found_count; i += FOUND_BLOCK) { /* inlined stores: a call costs more than they do */
+    /* inlined stores: a call costs more than they do */
+    for (uint32_t i = 0; i < decoder->found_count; i += FOUND_BLOCK) {
         memset(decoder->found + i, 0, FOUND_BLOCK * sizeof *decoder->found);
     }
     const bool is_blank = walk->structure.count == 0 || walk->structure.at[0] >= walk->end;
@@ -312,7 +314,8 @@ static void group_decode(struct tg_decoder *decoder, const struct tg_structure *
     walk->escape_end = decoder->group + all->at[all->count];
     walk->consumed = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (walk->consumed == 0) { escapes_seek(walk, walk->bytes + start); } /* the first one, and behind a refused one */
+        /* the first one, and behind a refused one */
+        if (walk->consumed == 0) { escapes_seek(walk, walk->bytes + start); }
         decoder->slice = &slices[i];
         decoder->slice_start = start;
         walk->structure = (struct tg_structure){.at = all->at + first, .count = all->count - first};

@@ -77,7 +77,8 @@ static uint32_t member_intern(struct tg_names *names, uint32_t scope, const char
     const uint32_t known = tg_names_find(names, scope, (const uint8_t *)name, bytes);
     if (known != names->member_count) { return known; }
     const uint32_t member = names->member_count++;
-    names->members[member] = (struct tg_member){.name = name, .bytes = bytes, .scope = scope, .shape_at = TG_SHAPE_COUNT};
+    names->members[member] =
+        (struct tg_member){.name = name, .bytes = bytes, .scope = scope, .shape_at = TG_SHAPE_COUNT};
     uint32_t slot = slot_start(names, scope, (const uint8_t *)name, bytes);
     while (names->table[slot] != 0) { slot = (slot + 1) & names->table_mask; }
     names->table[slot] = member + 1;

@@ -1,11 +1,11 @@
 /* The member names a decoder wants, and the way from a key in a document to one of them.
- * A dotted name "a.b" is the member b of the object that is member a; a literal key "a.b" is never it. Every object that
- * holds wanted names is a scope (0 = the document itself); each (scope, name) is one member, shared by all fields that
- * list it.
- * Records of one topic mostly have the same keys in the same order, so a learned list of keys (the shape) is tried before
- * the hash table: one masked compare of 16 or 32 bytes per key, for unwanted keys too. A key that was left out or added
- * costs one hash look-up; the shape then resumes where the found key stands. Keys with a blank before their colon are
- * not learned. */
+ * A dotted name "a.b" is the member b of the object that is member a; a literal key "a.b" is never it. Every object
+ * that holds wanted names is a scope (0 = the document itself); each (scope, name) is one member, shared by all fields
+ * that list it.
+ * Records of one topic mostly have the same keys in the same order, so a learned list of keys (the shape) is tried
+ * before the hash table: one masked compare of 16 or 32 bytes per key, for unwanted keys too. A key that was left out
+ * or added costs one hash look-up; the shape then resumes where the found key stands. Keys with a blank before their
+ * colon are not learned. */
 #ifndef TG_IO_DECODE_NAMES_H
 #define TG_IO_DECODE_NAMES_H
 
@@ -63,8 +63,8 @@ uint32_t tg_names_learn(struct tg_names *names, uint32_t scope, const uint8_t *k
 /* Forget what `found` ([member_count + 1]) holds for members below scope `scope`.  @shard */
 void tg_names_forget(const struct tg_names *names, uint32_t scope, uint32_t *found);
 
-/* True when the key whose opening quote is key[0], its closing quote and its colon stand there as the shape expects them;
- * then nothing else about them needs checking. The TG_SHAPE_KEY_BYTES from `key` on are readable.  @shard */
+/* True when the key whose opening quote is key[0], its closing quote and its colon stand there as the shape expects
+ * them; then nothing else about them needs checking. The TG_SHAPE_KEY_BYTES from `key` on are readable.  @shard */
 TG_HOT static inline bool tg_shape_matches(const struct tg_shape *shape, uint32_t scope, const uint8_t *key)
 {
     uint64_t text[4];

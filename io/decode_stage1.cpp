@@ -1,6 +1,6 @@
 // Owns the only contact with simdjson: its stage 1, called through the library's own plug-in interface so that the
-// kernel is the best one of the running CPU whatever flags we are compiled with. That interface is internal to simdjson,
-// so the version is pinned here; a newer one must pass the whole decode suite before the pin moves.
+// kernel is the best one of the running CPU whatever flags we are compiled with. That interface is internal to
+// simdjson, so the version is pinned here; a newer one must pass the whole decode suite before the pin moves.
 // No exception leaves or enters: memory is asked for with nothrow and errors are codes.
 #define SIMDJSON_EXCEPTIONS 0
 #include "io/decode_stage1.h"
@@ -51,7 +51,8 @@ extern "C" bool tg_stage1_is_utf8(const uint8_t *bytes, uint32_t length)
     return simdjson::validate_utf8(reinterpret_cast<const char *>(bytes), length);
 }
 
-// Implementation names are static strings inside the library; name() returns a copy, so only the known ones are told apart.
+// Implementation names are static strings inside the library; name() returns a copy, so only the known ones are told
+// apart.
 extern "C" const char *tg_stage1_kernel(void)
 {
     static const char *const names[] = {"icelake", "haswell", "westmere", "arm64", "ppc64", "fallback"};

@@ -1,7 +1,7 @@
-/* Stage 1 of JSON decoding behind a C interface: UTF-8 check, quotes and structure, by simdjson's run-time SIMD kernels.
- * It yields the structural indexes of a document: the offset of every { } [ ] : , outside strings and of the first byte
- * of every string and other scalar. Closing quotes are not among them. What the bytes between mean is the walk's
- * business (decode_walk.h): stage 1 alone accepts a lot that is not JSON. */
+/* Stage 1 of JSON decoding behind a C interface: UTF-8 check, quotes and structure, by simdjson's run-time SIMD
+ * kernels. It yields the structural indexes of a document: the offset of every { } [ ] : , outside strings and of the
+ * first byte of every string and other scalar. Closing quotes are not among them. What the bytes between mean is the
+ * walk's business (decode_walk.h): stage 1 alone accepts a lot that is not JSON. */
 #ifndef TG_IO_DECODE_STAGE1_H
 #define TG_IO_DECODE_STAGE1_H
 
@@ -35,8 +35,8 @@ void tg_stage1_destroy(struct tg_stage1 *stage1);
 enum tg_stage1_outcome tg_stage1_run(struct tg_stage1 *stage1, const uint8_t *bytes, uint32_t length,
                                      struct tg_structure *out);
 
-/* True when the bytes are valid UTF-8. Needed beside tg_stage1_run because the kernel for CPUs without SIMD looks at the
- * encoding inside strings only.  @any */
+/* True when the bytes are valid UTF-8. Needed beside tg_stage1_run because the kernel for CPUs without SIMD looks at
+ * the encoding inside strings only.  @any */
 bool tg_stage1_is_utf8(const uint8_t *bytes, uint32_t length);
 
 /* Name of the kernel chosen for this CPU ("icelake", "haswell", ...).  @any */

@@ -1,8 +1,8 @@
 /* Grammar of JSON over structural indexes. An index i names the token at bytes[at[i]]; functions that consume tokens
  * return the index behind them, or 0 when the document is broken (0 is the first token, never behind anything). Every
  * index read is below structure.count or is the length that stands there; bytes behind it may hold anything, so nothing
- * may be concluded from a byte before its index was checked. A broken document may lead the walk into the ones behind it,
- * which is harmless: in the end the last token must stand inside the document and the next one outside. */
+ * may be concluded from a byte before its index was checked. A broken document may lead the walk into the ones behind
+ * it, which is harmless: in the end the last token must stand inside the document and the next one outside. */
 #include "io/decode_walk.h"
 
 #include "base/assert.h"
@@ -44,7 +44,7 @@ static bool word_ok(const struct tg_walk *walk, uint32_t i, const char *word, ui
     return tg_walk_token_end(walk, i) - start == bytes && memcmp(walk->bytes + start, word, bytes) == 0;
 }
 
-/* String i reaches past the next backslash, so that one is inside it: check its escapes and look for the next string's. */
+/* String i reaches past the next backslash, so that one is inside it: check its escapes, look for the next string's. */
 TG_COLD static bool escapes_ok(struct tg_walk *walk, uint32_t i)
 {
     const uint8_t *const end = walk->bytes + tg_walk_token_end(walk, i) - 1;
@@ -60,7 +60,10 @@ static inline bool string_has_escapes(const struct tg_walk *walk, uint32_t i)
     return TG_UNLIKELY(walk->bytes + walk->structure.at[i + 1] > walk->escape);
 }
 
-static inline bool string_ok(struct tg_walk *walk, uint32_t i) { return !string_has_escapes(walk, i) || escapes_ok(walk, i); }
+static inline bool string_ok(struct tg_walk *walk, uint32_t i)
+{
+    return !string_has_escapes(walk, i) || escapes_ok(walk, i);
+}
 
 /* Anything that is neither string nor container. */
 static bool plain_ok(const struct tg_walk *walk, uint32_t i)
@@ -84,7 +87,8 @@ static uint32_t skip_key(struct tg_walk *walk, uint32_t i)
     return string_ok(walk, i) ? i + 2 : 0;
 }
 
-/* The container that opens at i, with `depth` containers around it. Which of the open ones are objects is one bit each. */
+/* The container that opens at i, with `depth` containers around it. One bit each says which of the open ones are
+ * objects. */
 static uint32_t skip_container(struct tg_walk *walk, uint32_t i, uint32_t depth)
 {
     uint64_t objects[TG_JSON_DEPTH_MAX / 64 + 1] = {0};

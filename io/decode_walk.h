@@ -1,5 +1,5 @@
-/* The strict walk over the structural indexes of one document: RFC 8259 in full for every byte, wanted or not, nesting up
- * to TG_JSON_DEPTH_MAX, without recursion; on the way it notes where the wanted members' values stand. It converts
+/* The strict walk over the structural indexes of one document: RFC 8259 in full for every byte, wanted or not, nesting
+ * up to TG_JSON_DEPTH_MAX, without recursion; on the way it notes where the wanted members' values stand. It converts
  * nothing and copies nothing but keys with escapes. */
 #ifndef TG_IO_DECODE_WALK_H
 #define TG_IO_DECODE_WALK_H
@@ -7,8 +7,8 @@
 #include "io/decode_names.h"
 #include "io/decode_stage1.h"
 
-/* A document under the walk. It may be one of several that were indexed together: then the indexes of the ones behind it
- * follow its own, and only blanks stand between two documents.
+/* A document under the walk. It may be one of several that were indexed together: then the indexes of the ones behind
+ * it follow its own, and only blanks stand between two documents.
  * Bytes of a token: from at[i] to the last non-blank before at[i + 1], because a scalar ends where blanks or the next
  * structural byte begin. */
 struct tg_walk {
@@ -18,8 +18,9 @@ struct tg_walk {
     uint32_t consumed;             /* out: how many indexes belong to it; set unless the outcome is TG_WALK_BAD */
     bool has_escapes;              /* out: some value of this document has */
     struct tg_names *names;
-    uint32_t *found;  /* [names->member_count + 1] out: index of the member's value in structure.at, 0 = not there (0 is the
-                       * document's own brace). The last of equal keys wins. Zeroed by the caller. */
+    /* [names->member_count + 1] out: index of the member's value in structure.at, 0 = not there (0 is the document's
+     * own brace). The last of equal keys wins. Zeroed by the caller. */
+    uint32_t *found;
     uint8_t *scratch; /* room for the longest key of the document */
     /* Backslashes are found by scanning ahead, once for all documents indexed together: `escape` is the first one at or
      * behind the walk's position, or escape_end. A string that ends before it has no escapes to check. */

@@ -25,7 +25,9 @@ uint32_t tg_outbox_json_bytes_max(const struct tg_schema *schema)
         bytes += ESCAPE * strlen(column->name) + 4;
         switch (column->type) {
         case TG_TYPE_TEXT:
-        case TG_TYPE_JSON: bytes += ESCAPE * TG_TEXT_BYTES_MAX + 2; break;
+        case TG_TYPE_JSON:
+            bytes += (uint64_t)ESCAPE * (column->text_bytes_max != 0 ? column->text_bytes_max : TG_TEXT_BYTES_MAX) + 2;
+            break;
         case TG_TYPE_ENUM:
             for (uint32_t value = 0; value < column->enum_count; value++) {
                 bytes += ESCAPE * strlen(column->enum_values[value]) + 2; /* the sum bounds the longest */

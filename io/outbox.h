@@ -71,7 +71,7 @@ struct tg_outbox {
     struct tg_outbox_block blocks[TG_OUTBOX_BLOCKS];
 };
 
-/* An upper bound of one JSON row of `schema` with texts of TG_TEXT_BYTES_MAX.  @setup */
+/* An upper bound of one JSON row of `schema` with its longest texts.  @setup */
 uint32_t tg_outbox_json_bytes_max(const struct tg_schema *schema);
 /* Address space needed from the arena.  @setup */
 size_t tg_outbox_bytes(const struct tg_outbox_config *config);

@@ -2,9 +2,9 @@
  * slots out, the wheel links them by number.
  *
  * A slot is a 32-byte head followed by the value. Its size is a multiple of 32, which never touches more cache lines
- * than a multiple of 64 would: 64n + 32 bytes starting at 0 or 32 both lie on n + 1 lines. A number is
- * (segment << place_bits) + place, with gaps where a segment's slots are not a power of two, so that both directions
- * are shifts and one multiplication. */
+ * than a multiple of 64 would: 64n + 32 bytes starting at 0 or 32 both lie on n + 1 lines. A slot's number is its
+ * distance from the first one in units of 32 bytes: numbers have gaps, but both directions are a shift and an addition,
+ * and 32 bits of them reach 128 GiB. */
 #ifndef TG_STATE_SLOTS_H
 #define TG_STATE_SLOTS_H
 
@@ -20,28 +20,30 @@ static_assert(sizeof(struct tg_slot) == 32, "the value starts at a multiple of 1
 enum { TG_KEY_FAR_OFFSET = 4 }; /* makes the address 8-aligned in the slot */
 #define TG_SLOT_FREE UINT32_MAX
 
+enum { TG_SLOT_UNIT_BITS = 5 }; /* 32 bytes */
+
 struct tg_slots {
-    uint8_t *base;       /* segments in one contiguous range */
-    uint64_t reciprocal; /* 2^32 / slot_bytes rounded up: exact for multiples of slot_bytes below 2^16 */
+    uint8_t *base;      /* segments in one contiguous range */
     uint32_t slot_bytes;
-    uint32_t place_bits;
-    uint32_t places; /* slots of one segment */
+    uint32_t slot_units; /* slot_bytes / 32 */
+    uint32_t last_unit;  /* within a segment: where its last slot starts */
 };
 
 static inline struct tg_slot *tg_slots_at(const struct tg_slots *slots, uint32_t number)
 {
-    const uint64_t segment = number >> slots->place_bits;
-    const uint32_t place = number & ((1u << slots->place_bits) - 1);
-    return (struct tg_slot *)(void *)(slots->base + segment * TG_SEGMENT_BYTES + place * slots->slot_bytes);
+    return (struct tg_slot *)(void *)(slots->base + ((uint64_t)number << TG_SLOT_UNIT_BITS));
 }
-
 static inline uint32_t tg_slots_number(const struct tg_slots *slots, const struct tg_slot *slot)
 {
-    const uint64_t offset = (uint64_t)((const uint8_t *)slot - slots->base);
-    const uint64_t place = ((offset & (TG_SEGMENT_BYTES - 1)) * slots->reciprocal) >> 32;
-    return (uint32_t)((offset / TG_SEGMENT_BYTES) << slots->place_bits) + (uint32_t)place;
+    return (uint32_t)((uint64_t)((const uint8_t *)slot - slots->base) >> TG_SLOT_UNIT_BITS);
 }
-
+/* The slot behind `number`, in the next segment when this one is full. */
+static inline uint32_t tg_slots_after(const struct tg_slots *slots, uint32_t number)
+{
+    const uint32_t segment_units = TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS;
+    const uint32_t unit = number & (segment_units - 1);
+    return unit == slots->last_unit ? number - unit + segment_units : number + slots->slot_units;
+}
 static inline struct tg_slot *tg_slots_of_value(const void *value)
 {
     return (struct tg_slot *)(uintptr_t)((const uint8_t *)value - sizeof(struct tg_slot));

@@ -20,6 +20,7 @@
 
 enum {
     GROUP_ROWS = 16,
+    PIPELINE_GROUPS = 4, /* two are on their way behind the one being settled; a power of two is cheap to wrap */
     WAY_COUNT = 4, /* entries of one index group */
     INDEX_BITS_MIN = 6,
     INDEX_BITS_MAX = 31, /* the tag's last bit must not be part of the position */
@@ -74,15 +75,12 @@ size_t tg_table_bytes(const struct tg_table_config *config)
 static struct tg_slots slots_layout(uint32_t value_bytes, uint8_t *base)
 {
     const uint32_t slot_bytes = slot_bytes_for(value_bytes);
-    const uint32_t places = TG_SEGMENT_BYTES / slot_bytes;
-    uint32_t place_bits = 0;
-    while ((1u << place_bits) < places) { place_bits++; }
+    const uint32_t slot_units = slot_bytes >> TG_SLOT_UNIT_BITS;
     return (struct tg_slots){
         .base = base,
-        .reciprocal = ((1ull << 32) + slot_bytes - 1) / slot_bytes,
         .slot_bytes = slot_bytes,
-        .place_bits = place_bits,
-        .places = places,
+        .slot_units = slot_units,
+        .last_unit = (TG_SEGMENT_BYTES / slot_bytes - 1) * slot_units,
     };
 }
 
@@ -94,6 +92,7 @@ tg_status tg_table_create(struct tg_table **table, const struct tg_table_config 
     TG_ASSERT((config->hash_seed & 1) == 1);
     const uint32_t index_bits = index_bits_for(config->entry_count_max);
     TG_ASSERT(index_bits <= INDEX_BITS_MAX);
+    TG_ASSERT(segment_count_for(config) * TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS < TG_SLOT_NONE); /* below 128 GiB */
     struct tg_table *self = tg_arena_alloc(arena, sizeof *self, 64);
     uint64_t *index = tg_arena_alloc(arena, sizeof(uint64_t) << index_bits, 4096);
     uint8_t *base = tg_arena_alloc(arena, segment_count_for(config) * TG_SEGMENT_BYTES, 4096);
@@ -133,7 +132,7 @@ static inline uint32_t home_of(const struct tg_table *table, uint32_t tag)
     return (tag >> table->tag_shift) & ~(uint32_t)(WAY_COUNT - 1);
 }
 
-/* Bits 0 to 3: which of the four entries have this tag; bits 4 to 7: which are free. */
+/* Which of the four entries of a group have this tag, as bits; tag 0 finds the free ones. */
 static inline uint32_t group_match(const uint64_t *group, uint32_t tag)
 {
 #ifdef __SSE2__
@@ -141,31 +140,30 @@ static inline uint32_t group_match(const uint64_t *group, uint32_t tag)
     const __m128 high = _mm_load_ps((const float *)(const void *)(group + 2));
     const __m128i tags = _mm_castps_si128(_mm_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 3, 1)));
     const __m128i same = _mm_cmpeq_epi32(tags, _mm_set1_epi32((int)tag));
-    const __m128i none = _mm_cmpeq_epi32(tags, _mm_setzero_si128());
-    return (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(same)) | (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(none)) << 4;
+    return (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(same));
 #else
     uint32_t match = 0;
-    for (uint32_t way = 0; way < WAY_COUNT; way++) {
-        const uint32_t other = (uint32_t)(group[way] >> 32);
-        match |= (uint32_t)(other == tag) << way | (uint32_t)(other == 0) << (way + WAY_COUNT);
-    }
+    for (uint32_t way = 0; way < WAY_COUNT; way++) { match |= (uint32_t)((uint32_t)(group[way] >> 32) == tag) << way; }
     return match;
 #endif
 }
 
 static inline struct tg_slot *entry_slot(const struct tg_table *table, uint64_t entry)
 {
-    return tg_slots_at(&table->slots, (uint32_t)entry - 1);
+    return tg_slots_at(&table->slots, (uint32_t)entry) - 1; /* entries hold numbers + 1, and a head is one unit */
 }
 
-/* First slot that may hold the key of `tag`: right but for one in millions of lookups. NULL when it is absent. */
+/* Stands for "no slot" in lookups: it holds no key, so no comparison needs to ask first. */
+static struct tg_slot no_slot = {.key_bytes = TG_SLOT_FREE};
+
+/* First slot that may hold the key of `tag`: right but for one in millions of lookups. no_slot when it is absent. */
 static inline struct tg_slot *index_candidate(const struct tg_table *table, uint32_t tag)
 {
     uint32_t at = home_of(table, tag);
     for (;;) { /* ends: the load is at most 0.6 */
-        const uint32_t match = group_match(&table->index[at], tag);
-        if ((match & 0xF) != 0) { return entry_slot(table, table->index[at + (uint32_t)__builtin_ctz(match)]); }
-        if (match != 0) { return NULL; }
+        const uint32_t same = group_match(&table->index[at], tag);
+        if (TG_LIKELY(same != 0)) { return entry_slot(table, table->index[at + (uint32_t)__builtin_ctz(same)]); }
+        if (group_match(&table->index[at], 0) != 0) { return &no_slot; }
         at = (at + WAY_COUNT) & table->index_mask;
     }
 }
@@ -174,7 +172,7 @@ static inline struct tg_slot *index_candidate(const struct tg_table *table, uint
 
 static inline const uint8_t *slot_key(const struct tg_slot *slot)
 {
-    if (TG_LIKELY(slot->key_bytes <= TG_KEY_INLINE_BYTES)) { return slot->key; }
+    if (slot->key_bytes <= TG_KEY_INLINE_BYTES) { return slot->key; }
     const uint8_t *far;
     memcpy(&far, slot->key + TG_KEY_FAR_OFFSET, sizeof far);
     return far;
@@ -193,24 +191,24 @@ static inline uint32_t load32(const uint8_t *data)
     return word;
 }
 
-/* memcmp costs a call; keys are short and mostly of one length, so two overlapping loads settle nearly all of them. */
+/* memcmp costs a call; keys are short, so a few loads that may overlap settle nearly all of them. Keys of one table are
+ * mostly of one length: the branches on it cost next to nothing, other than a mask or a minimum would. */
 static inline bool bytes_equal(const uint8_t *a, const uint8_t *b, uint32_t bytes)
 {
-    if (TG_LIKELY(bytes >= 8 && bytes <= 16)) {
-        return ((load64(a) ^ load64(b)) | (load64(a + bytes - 8) ^ load64(b + bytes - 8))) == 0;
+    if (TG_LIKELY(bytes - 8 <= TG_KEY_INLINE_BYTES - 8)) {
+        const uint64_t ends = (load64(a) ^ load64(b)) | (load64(a + (bytes - 8)) ^ load64(b + (bytes - 8)));
+        return bytes <= 16 ? ends == 0 : (ends | (load64(a + 8) ^ load64(b + 8))) == 0;
     }
-    if (bytes > 16 && bytes <= 24) {
-        return ((load64(a) ^ load64(b)) | (load64(a + 8) ^ load64(b + 8)) |
-                (load64(a + bytes - 8) ^ load64(b + bytes - 8))) == 0;
-    }
-    if (bytes >= 4 && bytes < 8) { return ((load32(a) ^ load32(b)) | (load32(a + bytes - 4) ^ load32(b + bytes - 4))) == 0; }
-    return memcmp(a, b, bytes) == 0;
+    if (bytes >= 4) { return ((load32(a) ^ load32(b)) | (load32(a + bytes - 4) ^ load32(b + bytes - 4))) == 0; }
+    return bytes == 0 || memcmp(a, b, bytes) == 0;
 }
 
+/* Equal keys have equal hashes, so the hash only spares a look at a far key. */
 static inline bool slot_holds(const struct tg_slot *slot, struct tg_key key, uint64_t hash)
 {
-    if (slot->hash != hash || slot->key_bytes != key.bytes) { return false; }
-    return bytes_equal(slot_key(slot), key.data, key.bytes);
+    if (slot->key_bytes != key.bytes) { return false; }
+    if (TG_LIKELY(key.bytes <= TG_KEY_INLINE_BYTES)) { return bytes_equal(slot->key, key.data, key.bytes); }
+    return slot->hash == hash && memcmp(slot_key(slot), key.data, key.bytes) == 0;
 }
 
 /* ---- slots ---- */
@@ -228,10 +226,9 @@ static inline struct tg_slot *slot_acquire(struct tg_table *table, uint32_t *num
         memset(slot + 1, 0, table->value_bytes);
         return slot;
     }
-    *number = table->carved_next++;
+    *number = table->carved_next;
+    table->carved_next = tg_slots_after(&table->slots, *number);
     table->carved++;
-    const uint32_t place = table->carved_next & ((1u << table->slots.place_bits) - 1);
-    if (place == table->slots.places) { table->carved_next += (1u << table->slots.place_bits) - place; }
     return tg_slots_at(&table->slots, *number); /* fresh from the arena: zero */
 }
 
@@ -270,21 +267,21 @@ static struct tg_slot *find_or_insert(struct tg_table *table, struct tg_key key,
 {
     uint32_t at = home_of(table, tag);
     uint32_t probes = 0;
-    uint32_t match = group_match(&table->index[at], tag);
+    uint32_t none = 0;
     for (;;) {
-        for (uint32_t same = match & 0xF; same != 0; same &= same - 1) {
+        for (uint32_t same = group_match(&table->index[at], tag); same != 0; same &= same - 1) {
             struct tg_slot *slot = entry_slot(table, table->index[at + (uint32_t)__builtin_ctz(same)]);
             if (slot_holds(slot, key, hash)) {
                 *fresh = false;
                 return slot;
             }
         }
-        if (match >> WAY_COUNT != 0) { break; }
+        none = group_match(&table->index[at], 0);
+        if (none != 0) { break; }
         at = (at + WAY_COUNT) & table->index_mask;
         probes += WAY_COUNT;
-        match = group_match(&table->index[at], tag);
     }
-    const uint32_t way = (uint32_t)__builtin_ctz(match >> WAY_COUNT);
+    const uint32_t way = (uint32_t)__builtin_ctz(none);
     uint32_t number;
     struct tg_slot *slot = slot_acquire(table, &number);
     if (slot == NULL) { return NULL; }
@@ -299,64 +296,71 @@ static struct tg_slot *find_or_insert(struct tg_table *table, struct tg_key key,
     return slot;
 }
 
-/* What the steps hand on: two groups are between steps 1 and 3 at any time. */
-struct pipeline {
-    struct tg_table *table;
+/* The rows of one call. */
+struct rows {
     const struct tg_key *keys;
     const uint64_t *hashes;
     void **values;
     uint64_t *fresh;
-    uint32_t tags[4][GROUP_ROWS];
-    struct tg_slot *candidates[4][GROUP_ROWS];
 };
 
-static inline void step_locate(struct pipeline *pipe, uint32_t start, uint32_t end)
+/* The steps read and write plain arrays: nothing that the compiler must load again after each store. */
+static inline void step_locate(const struct tg_table *table, const uint64_t *restrict hashes, uint32_t *restrict tags,
+                               uint32_t count)
 {
-    const struct tg_table *table = pipe->table;
-    uint32_t *tags = pipe->tags[(start / GROUP_ROWS) & 3];
-    for (uint32_t i = start; i < end; i++) {
-        const uint32_t tag = tag_of(table, pipe->hashes[i]);
-        tags[i - start] = tag;
-        __builtin_prefetch(&table->index[home_of(table, tag)]);
+    const uint64_t *index = table->index;
+    const uint64_t seed = table->hash_seed;
+    const uint32_t shift = table->tag_shift;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t tag = (uint32_t)((hashes[i] * seed) >> 32) | 1;
+        tags[i] = tag;
+        __builtin_prefetch(&index[(tag >> shift) & ~(uint32_t)(WAY_COUNT - 1)]);
     }
 }
 
-static inline void step_resolve(struct pipeline *pipe, uint32_t start, uint32_t end)
+/* values[i] becomes the value of the slot that is most likely the key's. */
+static inline void step_resolve(const struct tg_table *table, const uint32_t *restrict tags, void **restrict values,
+                                uint32_t count)
 {
-    const struct tg_table *table = pipe->table;
-    const uint32_t *tags = pipe->tags[(start / GROUP_ROWS) & 3];
-    struct tg_slot **candidates = pipe->candidates[(start / GROUP_ROWS) & 3];
-    const uint32_t line_count = table->line_count;
-    for (uint32_t i = start; i < end; i++) {
-        struct tg_slot *slot = index_candidate(table, tags[i - start]);
-        candidates[i - start] = slot;
-        if (slot == NULL) { continue; }
+    const struct tg_table fixed = *table; /* in registers */
+    for (uint32_t i = 0; i < count; i++) {
+        struct tg_slot *slot = index_candidate(&fixed, tags[i]);
+        values[i] = slot + 1;
         __builtin_prefetch(slot, 1);
-        if (line_count > 1) { __builtin_prefetch((const uint8_t *)slot + 64, 1); }
-        if (line_count > 2) { __builtin_prefetch((const uint8_t *)slot + 128, 1); }
+        if (fixed.line_count > 1) {
+            __builtin_prefetch((const uint8_t *)slot + 64, 1);
+            if (fixed.line_count > 2) { __builtin_prefetch((const uint8_t *)slot + 128, 1); }
+        }
     }
 }
 
-/* Returns where it stopped: `end`, or the key that found no room. */
-static inline uint32_t step_settle(struct pipeline *pipe, uint32_t start, uint32_t end)
+/* The part of step 3 that is not just a look: kept out of the loop, which then stays in registers. False = no room. */
+static __attribute__((noinline)) bool settle_slowly(struct tg_table *table, const struct rows *rows, uint32_t row)
 {
-    struct tg_table *table = pipe->table;
-    const uint32_t *tags = pipe->tags[(start / GROUP_ROWS) & 3];
-    struct tg_slot *const *candidates = pipe->candidates[(start / GROUP_ROWS) & 3];
-    uint64_t fresh_bits = 0;
-    uint32_t i = start;
-    for (; i < end; i++) {
-        struct tg_slot *slot = candidates[i - start];
-        if (TG_UNLIKELY(slot == NULL || !slot_holds(slot, pipe->keys[i], pipe->hashes[i]))) {
-            bool fresh;
-            slot = find_or_insert(table, pipe->keys[i], pipe->hashes[i], tags[i - start], &fresh);
-            if (slot == NULL) { break; }
-            fresh_bits |= (uint64_t)fresh << (i & 63);
+    bool fresh;
+    const uint64_t hash = rows->hashes[row];
+    struct tg_slot *slot = find_or_insert(table, rows->keys[row], hash, tag_of(table, hash), &fresh);
+    if (slot == NULL) { return false; }
+    rows->values[row] = slot + 1;
+    rows->fresh[row / 64] |= (uint64_t)fresh << (row & 63);
+    return true;
+}
+
+/* Rows start to end - 1; returns where it stopped: `end`, or the row that found no room. */
+static inline uint32_t step_settle(struct tg_table *table, const struct rows *rows, uint32_t start, uint32_t end)
+{
+    const struct tg_key *key = rows->keys + start;
+    const struct tg_key *const key_end = rows->keys + end;
+    void **value = rows->values + start;
+    for (; key != key_end; key++, value++) {
+        const struct tg_slot *slot = tg_slots_of_value(*value);
+        const uint32_t bytes = key->bytes;
+        if (TG_LIKELY(slot->key_bytes == bytes && bytes <= TG_KEY_INLINE_BYTES && bytes_equal(slot->key, key->data, bytes))) {
+            continue;
         }
-        pipe->values[i] = slot + 1;
+        if (!settle_slowly(table, rows, (uint32_t)(key - rows->keys))) { return (uint32_t)(key - rows->keys); }
     }
-    pipe->fresh[start / 64] |= fresh_bits;
-    return i;
+    return end;
 }
 
 static inline uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
@@ -365,23 +369,25 @@ uint32_t tg_table_upsert(struct tg_table *table, uint32_t count, const struct tg
                          void **values, uint64_t *fresh)
 {
     TG_ASSERT(count >= 1 && count <= TG_BATCH_ROWS_MAX);
-    memset(fresh, 0, (count + 63) / 64 * sizeof *fresh);
-    struct pipeline pipe; /* its arrays are filled as the steps go: no initialiser, that would write them all */
-    pipe.table = table;
-    pipe.keys = keys;
-    pipe.hashes = hashes;
-    pipe.values = values;
-    pipe.fresh = fresh;
-    step_locate(&pipe, 0, min_u32(GROUP_ROWS, count));
-    if (count > GROUP_ROWS) { step_locate(&pipe, GROUP_ROWS, min_u32(2 * GROUP_ROWS, count)); }
-    step_resolve(&pipe, 0, min_u32(GROUP_ROWS, count));
+    const struct rows rows = {keys, hashes, values, fresh};
+    uint32_t tags[PIPELINE_GROUPS][GROUP_ROWS];
+    for (uint32_t word = 0; word < (count + 63) / 64; word++) { fresh[word] = 0; }
+    for (uint32_t at = 0; at < min_u32(2 * GROUP_ROWS, count); at += GROUP_ROWS) {
+        step_locate(table, hashes + at, tags[at / GROUP_ROWS], min_u32(GROUP_ROWS, count - at));
+    }
+    step_resolve(table, tags[0], values, min_u32(GROUP_ROWS, count));
     for (uint32_t start = 0; start < count; start += GROUP_ROWS) {
+        const uint32_t group = start / GROUP_ROWS;
         const uint32_t second = start + GROUP_ROWS;
         const uint32_t third = second + GROUP_ROWS;
-        if (third < count) { step_locate(&pipe, third, min_u32(third + GROUP_ROWS, count)); }
-        if (second < count) { step_resolve(&pipe, second, min_u32(third, count)); }
+        if (third < count) {
+            step_locate(table, hashes + third, tags[(group + 2) % PIPELINE_GROUPS], min_u32(GROUP_ROWS, count - third));
+        }
+        if (second < count) {
+            step_resolve(table, tags[(group + 1) % PIPELINE_GROUPS], values + second, min_u32(GROUP_ROWS, count - second));
+        }
         const uint32_t end = min_u32(second, count);
-        const uint32_t stopped = step_settle(&pipe, start, end);
+        const uint32_t stopped = step_settle(table, &rows, start, end);
         if (stopped != end) { return stopped; }
     }
     return count;
@@ -406,12 +412,11 @@ void *tg_table_find(struct tg_table *table, struct tg_key key, uint64_t hash)
     const uint32_t tag = tag_of(table, hash);
     uint32_t at = home_of(table, tag);
     for (;;) { /* ends: the load is at most 0.6 */
-        const uint32_t match = group_match(&table->index[at], tag);
-        for (uint32_t same = match & 0xF; same != 0; same &= same - 1) {
+        for (uint32_t same = group_match(&table->index[at], tag); same != 0; same &= same - 1) {
             struct tg_slot *slot = entry_slot(table, table->index[at + (uint32_t)__builtin_ctz(same)]);
             if (slot_holds(slot, key, hash)) { return slot + 1; }
         }
-        if (match >> WAY_COUNT != 0) { return NULL; }
+        if (group_match(&table->index[at], 0) != 0) { return NULL; }
         at = (at + WAY_COUNT) & table->index_mask;
     }
 }
@@ -479,7 +484,8 @@ uint64_t tg_table_count(const struct tg_table *table) { return table->count; }
 
 uint64_t tg_table_used_bytes(const struct tg_table *table)
 {
-    const uint64_t segments = ((uint64_t)table->carved_next + (1u << table->slots.place_bits) - 1) >> table->slots.place_bits;
+    const uint64_t slot_bytes = (uint64_t)table->carved_next << TG_SLOT_UNIT_BITS;
+    const uint64_t segments = (slot_bytes + TG_SEGMENT_BYTES - 1) / TG_SEGMENT_BYTES;
     /* The index is touched at random: a page for each entry so far, until all of it is there. */
     const uint64_t index_bytes = sizeof(uint64_t) << table->index_bits;
     const uint64_t touched_bytes = table->carved * 4096;
@@ -490,12 +496,13 @@ uint32_t tg_table_probe_max(const struct tg_table *table) { return table->probe_
 
 uint32_t tg_table_next(const struct tg_table *table, uint32_t slot)
 {
-    const uint32_t place_mask = (1u << table->slots.place_bits) - 1;
-    for (uint32_t number = slot; number < table->carved_next; number++) {
-        if ((number & place_mask) >= table->slots.places) {
-            number |= place_mask; /* the gap behind a segment's last slot */
-            continue;
-        }
+    uint32_t number = slot;
+    const uint32_t past = number % (TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS) % table->slots.slot_units;
+    if (past != 0) { number += table->slots.slot_units - past; } /* from between two slots to the next one */
+    if (number % (TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS) > table->slots.last_unit) {
+        number = (number | ((TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS) - 1)) + 1;
+    }
+    for (; number < table->carved_next; number = tg_slots_after(&table->slots, number)) {
         if (tg_slots_at(&table->slots, number)->key_bytes != TG_SLOT_FREE) { return number; }
     }
     return TG_SLOT_NONE;

@@ -29,6 +29,7 @@ static inline void kit_pause_us(uint32_t us)
 
 struct kit_producer {
     rd_kafka_t *rk;
+    rd_kafka_topic_t *topic; /* of the last record */
     uint64_t errors;
 };
 
@@ -49,7 +50,7 @@ static inline void kit_producer_open(struct kit_producer *producer, const char *
     if (transactional_id != NULL) {
         cr_assert_eq(rd_kafka_conf_set(conf, "transactional.id", transactional_id, text, sizeof text), RD_KAFKA_CONF_OK);
     }
-    producer->errors = 0;
+    *producer = (struct kit_producer){0};
     rd_kafka_conf_set_opaque(conf, producer);
     rd_kafka_conf_set_dr_msg_cb(conf, kit_on_delivery);
     producer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
@@ -59,14 +60,15 @@ static inline void kit_producer_open(struct kit_producer *producer, const char *
 static inline void kit_put(struct kit_producer *producer, const char *topic, int32_t partition, const void *value,
                            size_t bytes)
 {
-    rd_kafka_resp_err_t err;
-    while ((err = rd_kafka_producev(producer->rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                                    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                                    RD_KAFKA_V_VALUE((void *)(uintptr_t)value, bytes), RD_KAFKA_V_END)) ==
-           RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+    if (producer->topic == NULL || strcmp(rd_kafka_topic_name(producer->topic), topic) != 0) {
+        if (producer->topic != NULL) { rd_kafka_topic_destroy(producer->topic); }
+        producer->topic = rd_kafka_topic_new(producer->rk, topic, NULL);
+    }
+    while (rd_kafka_produce(producer->topic, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)value, bytes, NULL, 0,
+                            NULL) != 0) {
+        cr_assert_eq(rd_kafka_last_error(), RD_KAFKA_RESP_ERR__QUEUE_FULL, "%s", rd_kafka_err2str(rd_kafka_last_error()));
         (void)rd_kafka_poll(producer->rk, 10);
     }
-    cr_assert_eq(err, RD_KAFKA_RESP_ERR_NO_ERROR, "%s", rd_kafka_err2str(err));
 }
 
 static inline void kit_flush(struct kit_producer *producer)
@@ -88,7 +90,11 @@ static inline void kit_put_numbers(struct kit_producer *producer, const char *to
     kit_flush(producer);
 }
 
-static inline void kit_producer_close(struct kit_producer *producer) { rd_kafka_destroy(producer->rk); }
+static inline void kit_producer_close(struct kit_producer *producer)
+{
+    if (producer->topic != NULL) { rd_kafka_topic_destroy(producer->topic); }
+    rd_kafka_destroy(producer->rk);
+}
 
 /* ---- mock cluster ------------------------------------------------------------------------------------------------ */
 

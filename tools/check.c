@@ -3,19 +3,17 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "engine/findings.h"
 #include "tools/report.h"
 #include "tools/verbs.h"
 
 static const uint64_t PEER_DEADLINE_NS = 10000000000u;
 static const size_t CHECK_ARENA_BYTES = (size_t)64 << 20;
 
-/* A finding about a peer: where the job file names it stands under the headline. */
+/* An error of a peer, and where the job file names it. */
 static void print_finding(const struct tg_error *err, const char *kind, const char *name, const struct tg_place *place)
 {
-    char line[TG_ERROR_TEXT_BYTES + 128];
-    (void)tg_error_headline(line, sizeof line, err->code, err->text);
-    (void)fprintf(stderr, "%s  %s %s, %s", line, kind, name, place->origin);
+    (void)tg_print_error(err);
+    (void)fprintf(stderr, "  %s %s, %s", kind, name, place->origin);
     if (place->line > 0) { (void)fprintf(stderr, ":%u:%u", place->line, place->column); }
     (void)fputc('\n', stderr);
 }

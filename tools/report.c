@@ -16,9 +16,22 @@ int tg_usage_error(const char *what, const char *hint)
 
 int tg_print_error(const struct tg_error *err)
 {
+    char first[TG_ERROR_TEXT_BYTES];
+    char line[TG_ERROR_TEXT_BYTES + 128];
+    const size_t bytes = strcspn(err->text, "\n");
     const char *title = tg_code_title(err->code);
-    (void)fprintf(stderr, "error TG%04d %s: %s   exit %d\n", (int)err->code, title != NULL ? title : "unnamed",
-                  err->text, tg_exit_code(err->status));
+    if (bytes > 0 || title == NULL) {
+        (void)snprintf(first, sizeof first, "%.*s", (int)bytes, err->text);
+    } else {
+        (void)snprintf(first, sizeof first, "%s", title);
+    }
+    (void)tg_error_headline(line, sizeof line, err->code, first);
+    (void)fputs(line, stderr);
+    for (const char *rest = err->text + bytes; *rest == '\n';) {
+        const size_t length = strcspn(++rest, "\n");
+        if (length > 0) { (void)fprintf(stderr, "%s%.*s\n", rest[0] == ' ' ? "" : "  ", (int)length, rest); }
+        rest += length;
+    }
     return tg_exit_code(err->status);
 }
 

@@ -8,7 +8,7 @@
 
 /* "error TG1000 what   exit 64" and a line of what to do; returns 64.  @any */
 int tg_usage_error(const char *what, const char *hint);
-/* "error TGnnnn title: text   exit N"; returns N.  @any */
+/* The error as a finding: "error TGnnnn text   exit N", further lines of its text indented below; returns N.  @any */
 int tg_print_error(const struct tg_error *err);
 /* Load the job named by the first positional argument with --profile and --set, and `more` --set texts of the verb's
  * own. Returns 0, or the exit code after printing every finding to stderr.  @setup */

@@ -1,3 +1,4 @@
+/* The table of verbs and flags. Texts here are what --help prints. */
 #include "tools/verbs.h"
 
 #include <string.h>

@@ -10,7 +10,8 @@
 #include "base/arena.h"
 #include "base/attributes.h"
 
-enum { TG_CQL_NO_ENTRY = UINT32_MAX, TG_CQL_NO_BLOCK = UINT32_MAX };
+#define TG_CQL_NO_ENTRY UINT32_MAX
+#define TG_CQL_NO_BLOCK UINT32_MAX
 
 struct tg_cql_image {
     uint32_t block; /* first one; TG_CQL_NO_BLOCK = there is no image */

@@ -85,6 +85,14 @@ tg_status tg_cql_session_open(struct tg_cql_session *session, const struct tg_cq
     return status != TG_OK ? status : session_connect(session, settings, deadline_ns, err);
 }
 
+/* Answers of a node that starts, stops or is overwhelmed. */
+static bool transient(uint32_t code)
+{
+    enum { READ_TIMEOUT = 0x1200 };
+    return code == TG_CQL_CODE_OVERLOADED || code == TG_CQL_CODE_UNAVAILABLE || code == TG_CQL_CODE_BOOTSTRAPPING ||
+           code == READ_TIMEOUT;
+}
+
 tg_status tg_cql_session_query(struct tg_cql_session *session, const char *cql, struct tg_cql_envelope *envelope,
                                struct tg_error *err)
 {
@@ -99,6 +107,7 @@ tg_status tg_cql_session_query(struct tg_cql_session *session, const char *cql, 
     if (answer.envelope.opcode == TG_CQL_ERROR) {
         char text[512];
         const uint32_t code = tg_cql_error_read(&answer.envelope, text, sizeof text);
+        if (transient(code)) { return tg_fail(err, TG1301, 0, "Cassandra is not ready: %s", text); }
         return tg_fail(err, TG1303, 0, "Cassandra refused \"%s\" (code 0x%04x): %s", cql, code, text);
     }
     *envelope = answer.envelope;

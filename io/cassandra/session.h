@@ -17,7 +17,7 @@ struct tg_cql_session {
 TG_MUST_USE tg_status tg_cql_session_open(struct tg_cql_session *session, const struct tg_cql_settings *settings,
                                           struct tg_clock clock, uint64_t deadline_ns, struct tg_error *err);
 /* Run one statement, waiting at most 30 s. *envelope is valid until the next call. An ERROR answer is TG1303 with the
- * node's text, a lost connection TG1301.  @setup */
+ * node's text, TG1301 when it may answer otherwise later; a lost connection is TG1301.  @setup */
 TG_MUST_USE tg_status tg_cql_session_query(struct tg_cql_session *session, const char *cql,
                                            struct tg_cql_envelope *envelope, struct tg_error *err);
 /* Sleep, keeping the connection.  @setup */

@@ -1,6 +1,6 @@
-/* One read of a file source: a run of whole lines of one partition in a fetch buffer. The read happens on the I/O helper;
- * cutting it into slices on the shard. A line that the end of a block would cut is not carried over but read again as the
- * beginning of the next block: at most one line a block, and no byte is ever copied. */
+/* One read of a file source: a run of whole lines of one partition in a fetch buffer. The read happens on the I/O
+ * helper; cutting it into slices on the shard. A line that the end of a block would cut is not carried over but read
+ * again as the beginning of the next block: at most one line a block, and no byte is ever copied. */
 #ifndef TG_IO_FILE_BLOCK_H
 #define TG_IO_FILE_BLOCK_H
 
@@ -32,8 +32,8 @@ struct tg_block {
     int os_errno;
 };
 
-/* Start reading at position->offset into `buffer`; `done` runs on the shard once the block is filled and position->offset
- * stands behind it. False = the helper is full: try next cycle.  @shard */
+/* Start reading at position->offset into `buffer`; `done` runs on the shard once the block is filled and
+ * position->offset stands behind it. False = the helper is full: try next cycle.  @shard */
 TG_MUST_USE bool tg_block_read(struct tg_block *block, struct tg_helper *helper, uint32_t shard,
                                void (*done)(struct tg_task *task));
 

@@ -1,4 +1,5 @@
-/* The files a file source reads: either one file, or a folder of p0.jsonl, p1.jsonl, ... where file n is partition n. */
+/* The files a file source reads: either one file, or a folder of p0.jsonl, p1.jsonl, ... where file n is partition
+ * n. */
 #ifndef TG_IO_FILE_FOLDER_H
 #define TG_IO_FILE_FOLDER_H
 

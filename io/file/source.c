@@ -1,9 +1,9 @@
 /* File source: the lines of files as records. Line n of p<k>.jsonl is offset n of partition k, counted from 0; an empty
- * line is an empty record, the newline at the end of a file makes none, \r is a byte like any other. Files are finite, so
- * every partition ends.
- * Partitions are read in turn, one block each. Two blocks exist: one is cut into slices while the helper fills the other.
- * Blocks are delivered in the order in which their reads were started, errors too, so that what comes out does not depend
- * on how long reads take. */
+ * line is an empty record, the newline at the end of a file makes none, \r is a byte like any other. Files are finite,
+ * so every partition ends.
+ * Partitions are read in turn, one block each. Two blocks exist: one is cut into slices while the helper fills the
+ * other. Blocks are delivered in the order in which their reads were started, errors too, so that what comes out does
+ * not depend on how long reads take. */
 #include <string.h>
 
 #include "base/assert.h"
@@ -16,9 +16,9 @@ enum { BLOCKS = 2 };
 
 static const struct tg_option options_table[] = {
     {.name = "path", .kind = TG_OPTION_TEXT, .required = true,
-     .doc = "Folder of p0.jsonl, p1.jsonl, ... (file n is partition n, one record a line), or one file with a single partition."},
+     .doc = "Folder of p0.jsonl, p1.jsonl, ... (file n is partition n, one record a line), or a single file."},
     {.name = "topic", .kind = TG_OPTION_TEXT,
-     .doc = "Topic that dead letters and late rows name; default: the topic of the job's Kafka source, else the source's name."},
+     .doc = "Topic that dead letters and late rows name; default: the job's Kafka topic, else the source's name."},
 };
 
 enum block_state { BLOCK_FREE, BLOCK_READING, BLOCK_READY };
@@ -71,7 +71,8 @@ static tg_status open_source(void *state, const struct tg_source_env *env, struc
     source->owned_count = env->owned_count;
     const char *path = tg_option_text(env->options, "path");
     for (uint32_t i = 0; i < env->owned_count; i++) {
-        source->partitions[i].position = (struct tg_file_position){.path = path, .partition = env->partitions[i], .fd = -1};
+        source->partitions[i].position =
+            (struct tg_file_position){.path = path, .partition = env->partitions[i], .fd = -1};
     }
     return TG_OK;
 }
@@ -124,7 +125,7 @@ static bool read_start(struct file_source *source, struct file_partition *partit
     return true;
 }
 
-/* Start as many reads as there are free blocks; a partition that finds no buffer of its size waits for its next turn. */
+/* Start as many reads as there are free blocks; a partition that finds no buffer of its size waits for another turn. */
 static void read_ahead(struct file_source *source)
 {
     for (uint32_t i = 0; i < source->owned_count && source->next - source->first < BLOCKS; i++) {

@@ -6,7 +6,7 @@
  * that is a little slower than the broker gets 8,000 records a second in place of 200,000. Every thing sent to the
  * thread wakes it, and it then looks at the queues again. The lightest thing there is: setting the SASL credentials the
  * client already has, which sends every broker thread of the client a wake-up and nothing over the wire. (Versions from
- * 2.2 look again by themselves; there it does no harm.) tests/kafka holds the proof that the stall is gone. */
+ * 2.2 look again by themselves; there it does no harm.) test_kafka_source.c proves that the stall is gone. */
 #include "io/kafka/intake.h"
 
 #include <stdlib.h>

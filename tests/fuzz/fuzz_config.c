@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *sets[16];
     uint32_t set_count = 0;
     char *rest = strlen(text) < size ? text + strlen(text) + 1 : text + size;
-    for (char *line = strtok(rest, "\n"); line != NULL && set_count < 16; line = strtok(NULL, "\n")) {
+    for (char *line = strsep(&rest, "\n"); line != NULL && set_count < 16; line = strsep(&rest, "\n")) {
         sets[set_count++] = line;
     }
     static const char *const profiles[] = {NULL, "dev", "p"};

@@ -36,7 +36,7 @@ class ServiceTest(unittest.TestCase):
         cls.kafka = os.environ["TURGO_KAFKA"]
         cls.cassandra = os.environ["TURGO_CASSANDRA"]
         cls.session = connect(cls.cassandra)
-        cls.session.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}")
+        cls.query(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}")
 
     @classmethod
     def tearDownClass(cls):
@@ -115,15 +115,35 @@ class ServiceTest(unittest.TestCase):
     # ---- Cassandra -------------------------------------------------------------------------------------------------
 
     def create_table(self, ddl='"userId" text PRIMARY KEY, "purchaseCount" int, "eventTimestamp" timestamp, "isTimeout" boolean'):
-        self.session.execute(f"CREATE TABLE {self.table} ({ddl})", timeout=60)
+        self.query(f"CREATE TABLE IF NOT EXISTS {self.table} ({ddl})")
+
+    @classmethod
+    def query(cls, statement):
+        """Rows of a statement. The tests stop and kill the server, so a lost connection is made anew for a while."""
+        from cassandra import DriverException, OperationTimedOut
+        from cassandra.cluster import NoHostAvailable
+        from cassandra.query import SimpleStatement
+        for attempt in range(12):
+            try:
+                return list(cls.session.execute(SimpleStatement(statement, fetch_size=5000), timeout=120))
+            except (NoHostAvailable, OperationTimedOut, DriverException) as error:
+                lost = error
+            time.sleep(min(5, 1 + attempt))
+            try:
+                fresh = connect(cls.cassandra)
+            except (NoHostAvailable, OperationTimedOut, DriverException) as error:
+                lost = error
+            else:
+                cls.session.cluster.shutdown()
+                cls.session = fresh
+        raise AssertionError(f"Cassandra at {cls.cassandra} does not answer: {lost}")
 
     def read_table(self):
         """{user: (count, instant text in ms, timeout, {write times})}"""
         statement = (f'SELECT "userId", "purchaseCount", "eventTimestamp", "isTimeout", WRITETIME("purchaseCount"), WRITETIME("eventTimestamp"), '
                      f'WRITETIME("isTimeout") FROM {self.table}')
-        from cassandra.query import SimpleStatement
         rows = {}
-        for user, count, instant, timeout, *written in self.session.execute(SimpleStatement(statement, fetch_size=5000), timeout=120):
+        for user, count, instant, timeout, *written in self.query(statement):
             rows[user] = count, instant.isoformat(timespec="milliseconds") + "Z", timeout, set(written)
         return rows
 

@@ -54,8 +54,8 @@ class KafkaCassandra(ServiceTest):
 
     def test_a_tombstone_is_a_dead_letter(self):
         self.make_topic(1)
-        (self.folder / "empty").write_bytes(b"")
-        kcat("-P", "-b", self.kafka, "-t", self.topic, "-p", 0, "-Z", "-k", "u1", self.folder / "empty")
+        (self.folder / "tombstone").write_bytes(b"u1:\n")
+        kcat("-P", "-b", self.kafka, "-t", self.topic, "-p", 0, "-Z", "-K", ":", "-l", self.folder / "tombstone")
         self.produce(0, [transaction("u1", T0)])
         report = self.run_to_end("--create-tables", "--fresh")
         self.assertEqual((report["records_in"], report["records_dead"]), (2, 1))

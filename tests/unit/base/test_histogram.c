@@ -27,6 +27,15 @@ Test(histogram, small_values_are_exact)
     }
 }
 
+Test(histogram, a_quantile_is_the_upper_end_of_its_bucket)
+{
+    tg_histogram_record(&histogram, 64, 1); /* shares its bucket with 65 */
+    tg_histogram_record(&histogram, 1000000, 1);
+    cr_assert_eq(tg_histogram_quantile_ns(&histogram, 0.5), 65);
+    cr_assert_eq(tg_histogram_quantile_ns(&histogram, 0), 65, "quantile 0 is the smallest value's bucket");
+    cr_assert_eq(tg_histogram_quantile_ns(&histogram, 0.51), 1000000);
+}
+
 Test(histogram, one_value_is_every_quantile_within_a_32nd)
 {
     const uint64_t seed = tg_test_seed();

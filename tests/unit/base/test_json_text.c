@@ -221,6 +221,26 @@ Test(json_text, null_is_null_whatever_lies_beneath)
     }
 }
 
+Test(json_text, columns_marked_so_are_left_out_when_null)
+{
+    build();
+    for (uint32_t i = 0; i < schema.column_count; i++) {
+        schema.columns[i].omit_null = i != 3;
+        tg_row_set_null(&schema, &row, i, true);
+    }
+    tg_write_json_row(&writer, &schema, &row, false);
+    cr_assert_str_eq(text(), "{\"ok\":null}");
+    fresh();
+    schema.columns[3].omit_null = true;
+    tg_write_json_row(&writer, &schema, &row, false);
+    cr_assert_str_eq(text(), "{}");
+    fresh();
+    row.head.revision = -1;
+    row.head.flags = 0;
+    tg_write_json_row(&writer, &schema, &row, true);
+    cr_assert_str_eq(text(), "{\"_revision\":-1,\"_final\":false}");
+}
+
 Test(json_text, a_row_in_any_room_is_whole_or_marked)
 {
     build();

@@ -336,6 +336,20 @@ Test(tzif, footers_that_are_understood)
     }
 }
 
+Test(tzif, days_counted_without_29_february_are_the_same_date_in_a_leap_year)
+{
+    const int64_t times[1] = {1072915200}; /* 2004-01-01 */
+    struct maker m = make(times, 1, "AAA0BBB,J60,J300");
+    cr_assert_null(tg_tzif_parse(m.bytes, m.used, &out));
+    cr_assert_eq(out.changes[1].at, 1078106400); /* 1 March 2004, 02:00 */
+    m = make(times, 1, "AAA0BBB,J59,J300");
+    cr_assert_null(tg_tzif_parse(m.bytes, m.used, &out));
+    cr_assert_eq(out.changes[1].at, 1077933600); /* 28 February */
+    m = make(times, 1, "AAA0BBB,59,299");
+    cr_assert_null(tg_tzif_parse(m.bytes, m.used, &out));
+    cr_assert_eq(out.changes[1].at, 1078020000); /* 29 February: this kind counts it */
+}
+
 Test(tzif, perpetual_summer_has_no_changes)
 {
     const int64_t times[1] = {978307200};

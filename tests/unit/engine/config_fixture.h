@@ -1,12 +1,12 @@
 /* Loading texts as job files. Line numbers in tests count from FIXTURE_JOB's first line. */
-#ifndef TG_TESTS_ENGINE_CONFIG_FIXTURE_H
-#define TG_TESTS_ENGINE_CONFIG_FIXTURE_H
+#ifndef TG_TESTS_UNIT_ENGINE_CONFIG_FIXTURE_H
+#define TG_TESTS_UNIT_ENGINE_CONFIG_FIXTURE_H
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "doubles.h"
+#include "tests/unit/engine/doubles.h"
 #include "engine/config.h"
 
 /* One line per thing a test may replace. */
@@ -43,12 +43,13 @@ static char fixture_text[16384];
 /* The fixture with line `line` replaced (0: unchanged) and `tail` behind it. */
 static inline const char *fixture_with(uint32_t line, const char *replacement, const char *tail)
 {
-    fixture_text[0] = '\0';
+    size_t used = 0;
     for (uint32_t i = 1; i <= FIXTURE_LINES; i++) {
-        strcat(fixture_text, i == line ? replacement : fixture_lines[i - 1]);
-        strcat(fixture_text, "\n");
+        used += (size_t)snprintf(fixture_text + used, sizeof fixture_text - used, "%s\n",
+                                 i == line ? replacement : fixture_lines[i - 1]);
     }
-    strcat(fixture_text, tail);
+    used += (size_t)snprintf(fixture_text + used, sizeof fixture_text - used, "%s", tail);
+    cr_assert_lt(used, sizeof fixture_text);
     return fixture_text;
 }
 

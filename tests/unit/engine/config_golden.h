@@ -1,6 +1,6 @@
 /* One golden: what is changed in the fixture, and what the loader prints about it. */
-#ifndef TG_TESTS_ENGINE_CONFIG_GOLDEN_H
-#define TG_TESTS_ENGINE_CONFIG_GOLDEN_H
+#ifndef TG_TESTS_UNIT_ENGINE_CONFIG_GOLDEN_H
+#define TG_TESTS_UNIT_ENGINE_CONFIG_GOLDEN_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /* Findings about names, structure, operators and --set, word for word; see test_config_errors.c. */
-#ifndef TG_TESTS_ENGINE_CONFIG_GOLDENS_NAMES_H
-#define TG_TESTS_ENGINE_CONFIG_GOLDENS_NAMES_H
+#ifndef TG_TESTS_UNIT_ENGINE_CONFIG_GOLDENS_NAMES_H
+#define TG_TESTS_UNIT_ENGINE_CONFIG_GOLDENS_NAMES_H
 
-#include "config_golden.h"
+#include "tests/unit/engine/config_golden.h"
 
 static const struct golden goldens_names[] = {
     {.name = "unknown_source_in_from",

@@ -1,8 +1,8 @@
 /* Findings about keys, values and variables, word for word; see test_config_errors.c. */
-#ifndef TG_TESTS_ENGINE_CONFIG_GOLDENS_VALUES_H
-#define TG_TESTS_ENGINE_CONFIG_GOLDENS_VALUES_H
+#ifndef TG_TESTS_UNIT_ENGINE_CONFIG_GOLDENS_VALUES_H
+#define TG_TESTS_UNIT_ENGINE_CONFIG_GOLDENS_VALUES_H
 
-#include "config_golden.h"
+#include "tests/unit/engine/config_golden.h"
 
 static const struct golden goldens_values[] = {
     {.name = "unknown_key_in_a_source",

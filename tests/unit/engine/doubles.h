@@ -1,8 +1,8 @@
 /* Connectors and operators that exist only in the tests of the job loader: the option tables are the loader's whole
  * view of a connector, and these do not change when a real connector gets another option. Include in one file per
  * executable. */
-#ifndef TG_TESTS_ENGINE_DOUBLES_H
-#define TG_TESTS_ENGINE_DOUBLES_H
+#ifndef TG_TESTS_UNIT_ENGINE_DOUBLES_H
+#define TG_TESTS_UNIT_ENGINE_DOUBLES_H
 
 #include "engine/job.h"
 #include "io/connectors.h"

@@ -1,8 +1,8 @@
 /* Every kind of finding, word for word: a line of the fixture is replaced (or a --set given) and the printed text
  * compared. When a message changes on purpose, change it in the goldens, too. */
-#include "config_fixture.h"
-#include "config_goldens_names.h"
-#include "config_goldens_values.h"
+#include "tests/unit/engine/config_fixture.h"
+#include "tests/unit/engine/config_goldens_names.h"
+#include "tests/unit/engine/config_goldens_values.h"
 
 static void check(const struct golden *golden)
 {
@@ -12,8 +12,11 @@ static void check(const struct golden *golden)
     struct tg_job *job = fixture_load(text, golden->profile, golden->set != NULL ? 1 : 0, &golden->set);
     cr_expect_null(job, "%s loads", golden->name);
     tg_job_destroy(job);
+    size_t used = 0;
     printed[0] = '\0';
-    for (uint32_t i = 0; i < fixture_findings.count; i++) { strcat(printed, fixture_findings.list[i].text); }
+    for (uint32_t i = 0; i < fixture_findings.count; i++) {
+        used += (size_t)snprintf(printed + used, sizeof printed - used, "%s", fixture_findings.list[i].text);
+    }
     cr_expect_str_eq(printed, golden->expected, "%s prints\n%sinstead of\n%s", golden->name, printed, golden->expected);
 }
 
@@ -36,12 +39,9 @@ Test(config_errors, the_fixture_itself_loads)
 
 Test(config_errors, at_most_32_findings_in_the_order_of_the_file)
 {
-    char text[4096] = "";
-    for (int i = 0; i < 50; i++) {
-        char line[32];
-        (void)snprintf(line, sizeof line, "unknown_%d: 1\n", i);
-        strcat(text, line);
-    }
+    char text[4096];
+    size_t used = 0;
+    for (int i = 0; i < 50; i++) { used += (size_t)snprintf(text + used, sizeof text - used, "unknown_%d: 1\n", i); }
     struct tg_job *job = fixture_load(text, NULL, 0, NULL);
     cr_assert_null(job);
     cr_assert_eq(fixture_findings.count, 32);

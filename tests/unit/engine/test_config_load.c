@@ -1,5 +1,5 @@
 /* What a job file becomes: specs, layers and their precedence. */
-#include "config_fixture.h"
+#include "tests/unit/engine/config_fixture.h"
 
 static const char *job_path(void)
 {
@@ -152,7 +152,8 @@ Test(config_load, later_layers_win)
 {
     static char text[16384];
     static const char *const set[] = {"sources.tx.watermark.delay=4s", "sources.tx.watermark.delay=5s"};
-    strcpy(text, fixture_with(0, "", "profiles: {p: {sources: {tx: {watermark: {delay: 2s}}}}, q: {}}\n"));
+    (void)snprintf(text, sizeof text, "%s",
+                   fixture_with(0, "", "profiles: {p: {sources: {tx: {watermark: {delay: 2s}}}}, q: {}}\n"));
     cr_assert_eq(delay_of(text, NULL, 0, NULL), 30000000);
     cr_assert_eq(delay_of(text, "q", 0, NULL), 30000000);
     cr_assert_eq(delay_of(text, "p", 0, NULL), 2000000);

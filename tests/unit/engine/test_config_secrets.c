@@ -1,5 +1,5 @@
 /* A canary in every place a secret can stand; no text the loader makes may sing. */
-#include "config_fixture.h"
+#include "tests/unit/engine/config_fixture.h"
 
 #define CANARY "canary-4711"
 

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "doubles.h"
+#include "tests/unit/engine/doubles.h"
 #include "engine/interpolate.h"
 
 static struct tg_arena arena;
@@ -82,7 +82,7 @@ Test(interpolate, without_environment_unset_is_unresolved)
 
 static void secret_file(char path[64], const char *text, mode_t mode)
 {
-    strcpy(path, "/tmp/turgo-secret-XXXXXX");
+    (void)snprintf(path, 64, "/tmp/turgo-secret-XXXXXX");
     const int fd = mkstemp(path);
     cr_assert_geq(fd, 0);
     cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));

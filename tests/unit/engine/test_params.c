@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "doubles.h"
+#include "tests/unit/engine/doubles.h"
 #include "engine/params.h"
 
 Test(params, offsets_are_the_compilers)

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "doubles.h"
+#include "tests/unit/engine/doubles.h"
 #include "engine/suggest.h"
 #include "engine/values.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "doubles.h"
+#include "tests/unit/engine/doubles.h"
 #include "engine/yaml.h"
 
 static struct tg_arena arena;
@@ -82,12 +82,12 @@ Test(yaml, an_anchor_that_contains_itself_is_refused) { refused("a: &x [1, *x]\n
 
 Test(yaml, aliases_that_multiply_are_refused)
 {
-    char text[4096] = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n";
+    char text[4096];
+    size_t used = (size_t)snprintf(text, sizeof text, "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n");
     for (int i = 1; i < 10; i++) {
-        char line[128];
-        (void)snprintf(line, sizeof line, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1,
-                       i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
-        strcat(text, line);
+        used += (size_t)snprintf(text + used, sizeof text - used, "a%d: &a%d [", i, i);
+        for (int k = 0; k < 8; k++) { used += (size_t)snprintf(text + used, sizeof text - used, "*a%d,", i - 1); }
+        used += (size_t)snprintf(text + used, sizeof text - used, "]\n");
     }
     refused(text, "multiply too far", 0);
 }
@@ -103,10 +103,9 @@ Test(yaml, depth_and_size_are_limited)
     large[TG_YAML_BYTES_MAX + 1] = '\0';
     refused(large, "larger than 1 MiB", 0);
     free(large);
-    char *wide = malloc(20000);
-    strcpy(wide, "a: [");
-    for (int i = 0; i < 1100; i++) { strcat(wide, "1,"); }
-    strcat(wide, "1]");
+    char wide[4096];
+    size_t used = (size_t)snprintf(wide, sizeof wide, "a: [");
+    for (int i = 0; i < 1100; i++) { used += (size_t)snprintf(wide + used, sizeof wide - used, "1,"); }
+    (void)snprintf(wide + used, sizeof wide - used, "1]");
     refused(wide, "more than 1,024 items", 1);
-    free(wide);
 }

@@ -1,6 +1,6 @@
 /* A decoder with a buffer of its own, for suites of io/decode.h: one call per record. */
-#ifndef TG_TESTS_DECODE_FIXTURE_H
-#define TG_TESTS_DECODE_FIXTURE_H
+#ifndef TG_TESTS_UNIT_IO_DECODE_FIXTURE_H
+#define TG_TESTS_UNIT_IO_DECODE_FIXTURE_H
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -43,7 +43,8 @@ static inline struct tg_column *fixture_column(struct fixture *fixture)
 static inline void fixture_open(struct fixture *fixture, uint32_t capacity)
 {
     tg_schema_layout(&fixture->schema);
-    const struct tg_decoder_config config = {.schema = &fixture->schema, .fields = fixture->specs, .zone = fixture->zone};
+    const struct tg_decoder_config config = {.schema = &fixture->schema, .fields = fixture->specs,
+        .zone = fixture->zone};
     struct tg_error err = {0};
     cr_assert_eq(tg_decoder_create(&fixture->decoder, &config, &err), TG_OK, "%s", err.text);
     fixture->buffer = (struct tg_buffer){.capacity = capacity, .refs = 1};
@@ -97,7 +98,8 @@ static inline bool fixture_is_null(const struct fixture *fixture, const char *na
 static inline bool fixture_text_is(const struct fixture *fixture, const char *name, const char *expected)
 {
     const tg_text *text = fixture_value(fixture, name);
-    return !fixture_is_null(fixture, name) && text->bytes == strlen(expected) && memcmp(text->data, expected, text->bytes) == 0;
+    return !fixture_is_null(fixture, name) && text->bytes == strlen(expected) &&
+           memcmp(text->data, expected, text->bytes) == 0;
 }
 
 /* The document is refused for `reason`, about column `field` (-1: the document). */

@@ -1,5 +1,5 @@
 /* What every type takes and refuses, with which reason, and how values are found in a document. */
-#include "decode_fixture.h"
+#include "tests/unit/io/decode_fixture.h"
 
 #include "base/decimal.h"
 
@@ -48,7 +48,8 @@ Test(decode, integer_ok_gives_canonical_text_of_integer_tokens_only)
 {
     open_one(TG_TYPE_TEXT)->integer_ok = true;
     fixture_open(&one, 4096);
-    static const char *const pairs[][2] = {{"7", "7"}, {"0", "0"}, {"-0", "0"}, {"-12", "-12"}, {"\"7\"", "7"}, {"\"-0\"", "-0"},
+    static const char *const pairs[][2] = {{"7", "7"}, {"0", "0"}, {"-0", "0"}, {"-12", "-12"}, {"\"7\"", "7"},
+        {"\"-0\"", "-0"},
         {"123456789012345678901234567890", "123456789012345678901234567890"}, {" 42 ", "42"}};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         assert_accepted(&one, wrap(pairs[i][0]));
@@ -71,7 +72,8 @@ Test(decode, bigint_is_exact_to_both_ends_of_int64)
         const char *token;
         int64_t value;
     } good[] = {{"0", 0}, {"-0", 0}, {"1", 1}, {"-1", -1}, {"9223372036854775807", INT64_MAX},
-        {"-9223372036854775808", INT64_MIN}, {"9007199254740993", 9007199254740993}, {"1000000000000000000", 1000000000000000000}};
+        {"-9223372036854775808", INT64_MIN}, {"9007199254740993", 9007199254740993}, {"1000000000000000000",
+            1000000000000000000}};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         assert_accepted(&one, wrap(good[i].token));
         cr_assert_eq(*(int64_t *)fixture_value(&one, "v"), good[i].value, "%s", good[i].token);
@@ -81,7 +83,8 @@ Test(decode, bigint_is_exact_to_both_ends_of_int64)
     for (size_t i = 0; i < sizeof beyond / sizeof beyond[0]; i++) {
         assert_refused(&one, wrap(beyond[i]), TG_REASON_out_of_range, 0);
     }
-    static const char *const others[] = {"2.0", "1e2", "\"2\"", "true", "[1]", "{\"a\":1}", "99999999999999999999999999.5", "1E400"};
+    static const char *const others[] = {"2.0", "1e2", "\"2\"", "true", "[1]", "{\"a\":1}",
+        "99999999999999999999999999.5", "1E400"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         assert_refused(&one, wrap(others[i]), TG_REASON_wrong_type, 0);
     }
@@ -147,7 +150,8 @@ Test(decode, timestamps_are_text_unless_an_epoch_is_declared)
     assert_accepted(&one, wrap("\"2024-05-11\\u002010:00:00\""));
     cr_assert_eq(*(tg_ts *)fixture_value(&one, "v"), INT64_C(1715421600000000));
     static const char *const bad[] = {"\"\"", "\"2024-05-11\"", "\"2024-02-30T00:00:00Z\"", "\"2024-05-11T24:00:00Z\"",
-        "\"2024-05-11T10:00:60Z\"", "\"0000-05-11T10:00:00Z\"", "\"2024-05-11T10:00:00.1234567890Z\"", "\"1715421600\""};
+        "\"2024-05-11T10:00:60Z\"", "\"0000-05-11T10:00:00Z\"", "\"2024-05-11T10:00:00.1234567890Z\"",
+            "\"1715421600\""};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_refused(&one, wrap(bad[i]), TG_REASON_bad_timestamp, 0);
     }
@@ -241,8 +245,10 @@ Test(decode, numerics_are_exact_and_never_rounded_unasked)
     fixture_column(&one)->precision = 38;
     fixture_column(&one)->scale = 2;
     fixture_open(&one, 4096);
-    static const char *const pairs[][2] = {{"5", "5.00"}, {"5.000", "5.00"}, {"50e-1", "5.00"}, {"1e2", "100.00"}, {"-0.05", "-0.05"},
-        {"16777217", "16777217.00"}, {"0.10 ", "0.10"}, {"123456789012345678901234567890123456.78", "123456789012345678901234567890123456.78"}};
+    static const char *const pairs[][2] = {{"5", "5.00"}, {"5.000", "5.00"}, {"50e-1", "5.00"}, {"1e2", "100.00"},
+        {"-0.05", "-0.05"},
+        {"16777217", "16777217.00"}, {"0.10 ", "0.10"}, {"123456789012345678901234567890123456.78",
+            "123456789012345678901234567890123456.78"}};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         assert_accepted(&one, wrap(pairs[i][0]));
         cr_assert(decimal_is(pairs[i][1], 2), "%s", pairs[i][0]);
@@ -272,12 +278,12 @@ Test(decode, long_text_is_refused_by_its_unescaped_length)
     for (uint32_t excess = 0; excess < 2; excess++) {
         const uint32_t bytes = TG_TEXT_BYTES_MAX + excess;
         const enum tg_reason expected = excess == 0 ? TG_REASON_none : TG_REASON_too_long;
-        uint32_t used = (uint32_t)sprintf(document, "{\"v\":\"");
+        uint32_t used = (uint32_t)snprintf(document, 128, "{\"v\":\"");
         memset(document + used, 'x', bytes);
-        strcpy(document + used + bytes, "\"}");
+        snprintf(document + used + bytes, 64, "%s", "\"}");
         assert_refused(&one, document, expected, (int)excess - 1);
         for (uint32_t i = 0; i < bytes; i++) { memcpy(document + used + 6 * i, "\\u0041", 6); }
-        strcpy(document + used + 6 * bytes, "\"}");
+        snprintf(document + used + 6 * bytes, 64, "%s", "\"}");
         assert_refused(&one, document, expected, (int)excess - 1);
     }
     fixture_close(&one);
@@ -297,7 +303,8 @@ Test(decode, records_beyond_the_limit_and_empty_ones_are_refused)
     struct tg_decoded results[4];
     uint8_t *rows = malloc(4 * (size_t)one.schema.row_bytes);
     tg_decode_json(one.decoder, 4, slices, &one.buffer, rows, results, &one.adjusted);
-    static const enum tg_reason expected[] = {TG_REASON_too_long, TG_REASON_bad_json, TG_REASON_bad_json, TG_REASON_none};
+    static const enum tg_reason expected[] = {TG_REASON_too_long, TG_REASON_bad_json, TG_REASON_bad_json,
+        TG_REASON_none};
     for (uint32_t i = 0; i < 4; i++) {
         cr_assert_eq(results[i].reason, expected[i], "slice %u", i);
         cr_assert_eq(results[i].field, -1);

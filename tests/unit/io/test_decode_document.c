@@ -1,5 +1,5 @@
 /* Finding fields in documents: order, duplicates, aliases, null, escapes, nesting, several records in one buffer. */
-#include "decode_fixture.h"
+#include "tests/unit/io/decode_fixture.h"
 
 static struct fixture two;
 
@@ -56,10 +56,14 @@ Test(decode_document, faults_are_named_in_field_order_and_documents_come_first)
 Test(decode_document, what_follows_or_precedes_the_object_is_refused)
 {
     open_two();
-    static const char *const bad[] = {"{\"id\":\"a\"}{\"id\":\"b\"}", "{\"id\":\"a\"}}", "{\"id\":\"a\"},", "{\"id\":\"a\"}1",
-        "{} {}", "\xEF\xBB\xBF{\"id\":\"a\"}", "\xEF\xBB\xBF", " ", "\n", "{", "}", "{\"id\"", "{\"id\":", "{\"id\":\"a\"", "{\"id\":\"a\",",
-        "{\"id\":\"a\",\"n\"}", "{\"id\":\"a\" \"n\":1}", "{\"id\" \"a\"}", "{id:\"a\"}", "{'id':'a'}", "{\"id\":\"a\"}\f", "{\"id\":\"a\"}//",
-        "{\"id\"::\"a\"}", "{,\"id\":\"a\"}", "{\"id\":\"a\",,\"n\":1}", "{\"id\":\"a\" , }", "{1:2}", "{\"id\":\"a\"]", "{\"id\":[1}}"};
+    static const char *const bad[] = {"{\"id\":\"a\"}{\"id\":\"b\"}", "{\"id\":\"a\"}}", "{\"id\":\"a\"},",
+        "{\"id\":\"a\"}1",
+        "{} {}", "\xEF\xBB\xBF{\"id\":\"a\"}", "\xEF\xBB\xBF", " ", "\n", "{", "}", "{\"id\"", "{\"id\":",
+            "{\"id\":\"a\"", "{\"id\":\"a\",",
+        "{\"id\":\"a\",\"n\"}", "{\"id\":\"a\" \"n\":1}", "{\"id\" \"a\"}", "{id:\"a\"}", "{'id':'a'}",
+            "{\"id\":\"a\"}\f", "{\"id\":\"a\"}//",
+        "{\"id\"::\"a\"}", "{,\"id\":\"a\"}", "{\"id\":\"a\",,\"n\":1}", "{\"id\":\"a\" , }", "{1:2}",
+            "{\"id\":\"a\"]", "{\"id\":[1}}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) { assert_refused(&two, bad[i], TG_REASON_bad_json, -1); }
     fixture_close(&two);
 }
@@ -67,7 +71,8 @@ Test(decode_document, what_follows_or_precedes_the_object_is_refused)
 Test(decode_document, every_truncation_is_refused)
 {
     open_two();
-    static const char whole[] = "{\"x\":{\"a\":[1,-2.5e+3,\"\\u00e9\\\\\",null,true,{}]},\"id\":\"\xC3\xA9t\\n\",\"n\":12}";
+    static const char whole[] =
+        "{\"x\":{\"a\":[1,-2.5e+3,\"\\u00e9\\\\\",null,true,{}]},\"id\":\"\xC3\xA9t\\n\",\"n\":12}";
     assert_accepted(&two, whole);
     for (uint32_t bytes = 1; bytes < sizeof whole - 1; bytes++) {
         const struct tg_decoded decoded = fixture_decode_bytes(&two, whole, bytes);
@@ -100,8 +105,10 @@ Test(decode_document, keys_compare_unescaped)
 Test(decode_document, escapes_become_their_characters)
 {
     open_two();
-    static const char *const pairs[][2] = {{"\\\"\\\\\\/\\b\\f\\n\\r\\t", "\"\\/\b\f\n\r\t"}, {"\\u0041\\u00e9\\u20AC", "A\xC3\xA9\xE2\x82\xAC"},
-        {"\\ud834\\uDD1e", "\xF0\x9D\x84\x9E"}, {"a\\uFFFFb", "a\xEF\xBF\xBF" "b"}, {"\xF0\x9D\x84\x9E", "\xF0\x9D\x84\x9E"}, {"\\u007f", "\x7f"},
+    static const char *const pairs[][2] = {{"\\\"\\\\\\/\\b\\f\\n\\r\\t", "\"\\/\b\f\n\r\t"}, {"\\u0041\\u00e9\\u20AC",
+        "A\xC3\xA9\xE2\x82\xAC"},
+        {"\\ud834\\uDD1e", "\xF0\x9D\x84\x9E"}, {"a\\uFFFFb", "a\xEF\xBF\xBF" "b"}, {"\xF0\x9D\x84\x9E",
+            "\xF0\x9D\x84\x9E"}, {"\\u007f", "\x7f"},
         {"\\ud800\\udc00", "\xF0\x90\x80\x80"}, {"\\udbff\\udfff", "\xF4\x8F\xBF\xBF"}, {"x\\\\u0041", "x\\u0041"}};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         char document[256];
@@ -116,7 +123,8 @@ Test(decode_document, escapes_become_their_characters)
     assert_accepted(&two, "{\"id\":\"a\\u0000b\"}");
     const tg_text *text = fixture_value(&two, "id");
     cr_assert(text->bytes == 3 && memcmp(text->data, "a\0b", 3) == 0);
-    static const char *const lone[] = {"\\ud800", "\\udc00", "\\ud800x", "\\ud800\\n", "\\ud800\\ud800", "\\udc00\\ud800", "\\ud800\\u0041",
+    static const char *const lone[] = {"\\ud800", "\\udc00", "\\ud800x", "\\ud800\\n", "\\ud800\\ud800",
+        "\\udc00\\ud800", "\\ud800\\u0041",
         "\\u12", "\\u12g4", "\\U0041", "\\x41", "\\ud800\\udc0", "\\'", "\\ud800\\", "\\0"};
     for (size_t i = 0; i < sizeof lone / sizeof lone[0]; i++) {
         char document[256];
@@ -168,14 +176,17 @@ Test(decode_document, dotted_names_reach_into_objects)
     fixture_field(&two, "user.address.zip", TG_TYPE_BIGINT);
     fixture_field(&two, "id", TG_TYPE_TEXT);
     fixture_open(&two, 4096);
-    assert_accepted(&two, "{\"id\":\"top\",\"user\":{\"x\":[{\"id\":1}],\"id\":\"in\",\"address\":{\"zip\":7}},\"zip\":8}");
+    assert_accepted(&two,
+        "{\"id\":\"top\",\"user\":{\"x\":[{\"id\":1}],\"id\":\"in\",\"address\":{\"zip\":7}},\"zip\":8}");
     cr_assert(fixture_text_is(&two, "user.id", "in"));
     cr_assert(fixture_text_is(&two, "id", "top"));
     cr_assert_eq(*(int64_t *)fixture_value(&two, "user.address.zip"), 7);
     assert_accepted(&two, "{\"user.id\":\"literal\",\"user\":{}}");
     cr_assert(fixture_is_null(&two, "user.id"), "a key with a dot in it is another member");
-    static const char *const absent[] = {"{\"user\":5}", "{\"user\":[{\"id\":\"a\"}]}", "{\"user\":null}", "{\"user\":{\"id\":null}}",
-        "{\"user\":{\"id\":\"a\"},\"user\":{}}", "{\"user\":{\"id\":\"a\"},\"user\":5}", "{\"user\":{\"address\":{\"id\":\"a\"}}}"};
+    static const char *const absent[] = {"{\"user\":5}", "{\"user\":[{\"id\":\"a\"}]}", "{\"user\":null}",
+        "{\"user\":{\"id\":null}}",
+        "{\"user\":{\"id\":\"a\"},\"user\":{}}", "{\"user\":{\"id\":\"a\"},\"user\":5}",
+            "{\"user\":{\"address\":{\"id\":\"a\"}}}"};
     for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++) {
         assert_accepted(&two, absent[i]);
         cr_assert(fixture_is_null(&two, "user.id"), "%s", absent[i]);
@@ -197,10 +208,12 @@ Test(decode_document, nesting_is_bounded_at_1024)
         for (uint32_t depth = TG_JSON_DEPTH_MAX - 1; depth <= TG_JSON_DEPTH_MAX + 1; depth++) {
             char *document = malloc(16 * (size_t)depth);
             char *at = document;
-            at += sprintf(at, "{\"id\":\"a\",\"x\":"); /* one level */
-            for (uint32_t i = 1; i < depth; i++) { at += sprintf(at, kind == 0 ? "[" : i + 1 < depth ? "{\"x\":" : "{"); }
+            at += snprintf(at, 128, "{\"id\":\"a\",\"x\":"); /* one level */
+            for (uint32_t i = 1; i < depth; i++) {
+                at += snprintf(at, 128, "%s", kind == 0 ? "[" : i + 1 < depth ? "{\"x\":" : "{");
+            }
             for (uint32_t i = 1; i < depth; i++) { *at++ = kind == 0 ? ']' : '}'; }
-            strcpy(at, "}");
+            snprintf(at, 64, "%s", "}");
             assert_refused(&two, document, depth <= TG_JSON_DEPTH_MAX ? TG_REASON_none : TG_REASON_bad_json, -1);
             free(document);
         }
@@ -218,12 +231,13 @@ Test(decode_document, ten_thousand_unknown_fields_and_any_key_order_are_fine)
     open_two();
     char *document = malloc(400000);
     for (uint32_t where = 0; where < 3; where++) {
-        char *at = document + sprintf(document, "{");
+        char *at = document + snprintf(document, 128, "{");
         for (uint32_t i = 0; i < 10000; i++) {
-            if (i == where * 4999) { at += sprintf(at, "\"id\":\"found\",\"n\":%u,", i); }
-            at += sprintf(at, "\"unknown_%u%s\":[%u],", i, i % 7 == 0 ? "_with_a_name_that_is_too_long_to_be_learned" : "", i);
+            if (i == where * 4999) { at += snprintf(at, 128, "\"id\":\"found\",\"n\":%u,", i); }
+            at += snprintf(at, 128, "\"unknown_%u%s\":[%u],", i,
+                i % 7 == 0 ? "_with_a_name_that_is_too_long_to_be_learned" : "", i);
         }
-        strcpy(at - 1, "}");
+        snprintf(at - 1, 64, "%s", "}");
         assert_accepted(&two, document);
         cr_assert(fixture_text_is(&two, "id", "found"));
         cr_assert_eq(*(int64_t *)fixture_value(&two, "n"), where * 4999);
@@ -253,12 +267,43 @@ Test(decode_document, slices_of_one_buffer_in_any_order_and_overlap)
         tg_decode_json(two.decoder, 4, slices, &two.buffer, rows, results, &two.adjusted);
         for (uint32_t i = 0; i < 4; i++) {
             const char *id = ids[orders[o][i]];
-            cr_assert_eq(results[i].reason, id != NULL ? TG_REASON_none : TG_REASON_bad_json, "order %zu slice %u", o, i);
+            cr_assert_eq(results[i].reason, id != NULL ? TG_REASON_none : TG_REASON_bad_json, "order %zu slice %u", o,
+                i);
             if (id == NULL) { continue; }
             const tg_text *value = tg_row_value(&two.schema, rows + i * (size_t)two.schema.row_bytes, 0);
-            cr_assert(value->bytes == strlen(id) && memcmp(value->data, id, value->bytes) == 0, "order %zu slice %u", o, i);
+            cr_assert(value->bytes == strlen(id) && memcmp(value->data, id, value->bytes) == 0, "order %zu slice %u",
+                o, i);
         }
         free(rows);
     }
+    fixture_close(&two);
+}
+
+Test(decode_document, the_halves_of_a_document_are_two_broken_records)
+{
+    static const char *const wholes[] = {
+        "{\"id\":\"a\",\"n\":1}", "{\"n\":1,\"id\":\"a\"}", "{\"id\":\"a\",\"x\":\"\\n\"}",
+        "{\"x\":{\"id\":[1,{}]},\"id\":\"a\"}", "{\"id\":\"a\",\"x\":[[],[]]}", "[{\"id\":\"a\"}]"};
+    open_two();
+    uint8_t *rows = malloc(3 * (size_t)two.schema.row_bytes);
+    for (size_t w = 0; w < sizeof wholes / sizeof wholes[0]; w++) {
+        const uint32_t bytes = (uint32_t)strlen(wholes[w]);
+        const enum tg_reason whole = fixture_decode(&two, wholes[w]).reason; /* also teaches the shape */
+        for (uint32_t cut = 1; cut < bytes; cut++) {
+            memcpy(two.buffer.data, wholes[w], bytes);
+            memcpy(two.buffer.data + bytes, wholes[w], bytes);
+            const struct tg_slice slices[] = {
+                {.value = two.buffer.data, .value_bytes = cut},
+                {.value = two.buffer.data + cut, .value_bytes = bytes - cut},
+                {.value = two.buffer.data + bytes, .value_bytes = bytes},
+            };
+            struct tg_decoded results[3];
+            tg_decode_json(two.decoder, 3, slices, &two.buffer, rows, results, &two.adjusted);
+            cr_assert_eq(results[0].reason, TG_REASON_bad_json, "%.*s", (int)cut, wholes[w]);
+            cr_assert_eq(results[1].reason, TG_REASON_bad_json, "%s", wholes[w] + cut);
+            cr_assert_eq(results[2].reason, whole, "%s", wholes[w]);
+        }
+    }
+    free(rows);
     fixture_close(&two);
 }

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/prng.h"
-#include "decode_fixture.h"
+#include "tests/unit/io/decode_fixture.h"
 #include "tests/seed.h"
 
 static struct fixture it;
@@ -29,20 +29,24 @@ static void open_all(void)
 
 Test(decode_memory, nothing_beyond_the_padding_is_read_at_any_alignment)
 {
-    static const char *const documents[] = {
-        "{\"text\":\"x\",\"big\":1}", "{\"a\":1}", "{}", "[]", "7", "{\"text\":\"\\u00e9\"}", "{\"text\":\"unclosed", "{\"text\":\"ab\\", "{\"timestamp_with_a_long_name",
-        "{\"timestamp_with_a_long_name\":\"2024-05-11T10:00:00.123Z\",\"kind\":\"alpha\",\"flag\":true,\"d\":12.50,\"o\":{\"int\":7}}", "{\"d\":1e", "{\"flag\":t", "\xC3"};
+    static const char every_type[] = "{\"timestamp_with_a_long_name\":\"2024-05-11T10:00:00.123Z\",\"kind\":\"alpha\","
+                                     "\"flag\":true,\"d\":12.50,\"o\":{\"int\":7}}";
+    const char *const documents[] = {
+        "{\"text\":\"x\",\"big\":1}", "{\"a\":1}", "{}", "[]", "7", "{\"text\":\"\\u00e9\"}", "{\"text\":\"unclosed",
+        "{\"text\":\"ab\\", "{\"timestamp_with_a_long_name", every_type, "{\"d\":1e", "{\"flag\":t", "\xC3"};
     enum { MAP = 1 << 20 };
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     uint8_t *map = mmap(NULL, MAP + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     cr_assert_neq(map, MAP_FAILED);
     cr_assert_eq(mprotect(map + MAP, page, PROT_NONE), 0);
     open_all();
-    struct tg_buffer buffer = {.data = map, .capacity = MAP - TG_BUFFER_PADDING, .scratch = it.buffer.scratch, .refs = 1};
+    struct tg_buffer buffer = {.data = map, .capacity = MAP - TG_BUFFER_PADDING, .scratch = it.buffer.scratch,
+        .refs = 1};
     for (size_t d = 0; d < sizeof documents / sizeof documents[0]; d++) {
         const uint32_t bytes = (uint32_t)strlen(documents[d]);
         const struct tg_decoded expected = fixture_decode(&it, documents[d]);
-        for (uint32_t back = 0; back < 64; back++) { /* back 0 touches the page's edge, each further one is another alignment */
+        /* back 0 touches the page's edge, each further one is another alignment */
+        for (uint32_t back = 0; back < 64; back++) {
             uint8_t *value = map + MAP - TG_BUFFER_PADDING - bytes - back;
             memset(value, '"', bytes + back + TG_BUFFER_PADDING);
             memcpy(value, documents[d], bytes);
@@ -58,7 +62,8 @@ Test(decode_memory, nothing_beyond_the_padding_is_read_at_any_alignment)
     munmap(map, MAP + page);
 }
 
-/* ---- random objects and their model -------------------------------------------------------------------------------- */
+/* ---- random objects and their model --------------------------------------------------------------------------------
+ * */
 
 enum { RECORDS = 16, KEYS = 5, TEXT_BYTES = 96 };
 
@@ -123,13 +128,14 @@ static void put_point(struct out *out, uint32_t point, bool may_escape)
     if (!must && (!may_escape || tg_prng_below(out->prng, 4) != 0)) {
         out->at += put_utf8(out->at, point);
     } else if (point >= 0x10000) {
-        out->at += sprintf(out->at, "\\u%04x\\u%04X", 0xD800 + ((point - 0x10000) >> 10), 0xDC00 + ((point - 0x10000) & 0x3FF));
+        out->at += snprintf(out->at, 128, "\\u%04x\\u%04X", 0xD800 + ((point - 0x10000) >> 10),
+            0xDC00 + ((point - 0x10000) & 0x3FF));
     } else if (point == '\n' && tg_prng_below(out->prng, 2) == 0) {
         put(out, "\\n");
     } else if ((point == '"' || point == '\\' || point == '/') && tg_prng_below(out->prng, 2) == 0) {
-        out->at += sprintf(out->at, "\\%c", (int)point);
+        out->at += snprintf(out->at, 128, "\\%c", (int)point);
     } else {
-        out->at += sprintf(out->at, "\\u%04x", point);
+        out->at += snprintf(out->at, 128, "\\u%04x", point);
     }
 }
 
@@ -158,7 +164,8 @@ static void put_text(struct out *out, struct model *model)
 /* A value nobody reads: flat, or nested as deep as `depth` says. */
 static void put_noise(struct out *out, uint32_t depth)
 {
-    static const char *const flat[] = {"null", "true", "false", "0", "-1.5e+10", "\"\"", "\"}]{[:,\"", "\"\\\\\"", "[]", "{}", "\"\\\"\"", "1E400"};
+    static const char *const flat[] = {"null", "true", "false", "0", "-1.5e+10", "\"\"", "\"}]{[:,\"", "\"\\\\\"",
+        "[]", "{}", "\"\\\"\"", "1E400"};
     for (uint32_t i = 0; i < depth; i++) { put(out, i % 2 == 0 ? "[1," : "{\"text\":"); }
     put(out, flat[tg_prng_below(out->prng, sizeof flat / sizeof flat[0])]);
     for (uint32_t i = depth; i > 0; i--) { put(out, (i - 1) % 2 == 0 ? ", \"t\" ]" : "}"); }
@@ -218,7 +225,8 @@ static void put_record(struct out *out, struct model *model)
         if (i > 0) { put(out, ","); }
         put_blanks(out);
         if (tg_prng_below(out->prng, 4) == 0) {
-            static const char *const unknown[] = {"texts", "tex", "", "a key of more than thirty-two bytes in all", "o.int"};
+            static const char *const unknown[] = {"texts", "tex", "", "a key of more than thirty-two bytes in all",
+                "o.int"};
             put_string(out, unknown[tg_prng_below(out->prng, 5)]);
             put(out, ":");
             put_noise(out, tg_prng_below(out->prng, 4) == 0 ? tg_prng_below(out->prng, 80) : 0);
@@ -264,7 +272,8 @@ Test(decode_memory, random_objects_give_the_values_of_their_model)
         struct tg_decoded results[RECORDS];
         struct out out = {(char *)it.buffer.data, &prng};
         for (uint32_t i = 0; i < RECORDS; i++) {
-            for (uint32_t gap = tg_prng_below(&prng, 4); gap > 0; gap--) { *out.at++ = (char)tg_prng_next(&prng); } /* a record head */
+            /* a record head */
+            for (uint32_t gap = tg_prng_below(&prng, 4); gap > 0; gap--) { *out.at++ = (char)tg_prng_next(&prng); }
             char *start = out.at;
             put_record(&out, &models[i]);
             slices[i] = (struct tg_slice){.value = (uint8_t *)start, .value_bytes = (uint32_t)(out.at - start)};
@@ -275,7 +284,8 @@ Test(decode_memory, random_objects_give_the_values_of_their_model)
         for (uint32_t i = 0; i < RECORDS; i++) {
             cr_assert_eq(results[i].reason, TG_REASON_none, "seed %" PRIu64 " round %u: %s in %.*s", seed, round,
                          tg_reason_name(results[i].reason), (int)slices[i].value_bytes, (const char *)slices[i].value);
-            cr_assert(row_equals(&models[i], rows + i * (size_t)it.schema.row_bytes), "seed %" PRIu64 " round %u: %.*s", seed, round,
+            cr_assert(row_equals(&models[i], rows + i * (size_t)it.schema.row_bytes),
+                "seed %" PRIu64 " round %u: %.*s", seed, round,
                       (int)slices[i].value_bytes, (const char *)slices[i].value);
         }
     }

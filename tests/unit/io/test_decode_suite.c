@@ -3,7 +3,7 @@
 #include <dirent.h>
 
 #include "base/decimal.h"
-#include "decode_fixture.h"
+#include "tests/unit/io/decode_fixture.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, PATH_BYTES = 1024 };
 
@@ -35,10 +35,10 @@ static char *file_read(const char *relative, uint32_t *bytes)
 static struct tg_decoded decode_wrapped(const char *data, uint32_t bytes)
 {
     char *document = malloc((size_t)bytes + 64);
-    uint32_t used = (uint32_t)sprintf(document, "{\"unread\":");
+    uint32_t used = (uint32_t)snprintf(document, 128, "{\"unread\":");
     memcpy(document + used, data, bytes);
     used += bytes;
-    used += (uint32_t)sprintf(document + used, ",\"k\":\"value\"}");
+    used += (uint32_t)snprintf(document + used, 128, ",\"k\":\"value\"}");
     const struct tg_decoded decoded = fixture_decode_bytes(&suite, document, used);
     if (decoded.reason == TG_REASON_none) { cr_assert(fixture_text_is(&suite, "k", "value")); }
     free(document);
@@ -53,7 +53,8 @@ static void open_suite(void)
 }
 
 /* Run `check` over the files of `folder` whose names start with `prefix`; returns how many there were. */
-static uint32_t for_each_file(const char *folder, const char *prefix, void (*check)(const char *name, const char *data, uint32_t bytes))
+static uint32_t for_each_file(const char *folder, const char *prefix, void (*check)(const char *name, const char *data,
+    uint32_t bytes))
 {
     uint32_t count = 0;
     DIR *directory = opendir(source_path(folder));
@@ -148,7 +149,8 @@ Test(decode_suite, the_35_open_documents_behave_as_the_page_says)
     fixture_close(&suite);
 }
 
-/* What a field of `type` gets from {"a":element}, or the document itself when it is an object, as the page writes it. */
+/* What a field of `type` gets from {"a":element}, or the document itself when it is an object, as the page writes it.
+ * */
 static const char *field_result(enum tg_type type, const char *data, uint32_t bytes)
 {
     static char text[256];
@@ -195,7 +197,8 @@ static void check_transform(const char *name, const char *data, uint32_t bytes)
     static const enum tg_type types[] = {TG_TYPE_TEXT, TG_TYPE_BIGINT, TG_TYPE_NUMERIC};
     check_choice(name, data, bytes);
     for (uint32_t i = 0; i < 3; i++) {
-        cr_assert_str_eq(field_result(types[i], data, bytes), page_cell(page, name, 2 + i), "%s as %s", name, tg_type_name(types[i]));
+        cr_assert_str_eq(field_result(types[i], data, bytes), page_cell(page, name, 2 + i), "%s as %s", name,
+            tg_type_name(types[i]));
     }
 }
 

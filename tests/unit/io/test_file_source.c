@@ -1,5 +1,5 @@
-/* The file source against a model of lines: offsets, ends, straddling and oversize lines, errors, any poll and block size,
- * a stepped helper and a real one. */
+/* The file source against a model of lines: offsets, ends, straddling and oversize lines, errors, any poll and block
+ * size, a stepped helper and a real one. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,7 @@ struct rig_config {
 static void rig_folder(struct rig *rig)
 {
     memset(rig, 0, sizeof *rig);
-    strcpy(rig->folder, "/tmp/test_file_source_XXXXXX");
+    snprintf(rig->folder, 64, "%s", "/tmp/test_file_source_XXXXXX");
     cr_assert_not_null(mkdtemp(rig->folder));
 }
 
@@ -68,8 +68,10 @@ static void rig_open(struct rig *rig, const char *path, const struct rig_config 
     cr_assert_eq(tg_buffer_pool_init(&rig->pool, &pool, &rig->arena, &err), TG_OK, "%s", err.text);
     cr_assert_eq(tg_helper_create(&rig->helper, 1, NULL, NULL, &err), TG_OK, "%s", err.text);
     if (config->threaded) { cr_assert_eq(tg_helper_start(rig->helper, &err), TG_OK, "%s", err.text); }
-    rig->env = (struct tg_source_env){.source_name = "tx", .options = rig_options(rig, path), .shard_count = 1, .partitions = rig->owned,
-        .partition_count = config->partitions, .owned_count = config->partitions, .poll_count_max = config->poll_count_max,
+    rig->env = (struct tg_source_env){.source_name = "tx", .options = rig_options(rig, path), .shard_count = 1,
+        .partitions = rig->owned,
+        .partition_count = config->partitions, .owned_count = config->partitions,
+            .poll_count_max = config->poll_count_max,
         .buffers = &rig->pool, .arena = &rig->arena, .helper = rig->helper, .clock = tg_clock_real()};
     for (uint32_t i = 0; i < config->partitions; i++) { rig->owned[i] = i; }
     rig->state = calloc(1, tg_file_source.state_bytes(rig->env.options, config->partitions));
@@ -129,12 +131,14 @@ static void model_check(struct model *model, const struct tg_raw_batch *raw, con
         cr_assert_eq(slice->record_us, TG_TS_MIN);
         cr_assert_eq(memcmp(slice->value, model->lines[model->seen], slice->value_bytes), 0, "offset %u", model->seen);
         cr_assert_geq(slice->value, raw->buffer->data);
-        cr_assert_leq(slice->value + slice->value_bytes, raw->buffer->data + raw->buffer->capacity, "the padding stays behind it");
+        cr_assert_leq(slice->value + slice->value_bytes, raw->buffer->data + raw->buffer->capacity,
+            "the padding stays behind it");
         model->seen++;
     }
     model->ended = raw->flags != 0;
     cr_assert(raw->flags == 0 || raw->flags == (TG_RAW_AT_END | TG_RAW_ENDED));
-    cr_assert(!model->ended || model->seen == model->count, "partition %u ended at %u of %u", raw->partition, model->seen, model->count);
+    cr_assert(!model->ended || model->seen == model->count, "partition %u ended at %u of %u", raw->partition,
+        model->seen, model->count);
 }
 
 /* Read everything; batches are held back at random, so that buffers run short. */
@@ -192,7 +196,7 @@ Test(file_source, lines_are_records_and_the_last_newline_makes_none)
     check_text("a\n\nb\n\n", 4);
     check_text("a\r\nb\r\n", 2); /* the model has the \r in the record */
     check_text("\n\n\n", 3);
-    check_text("{\"a\":\"a line that is much longer than the buffers of sixty-four bytes that this test reads into\"}\nb", 2);
+    check_text("a line that is much longer than the buffers of sixty-four bytes this test reads files into\nb", 2);
 }
 
 Test(file_source, random_files_in_any_geometry_give_their_lines)
@@ -220,7 +224,8 @@ Test(file_source, random_files_in_any_geometry_give_their_lines)
             rig_write(&rig, p, data[p], used);
             model_split(&models[p], data[p], used);
         }
-        const struct rig_config config = {.buffer_bytes = 16u << tg_prng_below(&prng, 10), .buffer_count = 4 + tg_prng_below(&prng, 8),
+        const struct rig_config config = {.buffer_bytes = 16u << tg_prng_below(&prng, 10),
+            .buffer_count = 4 + tg_prng_below(&prng, 8),
             .poll_count_max = tg_prng_below(&prng, 2) == 0 ? 1 + tg_prng_below(&prng, 8) : TG_BATCH_ROWS_MAX,
             .partitions = partitions, .threaded = round % 4 == 3};
         rig_open(&rig, rig.folder, &config);

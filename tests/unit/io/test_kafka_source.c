@@ -1,6 +1,7 @@
 /* The Kafka source against librdkafka's mock cluster: order, ends, faults, codes. What needs a real broker is in
  * test_kafka_broker.c. */
 #include "base/prng.h"
+#include "io/kafka/intake.h"
 #include "tests/kafka_kit.h"
 #include "tests/seed.h"
 
@@ -222,6 +223,53 @@ Test(kafka_source, records_of_any_size_survive_small_buffers_and_a_slow_receiver
     kit_mock_close(&mock);
 }
 
+/* The client delivers from offset 0 although we are at 500, as after one of its rewinds. */
+Test(kafka_source, records_below_the_fence_are_dropped_and_counted)
+{
+    struct kit_mock mock;
+    struct kit_source source = {0};
+    struct tg_error err = {0};
+    struct tg_kafka_client client;
+    kit_mock_open(&mock, 1, TOPIC, 1);
+    kit_put_numbers(&mock.producer, TOPIC, 0, 0, 1000, 8);
+    KIT_OPTIONS(&source, "brokers", mock.brokers, "topic", TOPIC);
+    static const struct tg_kafka_setting fixed[] = {{"group.id", "g"}, {"enable.partition.eof", "true"}, {NULL, NULL}};
+    const struct tg_kafka_setup setup = {.kind = "sources", .name = "in", .options = &source.options.options,
+                                         .fixed = fixed};
+    cr_assert_eq(tg_kafka_client_open(&client, &setup, &err), TG_OK, "%s", err.text);
+    const struct tg_buffer_pool_config pool = {2, 65536, 1};
+    cr_assert_eq(tg_arena_open(&source.arena, tg_buffer_pool_bytes(&pool) + 8192, &err), TG_OK);
+    cr_assert_eq(tg_buffer_pool_init(&source.pool, &pool, &source.arena, &err), TG_OK);
+    struct tg_kafka_intake intake = {.client = &client, .topic = TOPIC, .fill = {.pool = &source.pool},
+                                     .poll_count_max = 100, .queue_messages = 100000, .queue_bytes = 1 << 20,
+                                     .user = "", .password = ""};
+    struct tg_kafka_partition partition = {.queue = rd_kafka_queue_get_partition(client.rk, TOPIC, 0), .next = 500,
+                                           .end = 1000};
+    rd_kafka_queue_forward(partition.queue, NULL);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, TOPIC, 0)->offset = 0;
+    cr_assert_eq(rd_kafka_assign(client.rk, list), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_partition_list_destroy(list);
+    static struct tg_raw_batch batch;
+    int64_t next = 500;
+    for (uint32_t i = 0; i < 50000 && !partition.ended; i++) {
+        batch.count = batch.flags = 0;
+        if (tg_kafka_intake_poll(&intake, &partition, &batch, kit_now_ns()) == 0) {
+            kit_pause_us(200);
+            continue;
+        }
+        for (uint32_t k = 0; k < batch.count; k++) { cr_assert_eq(batch.slices[k].offset, next++); }
+        if (batch.count > 0) { tg_buffer_release(batch.buffer); }
+    }
+    cr_assert_eq(next, 1000);
+    cr_assert_eq(partition.fenced, 500);
+    tg_kafka_partition_close(&partition);
+    tg_kafka_client_close(&client);
+    tg_fill_close(&intake.fill);
+    tg_arena_close(&source.arena);
+    kit_mock_close(&mock);
+}
+
 /* ---- faults ------------------------------------------------------------------------------------------------------ */
 
 Test(kafka_source, a_broker_that_goes_and_comes_back_costs_nothing_but_time, .timeout = 60)
@@ -352,8 +400,8 @@ Test(kafka_source, a_committed_position_outside_the_log_ends_the_job_by_name)
 
 /* ---- the fetch stall --------------------------------------------------------------------------------------------- */
 
-/* A consumer slower than the broker, a queue of about a hundred records: without the wake-up every refill costs a second
- * of sleep (measured: over 30 s for this test), with it the run takes little more than the work. */
+/* A consumer slower than the broker, a queue of about a hundred records. Measured: without the wake-up 2.05 s with gaps of
+ * 0.93 s, with it 0.24 s and 4 ms. */
 Test(kafka_source, a_full_queue_does_not_put_the_fetcher_to_sleep, .timeout = 120)
 {
     enum { COUNT = 20000, BATCH = 50 };

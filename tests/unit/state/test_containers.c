@@ -81,15 +81,15 @@ Test(deque, agrees_with_a_sorted_array)
     close_heap(&f);
 }
 
-Test(deque, keeps_six_inline_and_refuses_when_the_heap_is_spent)
+Test(deque, keeps_a_few_inline_and_refuses_when_the_heap_is_spent)
 {
     struct fixture f;
     struct tg_deque_i64 deque = {0};
     open_heap(&f, 64);
-    for (int64_t i = 0; i < 6; i++) { cr_assert(tg_deque_i64_insert(&deque, f.heap, i)); }
+    for (int64_t i = 0; i < TG_DEQUE_INLINE; i++) { cr_assert(tg_deque_i64_insert(&deque, f.heap, i)); }
     cr_assert_eq(tg_heap_used_bytes(f.heap), 0);
-    cr_assert_not(tg_deque_i64_insert(&deque, f.heap, 6));
-    cr_assert_eq(deque.count, 6, "a refused insertion changes nothing");
+    cr_assert_not(tg_deque_i64_insert(&deque, f.heap, TG_DEQUE_INLINE));
+    cr_assert_eq(deque.count, TG_DEQUE_INLINE, "a refused insertion changes nothing");
     cr_assert_eq(tg_deque_i64_at(&deque, 5), 5);
     close_heap(&f);
 }
