@@ -1,5 +1,4 @@
-/* The null sink's digest against one that puts every row's text together, and against a value other engines agree
- * on. */
+/* The null sink's digest against one that puts every row's text together as the definition says. */
 #include <stdalign.h>
 #include <stdio.h>
 
