@@ -32,7 +32,8 @@ struct faulty {
 static inline bool faulty_now(struct faulty *faulty)
 {
     faulty->calls++;
-    const bool now = faulty->first != 0 && faulty->calls >= faulty->first && faulty->calls < faulty->first + faulty->count;
+    const bool now = faulty->first != 0 && faulty->calls >= faulty->first &&
+        faulty->calls < faulty->first + faulty->count;
     faulty->hit = faulty->hit || now;
     return now;
 }
@@ -121,9 +122,11 @@ static inline void faulty_use(struct faulty *faulty, enum faulty_way way, uint64
 {
     tg_file_ops_use(NULL);
     *faulty = (struct faulty){.real = tg_file_ops(), .way = way, .first = first, .count = count};
-    faulty->ops = (struct tg_file_ops){.open = faulty_open, .close = faulty_close, .size = faulty_size, .pread = faulty_pread,
+    faulty->ops = (struct tg_file_ops){.open = faulty_open, .close = faulty_close, .size = faulty_size,
+                                       .pread = faulty_pread,
                                        .pwrite = faulty_pwrite, .write = faulty_write, .writable = faulty_writable,
-                                       .ftruncate = faulty_ftruncate, .fdatasync = faulty_fdatasync, .lock = faulty_lock,
+                                       .ftruncate = faulty_ftruncate, .fdatasync = faulty_fdatasync,
+                                       .lock = faulty_lock,
                                        .rename = faulty_rename, .mkdir = faulty_mkdir, .self = faulty};
     tg_file_ops_use(&faulty->ops);
 }

@@ -1,4 +1,5 @@
-/* The file sink when files misbehave: whatever the k-th call does, the file holds exactly the rows, or the sink says why not. */
+/* The file sink when files misbehave: whatever the k-th call does, the file holds exactly the rows, or the sink says
+ * why not. */
 #include <stdalign.h>
 #include <stdio.h>
 
@@ -115,11 +116,14 @@ Test(file_sink, every_kth_call_failing_in_every_way_leaves_an_exact_file)
                     recovered += hit;
                 } else {
                     cr_assert_eq(rig.error.code, TG1502, "way %d k %lu: %s", way, k, rig.error.text);
-                    cr_assert_neq(strstr(rig.error.text, folder), NULL, "the message names the file: %s", rig.error.text);
+                    cr_assert_neq(strstr(rig.error.text, folder), NULL, "the message names the file: %s",
+                                  rig.error.text);
                     failed++;
                     /* as long as cutting off fails too, nothing can mend the file */
                     const bool still_failing = faulty.calls < faulty.first + faulty.count;
-                    if (access(path, F_OK) == 0) { lines_verify(&model, path, still_failing ? LINES_SOME_LAST_TORN : LINES_SOME); }
+                    if (access(path, F_OK) == 0) {
+                        lines_verify(&model, path, still_failing ? LINES_SOME_LAST_TORN : LINES_SOME);
+                    }
                 }
                 model_clear(&model);
                 (void)unlink(path);
