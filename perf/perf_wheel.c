@@ -9,7 +9,7 @@
 #include "perf/measure.h"
 #include "state/wheel.h"
 
-enum { ROUNDS = 7, BATCH = 512, TICK_BITS = 10 };
+enum { ROUNDS = 7, BATCH = 512 };
 #define SECOND 1000000
 #define START (1750000000ll * SECOND)
 #define HORIZON (30ll * SECOND) /* an idle timer, the commonest kind */
@@ -40,7 +40,7 @@ static void ours_open(void)
     struct tg_heap *heap;
     struct tg_table *table;
     const struct tg_table_config config = {.entry_count_max = live, .hash_seed = 0x9E3779B97F4A7C15u, .value_bytes = sizeof(struct value)};
-    struct tg_wheel_config wheel_config = {.node_offset = offsetof(struct value, node), .tick_bits = TICK_BITS};
+    struct tg_wheel_config wheel_config = {.node_offset = offsetof(struct value, node), .tick_bits = TG_WHEEL_TICK_BITS};
     if (tg_arena_open(&arena, tg_table_bytes(&config) + tg_heap_bytes(4096) + tg_wheel_bytes(&wheel_config), &err) != TG_OK ||
         tg_heap_create(&heap, 4096, &arena, &err) != TG_OK || tg_table_create(&table, &config, heap, &arena, &err) != TG_OK) {
         exit(1);
