@@ -12,17 +12,21 @@ struct tg_wheel_node {
     uint32_t next; /* slot number + 1; 0 = none */
     uint32_t prev; /* slot number + 1; 0 = first of its bucket */
     uint32_t bucket; /* bucket index + 1; 0 = not in the wheel */
-    uint32_t reserved;
+    uint32_t reserved; /* the wheel's */
     int64_t due; /* microseconds; meaningful while in the wheel */
 };
 static_assert(sizeof(struct tg_wheel_node) == 24, "part of every state slot");
 
 struct tg_wheel; /* opaque: wheel.c */
 
+/* About 1 ms: timers of up to a minute then move once before they fire, and a clock that creeps meets a handful of nodes
+ * in its bucket. Results never depend on it. */
+enum { TG_WHEEL_TICK_BITS = 10 };
+
 struct tg_wheel_config {
     struct tg_table *table; /* the slots */
     uint32_t node_offset;   /* of the node inside a value */
-    uint32_t tick_bits;     /* 4 to 40: the finest bucket is 2^tick_bits microseconds wide; exactness never depends on it */
+    uint32_t tick_bits;     /* 1 to 40: the finest bucket is 2^tick_bits microseconds wide; TG_WHEEL_TICK_BITS suits most */
 };
 
 size_t tg_wheel_bytes(const struct tg_wheel_config *config);
