@@ -54,7 +54,7 @@ struct tg_sink_ops {
     bool keyed; /* row-per-key sink: needs key columns */
     bool needs_server; /* the contract suite runs it only where services are up */
     /* Verify the target against env (reachable, table and columns there, types fit), create it when create_tables. May
-     * block up to deadline_ns. TG1301-like "not reachable yet" is retried by run.  @setup */
+     * wait for a peer until the monotonic instant deadline_ns. TG1301-like "not reachable yet" is retried by run.  @setup */
     tg_status (*check)(const struct tg_sink_env *env, uint64_t deadline_ns, struct tg_error *err);
     /* Objects that all shards' instances share (an output file, a SQLite handle): used on the helper thread only.
      * `unshare` runs after every instance is closed.  @setup */

@@ -64,8 +64,8 @@ struct tg_source_ops {
     const char *name; /* config key, e.g. "kafka" */
     const struct tg_option *options;
     uint32_t option_count;
-    /* Number of partitions (1 to TG_PARTITIONS_MAX); may block up to `deadline_ns` of waiting for a peer. TG_ERR_UNAVAILABLE
-     * with TG1201 means "not reachable yet": run retries it, check reports it; other errors are final.  @setup */
+    /* Number of partitions (1 to TG_PARTITIONS_MAX); may wait for a peer until the monotonic instant `deadline_ns`.
+     * TG_ERR_UNAVAILABLE with TG1201 means "not reachable yet": run retries it, check reports it; other errors are final.  @setup */
     tg_status (*discover)(const struct tg_options *options, const char *source_name, uint64_t deadline_ns,
                           uint32_t *partition_count, struct tg_error *err);
     /* Bytes of one instance; the engine allocates them zeroed.  @setup */

@@ -13,7 +13,8 @@ static enum tg_code discover_code(const struct tg_test_options *options, uint64_
 {
     uint32_t count = 0;
     *err = (struct tg_error){0};
-    (void)tg_kafka_source.discover(&options->options, "in", wait_ns, &count, err);
+    const struct tg_clock clock = tg_clock_real();
+    (void)tg_kafka_source.discover(&options->options, "in", tg_clock_now_ns(&clock) + wait_ns, &count, err);
     return err->code;
 }
 
