@@ -166,9 +166,10 @@ static inline void node_link(struct tg_wheel *wheel, struct tg_wheel_node *node,
         struct tg_wheel_node *second = node_at(wheel, head);
         second->prev = link;
         node->reserved = second->next; /* a hint for walks: may be out of date, so it is only ever prefetched */
+    } else {
+        bucket_mark(wheel, level, digit);
     }
     wheel->heads[list] = link;
-    bucket_mark(wheel, level, digit);
     if (level != 0 && unit << (level * DIGIT_BITS) < wheel->cascade_at) { wheel->cascade_at = unit << (level * DIGIT_BITS); }
     if (node->due < wheel->rest_due) { wheel->rest_due = node->due; } /* too low is harmless, for other buckets too */
 }
@@ -264,29 +265,49 @@ static inline uint32_t stripes_advance(const struct tg_wheel *wheel, uint32_t *c
     return live - 1;
 }
 
-/* Empty a bucket of a higher level whose first tick is the position: nodes that are due come out while there is room,
- * the others go where they belong now. */
-static void bucket_cascade(struct tg_wheel *wheel, uint32_t level, uint32_t digit, struct expiry *expiry)
+/* Hang the lists that were not walked to their end back into the bucket they came from. */
+static TG_COLD void stripes_restore(struct tg_wheel *wheel, uint32_t level, uint32_t digit, const uint32_t *cursors,
+                                    uint32_t live)
+{
+    for (uint32_t s = 0; s < live; s++) {
+        struct tg_wheel_node *node = node_at(wheel, cursors[s]);
+        node->prev = 0;
+        wheel->heads[node->bucket - 1] = cursors[s];
+    }
+    bucket_mark(wheel, level, digit);
+}
+
+/* Empty a bucket whose first tick is the position: at a higher level, or at level 0 with the clock beyond it. What is due
+ * comes out, the rest goes where it belongs now. Without room, due nodes of a higher level move down and level 0 stops. */
+static void bucket_empty(struct tg_wheel *wheel, uint32_t level, uint32_t digit, struct expiry *expiry)
 {
     uint32_t cursors[STRIPE_COUNT];
     uint32_t *heads = &wheel->heads[level * LEVEL_LISTS + digit * STRIPE_COUNT];
     uint32_t live = stripes_begin(wheel, heads, cursors);
+    const uint32_t count_before = expiry->count;
     for (uint32_t s = 0; s < STRIPE_COUNT; s++) { heads[s] = 0; }
     bucket_clear(wheel, level, digit);
     while (live != 0) {
         for (uint32_t s = 0; s < live; s++) {
             const uint32_t link = cursors[s];
             struct tg_wheel_node *node = node_at(wheel, link);
-            live = stripes_advance(wheel, cursors, live, s, node->next, node->reserved);
-            if (node->due <= expiry->due_max && expiry->count < expiry->count_max) {
+            if (node->due > expiry->due_max) {
+                live = stripes_advance(wheel, cursors, live, s, node->next, node->reserved);
+                node_link(wheel, node, link);
+            } else if (expiry->count < expiry->count_max) {
+                live = stripes_advance(wheel, cursors, live, s, node->next, node->reserved);
                 node->bucket = 0;
                 expiry->values[expiry->count++] = value_of_node(wheel, node);
-                wheel->count--;
-            } else {
+            } else if (level != 0) {
+                live = stripes_advance(wheel, cursors, live, s, node->next, node->reserved);
                 node_link(wheel, node, link);
+            } else {
+                stripes_restore(wheel, level, digit, cursors, live);
+                live = 0;
             }
         }
     }
+    wheel->count -= expiry->count - count_before;
 }
 
 /* Take what is due out of the bucket of the position, until there is no room. Nodes armed anew for later leave it,
@@ -296,7 +317,6 @@ static void bucket_drain(struct tg_wheel *wheel, struct expiry *expiry)
     uint32_t cursors[STRIPE_COUNT];
     const uint32_t digit = (uint32_t)wheel->position & (DIGIT_COUNT - 1);
     uint32_t live = stripes_begin(wheel, &wheel->heads[digit * STRIPE_COUNT], cursors);
-    stripes_prefetch_after(wheel, digit);
     int64_t rest_due = INT64_MAX;
     while (live != 0) {
         for (uint32_t s = 0; s < live; s++) {
@@ -333,7 +353,7 @@ static void wheel_cascade(struct tg_wheel *wheel, struct expiry *expiry)
         const uint32_t shift = level * DIGIT_BITS;
         if ((wheel->position & ((1ull << shift) - 1)) != 0) { break; }
         const uint32_t digit = (uint32_t)(wheel->position >> shift) & (DIGIT_COUNT - 1);
-        if ((wheel->occupied[level][digit / 64] >> (digit % 64) & 1) == 1) { bucket_cascade(wheel, level, digit, expiry); }
+        if ((wheel->occupied[level][digit / 64] >> (digit % 64) & 1) == 1) { bucket_empty(wheel, level, digit, expiry); }
     }
     wheel->cascade_at = UINT64_MAX;
     for (uint32_t levels = wheel->used_levels & ~1u; levels != 0; levels &= levels - 1) {
@@ -364,10 +384,19 @@ uint32_t tg_wheel_expire(struct tg_wheel *wheel, int64_t clock, void **values, u
             wheel->position = target;
             break;
         }
-        if (start == target && start == wheel->position && expiry.due_max < wheel->rest_due) { break; }
-        wheel->position = start;
-        bucket_drain(wheel, &expiry);
-        if (start == target) { break; }
+        if (start < target) {
+            const uint32_t digit = (uint32_t)start & (DIGIT_COUNT - 1);
+            wheel->position = start;
+            wheel->rest_due = INT64_MIN;
+            stripes_prefetch_after(wheel, digit);
+            bucket_empty(wheel, 0, digit, &expiry);
+            continue;
+        }
+        if (start != wheel->position || expiry.due_max >= wheel->rest_due) {
+            wheel->position = start;
+            bucket_drain(wheel, &expiry);
+        }
+        break;
     }
     return expiry.count;
 }
