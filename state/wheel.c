@@ -1,6 +1,6 @@
-/* Time is cut into ticks of 2^tick_bits microseconds and a tick number into digits of 8 bits. A node lies at the level of
- * the highest digit in which its tick differs from the wheel's position, in the bucket of that digit. Everything at a
- * level is therefore due before anything at the levels above, buckets of a level are in order of time, and the next
+/* Time is cut into ticks of 2^tick_bits microseconds and a tick number into digits of 8 bits. A node lies at the level
+ * of the highest digit in which its tick differs from the wheel's position, in the bucket of that digit. Everything at
+ * a level is therefore due before anything at the levels above, buckets of a level are in order of time, and the next
  * bucket to look at is the first set bit of the first non-empty level: jumping over months costs no more than a step.
  * Levels cover the whole 64-bit range, so there is no overflow list, and an instant before the position goes to the
  * bucket of the position.
@@ -9,12 +9,13 @@
  * a node says when it is due now, its bucket only says when to look. Arming anew needs no list operation as long as the
  * bucket will be looked at in time.
  *
- * The bucket of the position itself holds nodes on both sides of the clock. `rest_due` bounds them from below, so a clock
- * that creeps does not look at them again in vain.
+ * The bucket of the position itself holds nodes on both sides of the clock. `rest_due` bounds them from below, so a
+ * clock that creeps does not look at them again in vain.
  *
  * Nodes are far apart in memory and a list shows the next one only after the last one has arrived. So each bucket is
- * STRIPE_COUNT lists, filled in turn and walked side by side, and a node remembers the node two places on as it was when
- * it was linked: twice STRIPE_COUNT misses are under way at once, which halved the cost of an expiry at 4 M timers. */
+ * STRIPE_COUNT lists, filled in turn and walked side by side, and a node remembers the node two places on as it was
+ * when it was linked: twice STRIPE_COUNT misses are under way at once, which halved the cost of an expiry at 4 M
+ * timers. */
 #include "state/wheel.h"
 
 #include "base/assert.h"
@@ -104,7 +105,8 @@ static inline uint64_t tick_to_look(const struct tg_wheel *wheel, int64_t due)
 static inline uint64_t bucket_start(const struct tg_wheel *wheel, uint32_t level, uint32_t digit)
 {
     const uint32_t shift = level * DIGIT_BITS;
-    const uint64_t above = shift + DIGIT_BITS < 64 ? wheel->position >> (shift + DIGIT_BITS) << (shift + DIGIT_BITS) : 0;
+    const uint64_t above =
+        shift + DIGIT_BITS < 64 ? wheel->position >> (shift + DIGIT_BITS) << (shift + DIGIT_BITS) : 0;
     return above | (uint64_t)digit << shift;
 }
 
