@@ -293,9 +293,8 @@ static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition
     ingest->phase = TG_INGEST_JUDGE;
     if (raw->count == 0) { return; }
     tg_partition_arrived(partition);
-    uint64_t adjusted = 0;
     uint64_t bytes = 0;
-    tg_decode_json(ingest->decoder, raw->count, raw->slices, raw->buffer, ingest->rows, ingest->results, &adjusted);
+    const uint64_t adjusted = tg_decode_json(ingest->decoder, raw, ingest->rows, ingest->results);
     for (uint32_t i = 0; i < raw->count; i++) {
         bytes += raw->slices[i].value_bytes;
         if (ingest->results[i].reason == TG_REASON_none) { hash_keys(ingest, i); }

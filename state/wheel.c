@@ -1,7 +1,15 @@
+<<<<<<< HEAD
 /* Time is cut into ticks of 2^tick_bits microseconds. Level l has 256 buckets of 256^l ticks each, used as a ring: a node
  * lies at the lowest level whose ring reaches its tick from the wheel's position. Bitmaps tell which buckets are occupied
  * and `cascade_at` when the next one above level 0 begins, so that the clock jumps over months as cheaply as over a
  * bucket. The levels cover the whole 64-bit range: there is no overflow list. An instant before the position goes to the
+=======
+/* Time is cut into ticks of 2^tick_bits microseconds and a tick number into digits of 8 bits. A node lies at the level
+ * of the highest digit in which its tick differs from the wheel's position, in the bucket of that digit. Everything at
+ * a level is therefore due before anything at the levels above, buckets of a level are in order of time, and the next
+ * bucket to look at is the first set bit of the first non-empty level: jumping over months costs no more than a step.
+ * Levels cover the whole 64-bit range, so there is no overflow list, and an instant before the position goes to the
+>>>>>>> w-gate
  * bucket of the position.
  *
  * Rejected: choosing the level by the highest digit in which tick and position differ. It saves a subtraction, but every
@@ -12,12 +20,13 @@
  * a node says when it is due now, its bucket only says when to look. Arming anew needs no list operation as long as the
  * bucket will be looked at in time.
  *
- * The bucket of the position itself holds nodes on both sides of the clock. `rest_due` bounds them from below, so a clock
- * that creeps does not look at them again in vain.
+ * The bucket of the position itself holds nodes on both sides of the clock. `rest_due` bounds them from below, so a
+ * clock that creeps does not look at them again in vain.
  *
  * Nodes are far apart in memory and a list shows the next one only after the last one has arrived. So each bucket is
- * STRIPE_COUNT lists, filled in turn and walked side by side, and a node remembers the node two places on as it was when
- * it was linked: twice STRIPE_COUNT misses are under way at once, which halved the cost of an expiry at 4 M timers. */
+ * STRIPE_COUNT lists, filled in turn and walked side by side, and a node remembers the node two places on as it was
+ * when it was linked: twice STRIPE_COUNT misses are under way at once, which halved the cost of an expiry at 4 M
+ * timers. */
 #include "state/wheel.h"
 
 #include "base/assert.h"
@@ -118,7 +127,13 @@ static inline uint32_t level_for(const struct tg_wheel *wheel, uint64_t tick)
     if (distance < DIGIT_COUNT) { return 0; }
     const uint32_t level = (63 - (uint32_t)__builtin_clzll(distance)) / DIGIT_BITS;
     const uint32_t shift = level * DIGIT_BITS;
+<<<<<<< HEAD
     return (tick >> shift) - (wheel->position >> shift) < DIGIT_COUNT ? level : level + 1;
+=======
+    const uint64_t above =
+        shift + DIGIT_BITS < 64 ? wheel->position >> (shift + DIGIT_BITS) << (shift + DIGIT_BITS) : 0;
+    return above | (uint64_t)digit << shift;
+>>>>>>> w-gate
 }
 
 /* ---- lists ---- */
