@@ -1,20 +1,12 @@
-<<<<<<< HEAD
-/* Time is cut into ticks of 2^tick_bits microseconds. Level l has 256 buckets of 256^l ticks each, used as a ring: a node
- * lies at the lowest level whose ring reaches its tick from the wheel's position. Bitmaps tell which buckets are occupied
- * and `cascade_at` when the next one above level 0 begins, so that the clock jumps over months as cheaply as over a
- * bucket. The levels cover the whole 64-bit range: there is no overflow list. An instant before the position goes to the
-=======
-/* Time is cut into ticks of 2^tick_bits microseconds and a tick number into digits of 8 bits. A node lies at the level
- * of the highest digit in which its tick differs from the wheel's position, in the bucket of that digit. Everything at
- * a level is therefore due before anything at the levels above, buckets of a level are in order of time, and the next
- * bucket to look at is the first set bit of the first non-empty level: jumping over months costs no more than a step.
- * Levels cover the whole 64-bit range, so there is no overflow list, and an instant before the position goes to the
->>>>>>> w-gate
- * bucket of the position.
+/* Time is cut into ticks of 2^tick_bits microseconds. Level l has 256 buckets of 256^l ticks each, used as a ring: a
+ * node lies at the lowest level whose ring reaches its tick from the wheel's position. Bitmaps tell which buckets are
+ * occupied and `cascade_at` when the next one above level 0 begins, so that the clock jumps over months as cheaply as
+ * over a bucket. The levels cover the whole 64-bit range: there is no overflow list. An instant before the position
+ * goes to the bucket of the position.
  *
- * Rejected: choosing the level by the highest digit in which tick and position differ. It saves a subtraction, but every
- * timer beyond the next boundary of a large bucket then waits in that one bucket, and crossing the boundary moves them
- * all at once: a third of a second at 10 M timers, once a minute.
+ * Rejected: choosing the level by the highest digit in which tick and position differ. It saves a subtraction, but
+ * every timer beyond the next boundary of a large bucket then waits in that one bucket, and crossing the boundary moves
+ * them all at once: a third of a second at 10 M timers, once a minute.
  *
  * When the position reaches a bucket of a higher level its nodes move down. That is also where lazy re-arming is paid:
  * a node says when it is due now, its bucket only says when to look. Arming anew needs no list operation as long as the
@@ -57,7 +49,7 @@ struct tg_wheel {
     uint64_t cascade_at;  /* no bucket above level 0 begins before this tick; UINT64_MAX = there is none */
     uint32_t used_levels; /* bit l: level l is not empty */
     uint64_t occupied[LEVEL_COUNT_MAX][WORD_COUNT]; /* bit d: bucket d of the level is not empty */
-    uint32_t heads[];                   /* [level_count][DIGIT_COUNT][STRIPE_COUNT] slot number + 1 */
+    uint32_t heads[];                               /* [level_count][DIGIT_COUNT][STRIPE_COUNT] slot number + 1 */
 };
 
 static uint32_t level_count_for(uint32_t tick_bits) { return (64 - tick_bits + DIGIT_BITS - 1) / DIGIT_BITS; }
@@ -127,13 +119,7 @@ static inline uint32_t level_for(const struct tg_wheel *wheel, uint64_t tick)
     if (distance < DIGIT_COUNT) { return 0; }
     const uint32_t level = (63 - (uint32_t)__builtin_clzll(distance)) / DIGIT_BITS;
     const uint32_t shift = level * DIGIT_BITS;
-<<<<<<< HEAD
     return (tick >> shift) - (wheel->position >> shift) < DIGIT_COUNT ? level : level + 1;
-=======
-    const uint64_t above =
-        shift + DIGIT_BITS < 64 ? wheel->position >> (shift + DIGIT_BITS) << (shift + DIGIT_BITS) : 0;
-    return above | (uint64_t)digit << shift;
->>>>>>> w-gate
 }
 
 /* ---- lists ---- */
@@ -157,7 +143,8 @@ static inline uint32_t bucket_first(const struct tg_wheel *wheel, uint32_t level
     const uint32_t from = (uint32_t)(wheel->position >> (level * DIGIT_BITS)) & (DIGIT_COUNT - 1);
     uint32_t word = from / 64;
     uint64_t bits = wheel->occupied[level][word] & (~0ull << (from % 64));
-    for (uint32_t tried = 0; bits == 0 && tried < WORD_COUNT; tried++) { /* the first word twice: its lower bits come last */
+    for (uint32_t tried = 0; bits == 0 && tried < WORD_COUNT;
+         tried++) { /* the first word twice: its lower bits come last */
         word = (word + 1) & (WORD_COUNT - 1);
         bits = wheel->occupied[level][word];
     }
@@ -185,7 +172,9 @@ static inline void node_link(struct tg_wheel *wheel, struct tg_wheel_node *node,
         bucket_mark(wheel, level, digit);
     }
     wheel->heads[list] = link;
-    if (level != 0 && unit << (level * DIGIT_BITS) < wheel->cascade_at) { wheel->cascade_at = unit << (level * DIGIT_BITS); }
+    if (level != 0 && unit << (level * DIGIT_BITS) < wheel->cascade_at) {
+        wheel->cascade_at = unit << (level * DIGIT_BITS);
+    }
     if (node->due < wheel->rest_due) { wheel->rest_due = node->due; } /* too low is harmless, for other buckets too */
 }
 
@@ -257,7 +246,8 @@ static inline uint32_t stripes_begin(const struct tg_wheel *wheel, const uint32_
 /* Load the first nodes of the finest bucket that comes after `digit`, while that one is being drained. */
 static inline void stripes_prefetch_after(const struct tg_wheel *wheel, uint32_t digit)
 {
-    const uint64_t later = wheel->occupied[0][digit / 64] & (~1ull << (digit % 64)); /* looking one word far is enough */
+    const uint64_t later =
+        wheel->occupied[0][digit / 64] & (~1ull << (digit % 64)); /* looking one word far is enough */
     if (later == 0) { return; }
     const uint32_t next = (digit & ~63u) + (uint32_t)__builtin_ctzll(later);
     for (uint32_t s = 0; s < STRIPE_COUNT; s++) {
@@ -292,8 +282,9 @@ static TG_COLD void stripes_restore(struct tg_wheel *wheel, uint32_t level, uint
     bucket_mark(wheel, level, digit);
 }
 
-/* Empty a bucket whose first tick is the position: at a higher level, or at level 0 with the clock beyond it. What is due
- * comes out, the rest goes where it belongs now. Without room, due nodes of a higher level move down and level 0 stops. */
+/* Empty a bucket whose first tick is the position: at a higher level, or at level 0 with the clock beyond it. What is
+ * due comes out, the rest goes where it belongs now. Without room, due nodes of a higher level move down and level 0
+ * stops. */
 static void bucket_empty(struct tg_wheel *wheel, uint32_t level, uint32_t digit, struct expiry *expiry)
 {
     uint32_t cursors[STRIPE_COUNT];
@@ -368,7 +359,9 @@ static void wheel_cascade(struct tg_wheel *wheel, struct expiry *expiry)
         const uint32_t shift = level * DIGIT_BITS;
         if ((wheel->position & ((1ull << shift) - 1)) != 0) { break; }
         const uint32_t digit = (uint32_t)(wheel->position >> shift) & (DIGIT_COUNT - 1);
-        if ((wheel->occupied[level][digit / 64] >> (digit % 64) & 1) == 1) { bucket_empty(wheel, level, digit, expiry); }
+        if ((wheel->occupied[level][digit / 64] >> (digit % 64) & 1) == 1) {
+            bucket_empty(wheel, level, digit, expiry);
+        }
     }
     wheel->cascade_at = UINT64_MAX;
     for (uint32_t levels = wheel->used_levels & ~1u; levels != 0; levels &= levels - 1) {
