@@ -39,7 +39,8 @@ static struct tg_options options_of(const char *const *hosts, const char *table)
     for (uint32_t i = 0; i < tg_cassandra_sink.option_count; i++) {
         const char *name = tg_cassandra_sink.options[i].name;
         for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
-            if (strcmp(name, numbers[k].name) == 0) { values[i].number = numbers[k].number; }
+            if (strcmp(name, numbers[k].name) != 0) { continue; }
+            values[i] = (struct tg_option_value){.is_set = true, .number = numbers[k].number};
         }
         if (strcmp(name, "hosts") == 0) {
             values[i] = (struct tg_option_value){.is_set = true, .count = 1, .texts = hosts};
