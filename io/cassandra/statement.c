@@ -7,13 +7,14 @@
 
 /* CQL's reserved words: bare they are a syntax error. */
 static const char *const reserved_words[] = {
-    "add",    "allow",    "alter",   "and",    "apply",   "asc",    "authorize", "batch",  "begin", "by",
-    "column", "columnfamily", "create", "default", "delete", "desc", "describe", "drop",  "entries", "execute",
-    "from",   "full",     "grant",   "if",     "in",      "index",  "infinity",  "insert", "into",  "is",
-    "keyspace", "limit",  "materialized", "mbean", "mbeans", "modify", "nan",    "norecursive", "not", "null",
-    "of",     "on",       "or",      "order",  "primary", "rename", "replace",   "revoke", "schema", "select",
-    "set",    "table",    "to",      "token",  "truncate", "unlogged", "unset",  "update", "use",   "using",
-    "view",   "where",    "with",
+    "add",          "allow",  "alter",    "and",          "apply",   "asc",         "authorize", "batch",
+    "begin",        "by",     "column",   "columnfamily", "create",  "default",     "delete",    "desc",
+    "describe",     "drop",   "entries",  "execute",      "from",    "full",        "grant",     "if",
+    "in",           "index",  "infinity", "insert",       "into",    "is",          "keyspace",  "limit",
+    "materialized", "mbean",  "mbeans",   "modify",       "nan",     "norecursive", "not",       "null",
+    "of",           "on",     "or",       "order",        "primary", "rename",      "replace",   "revoke",
+    "schema",       "select", "set",      "table",        "to",      "token",       "truncate",  "unlogged",
+    "unset",        "update", "use",      "using",        "view",    "where",       "with",
 };
 
 static bool reserved(const char *name)
@@ -184,9 +185,9 @@ static tg_status bind_column(const struct tg_cql_statement *statement, uint32_t 
 {
     const struct tg_column *column = &statement->schema->columns[statement->order[marker]];
     if (tg_cql_type_fits(column, type)) { return TG_OK; }
-    return tg_fail(err, TG1312, 0,
-                   "column \"%s\" is %s in the table, %s in the job: change the table (the job's fits %s)", column->name,
-                   tg_cql_type_name(type), tg_type_name(column->type), tg_cql_type_name(tg_cql_type_for(column)));
+    return tg_fail(
+        err, TG1312, 0, "column \"%s\" is %s in the table, %s in the job: change the table (the job's fits %s)",
+        column->name, tg_cql_type_name(type), tg_type_name(column->type), tg_cql_type_name(tg_cql_type_for(column)));
 }
 
 tg_status tg_cql_statement_bind(struct tg_cql_statement *statement, struct tg_cql_reader *metadata,

@@ -65,13 +65,13 @@ static tg_status read_share(const struct tg_options *options, const char *source
     return TG_OK;
 }
 
-static tg_status read_count(const struct tg_options *options, const char *source_name, const char *name, int64_t min,
-                            int64_t max, int64_t *value, struct tg_error *err)
+static tg_status read_count(const struct tg_options *options, const char *source_name, const char *name, int64_t max,
+                            int64_t *value, struct tg_error *err)
 {
     *value = tg_option_number(options, name);
-    if (*value < min || *value > max) {
-        return tg_fail(err, TG1004, 0, "sources.%s.generate.%s must be between %lld and %lld", source_name, name,
-                       (long long)min, (long long)max);
+    if (*value < 1 || *value > max) {
+        return tg_fail(err, TG1004, 0, "sources.%s.generate.%s must be between 1 and %lld", source_name, name,
+                       (long long)max);
     }
     return TG_OK;
 }
@@ -96,8 +96,8 @@ static tg_status read_config(const struct tg_options *options, const char *sourc
     int64_t partitions = 0;
     int64_t keys = 0;
     *config = (struct tg_generate_config){.kind = (enum tg_generate_kind)tg_option_number(options, "kind")};
-    tg_status status = read_count(options, source_name, "partitions", 1, TG_PARTITIONS_MAX, &partitions, err);
-    if (status == TG_OK) { status = read_count(options, source_name, "keys", 1, UINT32_MAX, &keys, err); }
+    tg_status status = read_count(options, source_name, "partitions", TG_PARTITIONS_MAX, &partitions, err);
+    if (status == TG_OK) { status = read_count(options, source_name, "keys", UINT32_MAX, &keys, err); }
     if (status == TG_OK) { status = read_share(options, source_name, "late", &config->late_ppm, err); }
     if (status == TG_OK) { status = read_share(options, source_name, "malformed", &config->malformed_ppm, err); }
     if (status == TG_OK) { status = read_share(options, source_name, "duplicate", &config->duplicate_ppm, err); }
