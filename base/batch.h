@@ -20,8 +20,8 @@ enum {
 
 struct tg_batch {
     const struct tg_schema *schema;
-    uint8_t *rows; /* [capacity x schema->row_bytes] */
-    uint8_t *blob; /* [blob_capacity] */
+    uint8_t *rows;     /* [capacity x schema->row_bytes] */
+    uint8_t *blob;     /* [blob_capacity] */
     struct tg_wm *wms; /* [wm_capacity]; hold after the last row */
     uint32_t capacity;
     uint32_t count;

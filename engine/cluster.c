@@ -1,3 +1,5 @@
+/* What the workers of a job share: made before the first one starts, taken down after the last one has closed, and the
+ * sums over what they report. */
 #include "engine/cluster.h"
 
 #include <stdlib.h>
@@ -65,12 +67,16 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
     tg_status status = tg_plan_create(&plan, config->job, config->shard_count, config->source_partitions, err);
     cluster->plan = plan;
     if (status == TG_OK) { status = make_edges(cluster, err); }
-    if (status == TG_OK) { status = tg_helper_create(&cluster->helper, config->shard_count, wake_worker, cluster, err); }
+    if (status == TG_OK) {
+        status = tg_helper_create(&cluster->helper, config->shard_count, wake_worker, cluster, err);
+    }
     if (status == TG_OK) { status = share_sinks(cluster, err); }
     if (status == TG_OK && !config->simulated) { status = tg_helper_start(cluster->helper, err); }
     if (status == TG_OK) {
         cluster->workers = calloc(config->shard_count, sizeof *cluster->workers);
-        if (cluster->workers == NULL) { status = tg_fail(err, TG1601, 0, "no memory for %u shards", config->shard_count); }
+        if (cluster->workers == NULL) {
+            status = tg_fail(err, TG1601, 0, "no memory for %u shards", config->shard_count);
+        }
     }
     if (status != TG_OK) {
         tg_cluster_destroy(cluster);
@@ -126,7 +132,8 @@ void tg_cluster_totals(const struct tg_cluster *cluster, struct tg_totals *out)
     }
 }
 
-void tg_cluster_latency(const struct tg_cluster *cluster, struct tg_histogram *acknowledged, struct tg_histogram *applied)
+void tg_cluster_latency(const struct tg_cluster *cluster, struct tg_histogram *acknowledged,
+                        struct tg_histogram *applied)
 {
     for (uint32_t w = 0; w < cluster->plan->shard_count; w++) {
         const struct tg_worker *worker = &cluster->workers[w];

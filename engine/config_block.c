@@ -160,6 +160,29 @@ static void read_entries(struct tg_config *config, const struct tg_config_at *at
     out->text = "";
 }
 
+/* "a, b" is a list of two: an environment variable cannot hold a YAML list. Empty items are nothing. */
+static void split_list(struct tg_config *config, const char *text, struct tg_option_value *out)
+{
+    uint32_t commas = 0;
+    for (const char *at = text; *at != '\0'; at++) { commas += *at == ','; }
+    const char **texts = tg_config_alloc(config, (commas + 1) * sizeof *texts);
+    out->count = 0;
+    for (const char *at = text;; at++) {
+        at += strspn(at, " ");
+        const size_t length = strcspn(at, ",");
+        size_t bytes = length;
+        while (bytes > 0 && at[bytes - 1] == ' ') { bytes--; }
+        if (bytes > 0) {
+            char *item = tg_config_alloc(config, bytes + 1);
+            memcpy(item, at, bytes);
+            texts[out->count++] = item;
+        }
+        at += length;
+        if (*at == '\0') { break; }
+    }
+    out->texts = texts;
+}
+
 static void read_text(struct tg_config *config, const struct tg_config_at *at, const struct tg_option *option,
                       struct tg_option_value *out)
 {
@@ -176,12 +199,7 @@ static void read_text(struct tg_config *config, const struct tg_config_at *at, c
         out->is_set = false; /* nobody judges a value that is none */
         out->number = 0;
     }
-    if (option->kind == TG_OPTION_LIST) {
-        const char **texts = tg_config_alloc(config, sizeof *texts);
-        texts[0] = text;
-        out->texts = texts;
-        out->count = 1;
-    }
+    if (option->kind == TG_OPTION_LIST) { split_list(config, text, out); }
 }
 
 static void read_fallback(struct tg_config *config, const struct tg_config_at *at, const struct tg_option *option,
@@ -192,12 +210,7 @@ static void read_fallback(struct tg_config *config, const struct tg_config_at *a
     out->is_set = true;
     out->text = option->fallback;
     TG_ASSERT(tg_value_parse(option->kind, option->choices, option->fallback, &out->number));
-    if (option->kind == TG_OPTION_LIST) {
-        const char **texts = tg_config_alloc(config, sizeof *texts);
-        texts[0] = option->fallback;
-        out->texts = texts;
-        out->count = 1;
-    }
+    if (option->kind == TG_OPTION_LIST) { split_list(config, option->fallback, out); }
     tg_config_effective(config, at->path, option->kind == TG_OPTION_SECRET ? "***" : option->fallback, "default");
 }
 

@@ -1,3 +1,5 @@
+/* Identities in a table, forgotten by wheels on their partition's clock. The verdict looks at the rule, never at
+ * whether the wheel has cleaned up yet. */
 #include "engine/dedupe.h"
 
 #include <string.h>
@@ -23,7 +25,8 @@ size_t tg_dedupe_bytes(const struct tg_source_spec *source, uint64_t ids_max, ui
     if (!source->has_dedupe) { return 0; }
     const struct tg_table_config config = table_config(ids_max);
     const struct tg_wheel_config wheel = {.tick_bits = 16};
-    return tg_table_bytes(&config) + tg_heap_bytes(heap_limit(ids_max)) + owned_count * (tg_wheel_bytes(&wheel) + 64) + 4096;
+    return tg_table_bytes(&config) + tg_heap_bytes(heap_limit(ids_max)) + owned_count * (tg_wheel_bytes(&wheel) + 64) +
+           4096;
 }
 
 tg_status tg_dedupe_init(struct tg_dedupe *dedupe, const struct tg_source_spec *source, uint64_t ids_max,

@@ -22,7 +22,9 @@ struct tg_dedupe {
 
 enum tg_dedupe_verdict { TG_DEDUPE_NEW, TG_DEDUPE_DUPLICATE, TG_DEDUPE_FULL };
 
+/* Address space for `ids_max` identities over `owned_count` partitions.  @setup */
 size_t tg_dedupe_bytes(const struct tg_source_spec *source, uint64_t ids_max, uint32_t owned_count);
+/* An empty set in the arena. Errors: TG1601.  @setup */
 TG_MUST_USE tg_status tg_dedupe_init(struct tg_dedupe *dedupe, const struct tg_source_spec *source, uint64_t ids_max,
                                      uint32_t owned_count, struct tg_arena *arena, struct tg_error *err);
 

@@ -1,3 +1,4 @@
+/* Rows into staging batches, batches into rings, watermarks behind the rows they cover. */
 #include "engine/edge.h"
 
 #include <string.h>
@@ -17,12 +18,13 @@ static struct tg_batch_config batch_config(const struct tg_edge_plan *plan, bool
 size_t tg_edge_bytes(const struct tg_edge_plan *plan, uint32_t shard_count)
 {
     const struct tg_batch_config config = batch_config(plan, false);
-    return shard_count * (TG_EDGE_BATCHES * tg_batch_bytes(&config) + sizeof(struct tg_lane) + plan->partition_count * 8) +
+    return shard_count *
+               (TG_EDGE_BATCHES * tg_batch_bytes(&config) + sizeof(struct tg_lane) + plan->partition_count * 8) +
            plan->partition_count * 8 + 4096;
 }
 
-tg_status tg_edge_init(struct tg_edge *edge, const struct tg_edge_plan *plan, uint32_t shard_count, struct tg_arena *arena,
-                       struct tg_error *err)
+tg_status tg_edge_init(struct tg_edge *edge, const struct tg_edge_plan *plan, uint32_t shard_count,
+                       struct tg_arena *arena, struct tg_error *err)
 {
     *edge = (struct tg_edge){.plan = plan};
     return tg_mesh_init(&edge->mesh, shard_count, TG_EDGE_BATCHES, arena, err);
@@ -145,7 +147,8 @@ uint32_t tg_edge_out_flush(struct tg_edge_out *out, uint32_t rows_min)
         struct tg_lane *lane = &out->lanes[to];
         const bool news = wm_list_due(out, lane) || (out->end && !lane->end_sent);
         if (lane->staging == NULL && rows_min == 0 && news) { lane->staging = lane_acquire(out, to); }
-        if (lane->staging != NULL && (lane->staging->count >= (rows_min == 0 ? 1 : rows_min) || (rows_min == 0 && news))) {
+        if (lane->staging != NULL &&
+            (lane->staging->count >= (rows_min == 0 ? 1 : rows_min) || (rows_min == 0 && news))) {
             lane_send(out, to);
             sent++;
         } else {

@@ -32,20 +32,21 @@ struct tg_edge_out {
     struct tg_edge *edge;
     uint32_t self;
     uint32_t shard_count;
-    struct tg_lane *lanes;   /* [shard_count] */
-    int64_t *wm;             /* [partition_count] newest watermark to send; TG_TS_MIN = none yet */
+    struct tg_lane *lanes; /* [shard_count] */
+    int64_t *wm;           /* [partition_count] newest watermark to send; TG_TS_MIN = none yet */
     bool wm_dirty;
-    bool end;                /* END was asked for */
-    uint64_t blocked;        /* how often a row found no empty batch */
+    bool end;         /* END was asked for */
+    uint64_t blocked; /* how often a row found no empty batch */
 };
 
+/* Address space of the sending side on one shard.  @setup */
 size_t tg_edge_bytes(const struct tg_edge_plan *plan, uint32_t shard_count);
 /* Rings, in the shared arena.  @setup */
 TG_MUST_USE tg_status tg_edge_init(struct tg_edge *edge, const struct tg_edge_plan *plan, uint32_t shard_count,
                                    struct tg_arena *arena, struct tg_error *err);
 /* Batches and staging of shard `self`, in its arena.  @setup */
-TG_MUST_USE tg_status tg_edge_out_init(struct tg_edge_out *out, struct tg_edge *edge, uint32_t self, uint32_t shard_count,
-                                       struct tg_arena *arena, struct tg_error *err);
+TG_MUST_USE tg_status tg_edge_out_init(struct tg_edge_out *out, struct tg_edge *edge, uint32_t self,
+                                       uint32_t shard_count, struct tg_arena *arena, struct tg_error *err);
 
 /* Append `row` for the shard that owns row->hash. With `buffer` not NULL a row that stays on this shard keeps pointing
  * into it. `arrived_ns` is when its record was read. False = no empty batch: nothing happened, try again next cycle.

@@ -1,3 +1,5 @@
+/* One record after the other through the checks, in the order of the rules. Work stops between two records when
+ * somebody has no room, and goes on there: `next_row`, `phase` and `next_edge` say where. */
 #include "engine/ingest.h"
 
 #include <stdlib.h>
@@ -97,7 +99,8 @@ tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *e
     if (ingest->rows == NULL || ingest->results == NULL || ingest->hashes == NULL || ingest->side_text == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for source %s", ingest->source->name);
     }
-    const struct tg_decoder_config decoder = {.schema = schema, .fields = ingest->source->fields, .zone = ingest->source->zone};
+    const struct tg_decoder_config decoder = {
+        .schema = schema, .fields = ingest->source->fields, .zone = ingest->source->zone};
     tg_status status = own_partitions(ingest, env, err);
     if (status == TG_OK) { status = tg_decoder_create(&ingest->decoder, &decoder, err); }
     if (status == TG_OK && ingest->source->has_dedupe) {
@@ -108,7 +111,8 @@ tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *e
         const struct tg_readers sinks_only = {.sink_count = ingest->readers->sink_count};
         struct tg_readers readers = sinks_only;
         memcpy(readers.sinks, ingest->readers->sinks, sizeof readers.sinks);
-        status = tg_port_init(&ingest->port, schema, &readers, env->edges, env->outlets, env->arena, err);
+        const struct tg_port_config port = {schema, &readers, env->edges, env->outlets};
+        status = tg_port_init(&ingest->port, &port, env->arena, err);
     }
     return status == TG_OK ? open_source(ingest, env, err) : status;
 }
@@ -120,9 +124,10 @@ static bool dead_letter(struct tg_ingest *ingest, uint32_t index, struct tg_deco
 {
     const struct tg_slice *slice = &ingest->raw.slices[index];
     if (ingest->source->on_error == TG_ON_ERROR_STOP) {
-        (void)tg_fail(&ingest->error, TG1602, 0, "source %s: record %s[%u]@%ld is refused: %s%s%s", ingest->source->name,
-                      ingest->source->topic, ingest->raw.partition, (long)slice->offset, tg_reason_name(why.reason),
-                      why.field >= 0 ? " in field " : "", why.field >= 0 ? ingest->source->schema.columns[why.field].name : "");
+        (void)tg_fail(&ingest->error, TG1602, 0, "source %s: record %s[%u]@%ld is refused: %s%s%s",
+                      ingest->source->name, ingest->source->topic, ingest->raw.partition, (long)slice->offset,
+                      tg_reason_name(why.reason), why.field >= 0 ? " in field " : "",
+                      why.field >= 0 ? ingest->source->schema.columns[why.field].name : "");
         return false;
     }
     if (ingest->dead_letters != NULL) {
@@ -145,7 +150,8 @@ static bool dead_letter(struct tg_ingest *ingest, uint32_t index, struct tg_deco
     return true;
 }
 
-static bool late_entry(struct tg_ingest *ingest, const struct tg_row *row, uint64_t refused, struct tg_partition *partition)
+static bool late_entry(struct tg_ingest *ingest, const struct tg_row *row, uint64_t refused,
+                       struct tg_partition *partition)
 {
     if (ingest->late != NULL) {
         const struct tg_late_entry entry = {
@@ -276,7 +282,7 @@ static bool route(struct tg_ingest *ingest, uint32_t index)
     return true;
 }
 
-/* ---- one raw batch ------------------------------------------------------------------------------------------------ */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition)
 {
@@ -287,9 +293,8 @@ static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition
     ingest->phase = TG_INGEST_JUDGE;
     if (raw->count == 0) { return; }
     tg_partition_arrived(partition);
-    uint64_t adjusted = 0;
     uint64_t bytes = 0;
-    tg_decode_json(ingest->decoder, raw->count, raw->slices, raw->buffer, ingest->rows, ingest->results, &adjusted);
+    const uint64_t adjusted = tg_decode_json(ingest->decoder, raw, ingest->rows, ingest->results);
     for (uint32_t i = 0; i < raw->count; i++) {
         bytes += raw->slices[i].value_bytes;
         if (ingest->results[i].reason == TG_REASON_none) { hash_keys(ingest, i); }
@@ -351,7 +356,7 @@ static bool work(struct tg_ingest *ingest, struct tg_partition *partition)
     return true;
 }
 
-/* ---- the agent ----------------------------------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t flush_edges(struct tg_ingest *ingest, uint32_t rows_min)
 {
@@ -367,8 +372,14 @@ static void check_idle(struct tg_ingest *ingest, uint64_t now_ns, uint64_t elaps
     for (uint32_t i = 0; i < ingest->owned_count; i++) {
         struct tg_partition *partition = &ingest->partitions[i];
         if (!partition->at_end || partition->ended) { continue; }
-        if (tg_partition_idle(partition, ingest->source, ingest->published, ingest->plan->partition_count, elapsed_ns, now_ns,
-                              tg_clock_wall_us(&ingest->clock))) {
+        const struct tg_surroundings around = {
+            .all = ingest->published,
+            .all_count = ingest->plan->partition_count,
+            .elapsed_ns = elapsed_ns,
+            .now_ns = now_ns,
+            .wall_us = tg_clock_wall_us(&ingest->clock),
+        };
+        if (tg_partition_idle(partition, ingest->source, &around)) {
             if (ingest->source->has_dedupe) { tg_dedupe_expire(&ingest->dedupe, i, partition->wm); }
             send_wm(ingest, ingest->owned[i], partition->wm);
         }

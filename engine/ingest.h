@@ -24,11 +24,11 @@ struct tg_ingest {
     uint32_t owned_count;
     struct tg_dedupe dedupe;
     const struct tg_readers *readers;
-    struct tg_edge_out *edges;       /* the shard's, indexed by step */
-    struct tg_port port;             /* for sinks that read the source itself */
-    struct tg_outlet *dead_letters;  /* NULL = counted only */
+    struct tg_edge_out *edges;      /* the shard's, indexed by step */
+    struct tg_port port;            /* for sinks that read the source itself */
+    struct tg_outlet *dead_letters; /* NULL = counted only */
     struct tg_outlet *late;
-    struct tg_published *published;  /* of all partitions of the job */
+    struct tg_published *published; /* of all partitions of the job */
     struct tg_progress *progress;
     struct tg_clock clock;
     bool no_drain;
@@ -39,14 +39,14 @@ struct tg_ingest {
     uint32_t next_edge; /* of that record */
     uint8_t *rows;      /* [TG_BATCH_ROWS_MAX x row_bytes] */
     struct tg_decoded *results;
-    uint64_t *hashes;   /* [edge_count x TG_BATCH_ROWS_MAX] */
-    uint8_t *side_text; /* base64 of a dead letter's raw bytes */
+    uint64_t *hashes;                                                  /* [edge_count x TG_BATCH_ROWS_MAX] */
+    uint8_t *side_text;                                                /* base64 of a dead letter's raw bytes */
     enum { TG_INGEST_JUDGE, TG_INGEST_DEDUPE, TG_INGEST_ROUTE } phase; /* of the record in work */
     /* state of the whole */
-    uint64_t last_ns;      /* of the last poll */
-    uint64_t staged_ns;    /* when the oldest staged row was staged; 0 = none */
+    uint64_t last_ns;   /* of the last poll */
+    uint64_t staged_ns; /* when the oldest staged row was staged; 0 = none */
     uint32_t ended_count;
-    bool stopping;         /* no more polls: flush and end */
+    bool stopping; /* no more polls: flush and end */
     bool end_sent;
     struct tg_error error;
 };

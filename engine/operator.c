@@ -81,7 +81,8 @@ void tg_row_done(tg_ctx *ctx, tg_result result)
         }
         break;
     case TG_ROW_FAIL:
-        (void)tg_fail(&ctx->error, TG1404, 0, "step %s: operator %s failed", ctx->plan->step->name, ctx->plan->step->op->name);
+        (void)tg_fail(&ctx->error, TG1404, 0, "step %s: operator %s failed", ctx->plan->step->name,
+                      ctx->plan->step->op->name);
         return;
     }
     tg_stage_settle(ctx, ctx->key);
@@ -106,9 +107,9 @@ void tg_emit_row(tg_ctx *ctx, const struct tg_record *record, const void *fields
     TG_ASSERT(output < step->op->output_count);
     const struct tg_schema *schema = &step->outputs[output];
     static const uint32_t key_targets[TG_COLUMNS_MAX] = {
-        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
-        31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61,
-        62, 63};
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
     next_revision(ctx);
     struct tg_row *row = ctx->output;
     memset(row, 0, schema->row_bytes);
@@ -125,8 +126,10 @@ void tg_emit_row(tg_ctx *ctx, const struct tg_record *record, const void *fields
     }
     tg_counter_add(&ctx->progress->rows_out, 1);
     if (++ctx->emitted > TG_EMIT_ROWS_MAX || !tg_port_append(&ctx->ports[output], row, ctx->arrived_ns)) {
-        (void)tg_fail(&ctx->error, TG1403, 0, "step %s: one callback of operator %s emitted more than %d rows (or 4 batches "
-                      "of text); emit fewer, or split them over timers", step->name, step->op->name, TG_EMIT_ROWS_MAX);
+        (void)tg_fail(&ctx->error, TG1403, 0,
+                      "step %s: one callback of operator %s emitted more than %d rows (or 4 batches "
+                      "of text); emit fewer, or split them over timers",
+                      step->name, step->op->name, TG_EMIT_ROWS_MAX);
     }
 }
 

@@ -1,3 +1,4 @@
+/* Sinks behind the engine's calls: what a sink sees are rows of its own columns. */
 #include "engine/outlet.h"
 
 #include <string.h>

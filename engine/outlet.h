@@ -11,9 +11,9 @@ struct tg_outlet {
     const struct tg_sink_plan *plan;
     const struct tg_sink_ops *ops;
     void *state;
-    struct tg_histogram *latency; /* arrival to acknowledged */
-    struct tg_batch projected;    /* rows only; texts stay where the pushed batch has them */
-    uint32_t projected_from;      /* rows of the source batch in front of projected row 0 */
+    struct tg_histogram *latency;      /* arrival to acknowledged */
+    struct tg_batch projected;         /* rows only; texts stay where the pushed batch has them */
+    uint32_t projected_from;           /* rows of the source batch in front of projected row 0 */
     const struct tg_batch *projecting; /* the batch `projected` was made from; NULL = none */
     bool flushing;
     bool opened;

@@ -41,26 +41,29 @@ static bool busy_minimum(struct tg_published *all, uint32_t count, int64_t *mini
     return found;
 }
 
-bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_spec *source, struct tg_published *all,
-                       uint32_t all_count, uint64_t elapsed_ns, uint64_t now_ns, int64_t wall_us)
+bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_spec *source,
+                       const struct tg_surroundings *around)
 {
     enum { RAISE_INTERVAL_NS = 1000000000 };
     if (partition->ended || !partition->at_end) { return false; }
-    partition->quiet_ns += elapsed_ns;
+    partition->quiet_ns += around->elapsed_ns;
     const bool idle = !partition->has_valid || (int64_t)(partition->quiet_ns / 1000) >= source->idle_after;
     if (!idle) { return false; }
     tg_partition_publish(partition, true);
-    if (partition->last_raise_ns != 0 && now_ns - partition->last_raise_ns < RAISE_INTERVAL_NS) { return false; }
+    if (partition->last_raise_ns != 0 && around->now_ns - partition->last_raise_ns < RAISE_INTERVAL_NS) {
+        return false;
+    }
     int64_t target = TG_TS_MIN;
-    if (!busy_minimum(all, all_count, &target)) { /* everybody is silent: event time goes on at the wall clock's rate */
+    if (!busy_minimum(around->all, around->all_count,
+                      &target)) { /* everybody is silent: event time goes on at the wall clock's rate */
         if (source->idle_clock == TG_IDLE_OFF || partition->idle_base_wm == TG_TS_MIN) { return false; }
         target = partition->idle_base_wm + (int64_t)(partition->quiet_ns / 1000);
-        const int64_t limit = wall_us - source->watermark_delay;
+        const int64_t limit = around->wall_us - source->watermark_delay;
         target = target > limit ? limit : target;
     }
     if (target <= partition->wm) { return false; }
     partition->wm = target;
-    partition->last_raise_ns = now_ns;
+    partition->last_raise_ns = around->now_ns;
     tg_partition_publish(partition, true);
     return true;
 }

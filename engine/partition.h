@@ -16,19 +16,20 @@ struct tg_published {
 };
 
 struct tg_partition {
-    int64_t max_ts;          /* of accepted records; TG_TS_MIN = none yet */
-    int64_t wm;              /* max_ts - B, raised by idleness; TG_TS_MIN = none yet, TG_TS_MAX = ended */
-    int64_t next_offset;     /* one past the last record taken in; -1 = none */
-    bool at_end;             /* the source said so, and nothing came since */
+    int64_t max_ts;      /* of accepted records; TG_TS_MIN = none yet */
+    int64_t wm;          /* max_ts - B, raised by idleness; TG_TS_MIN = none yet, TG_TS_MAX = ended */
+    int64_t next_offset; /* one past the last record taken in; -1 = none */
+    bool at_end;         /* the source said so, and nothing came since */
     bool ended;
     bool has_valid;
-    uint64_t quiet_ns;       /* time at the end without our own back-pressure */
-    int64_t idle_base_wm;    /* wm when it fell silent */
+    uint64_t quiet_ns;    /* time at the end without our own back-pressure */
+    int64_t idle_base_wm; /* wm when it fell silent */
     uint64_t last_raise_ns;
     uint64_t records, dead, late, duplicates;
     struct tg_published *published;
 };
 
+/* No record yet, no clock; published at once.  @shard */
 void tg_partition_init(struct tg_partition *partition, struct tg_published *published);
 
 /* An accepted record's ts moves the clock.  @shard */
@@ -46,9 +47,16 @@ void tg_partition_reached_end(struct tg_partition *partition);
 /* Let the others see wm and idleness.  @shard */
 void tg_partition_publish(const struct tg_partition *partition, bool idle);
 
-/* Idleness: called every cycle with the time since the last call that was not spent blocked. Raises wm at most once a
- * second; true when it did. all/own: the job's published partitions and this one's index.  @shard */
-bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_spec *source, struct tg_published *all,
-                       uint32_t all_count, uint64_t elapsed_ns, uint64_t now_ns, int64_t wall_us);
+/* What the idleness rule looks at besides the partition itself. */
+struct tg_surroundings {
+    struct tg_published *all; /* [all_count] of the whole job, this partition among them */
+    uint32_t all_count;
+    uint64_t elapsed_ns; /* since the last call, without what was spent blocked by our own back-pressure */
+    uint64_t now_ns;
+    int64_t wall_us;
+};
+/* Idleness, looked at every cycle that is not blocked. Raises wm at most once a second; true when it did.  @shard */
+bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_spec *source,
+                       const struct tg_surroundings *around);
 
 #endif

@@ -16,8 +16,8 @@ static tg_status plan_input(struct tg_stage_plan *stage, const struct tg_schema 
     for (uint32_t i = 0; i < record->field_count; i++) {
         const int column = tg_schema_find(input, record->fields[i].name);
         if (column < 0) {
-            return tg_fail(err, TG1102, 0, "step %s: operator %s reads \"%s\", which %s does not have", stage->step->name,
-                           stage->step->op->name, record->fields[i].name, input->name);
+            return tg_fail(err, TG1102, 0, "step %s: operator %s reads \"%s\", which %s does not have",
+                           stage->step->name, stage->step->op->name, record->fields[i].name, input->name);
         }
         stage->input_copies[stage->input_copy_count++] = (struct tg_copy){
             .from = input->columns[column].offset,

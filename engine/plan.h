@@ -24,26 +24,26 @@ struct tg_readers {
 
 struct tg_edge_plan {
     const struct tg_schema *schema;
-    struct tg_key_spec key;      /* of the reading step */
+    struct tg_key_spec key; /* of the reading step */
     bool from_source;
-    uint32_t partition_first;    /* job-wide partitions whose watermarks travel here */
+    uint32_t partition_first; /* job-wide partitions whose watermarks travel here */
     uint32_t partition_count;
 };
 
 struct tg_stage_plan {
     const struct tg_step_spec *step;
     bool partition_clock;
-    uint32_t value_bytes;        /* engine head, timers, operator state */
+    uint32_t value_bytes; /* engine head, timers, operator state */
     uint32_t state_offset;
-    uint32_t input_copy_count;   /* row columns -> operator record */
+    uint32_t input_copy_count; /* row columns -> operator record */
     struct tg_copy input_copies[TG_COLUMNS_MAX];
     uint32_t output_copy_count[TG_OUTPUTS_MAX]; /* operator record -> row columns */
     struct tg_copy output_copies[TG_OUTPUTS_MAX][TG_COLUMNS_MAX];
-    uint32_t ts_min_count;       /* state fields that start at TG_TS_MIN: byte offsets in the state */
+    uint32_t ts_min_count; /* state fields that start at TG_TS_MIN: byte offsets in the state */
     uint32_t ts_min_offsets[TG_COLUMNS_MAX];
-    uint32_t deque_count;        /* containers to give back when a key is forgotten */
+    uint32_t deque_count; /* containers to give back when a key is forgotten */
     uint32_t deque_offsets[TG_COLUMNS_MAX];
-    uint8_t *params;             /* the operator's params struct */
+    uint8_t *params; /* the operator's params struct */
     uint64_t keys_per_shard;
     struct tg_readers readers[TG_OUTPUTS_MAX];
 };
@@ -59,8 +59,8 @@ struct tg_sink_plan {
 struct tg_plan {
     const struct tg_job *job;
     uint32_t shard_count;
-    uint32_t partition_count;                  /* of all sources */
-    uint32_t partition_first[TG_SOURCES_MAX];  /* job-wide index of a source's partition 0 */
+    uint32_t partition_count;                 /* of all sources */
+    uint32_t partition_first[TG_SOURCES_MAX]; /* job-wide index of a source's partition 0 */
     uint32_t source_partitions[TG_SOURCES_MAX];
     struct tg_readers source_readers[TG_SOURCES_MAX];
     struct tg_edge_plan edges[TG_STEPS_MAX];

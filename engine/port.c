@@ -1,24 +1,27 @@
+/* Rows between those who make them and those who take them: a short queue of batches with one mark per reader. */
 #include "engine/port.h"
 
 #include "base/assert.h"
 
-tg_status tg_port_init(struct tg_port *port, const struct tg_schema *schema, const struct tg_readers *readers,
-                       struct tg_edge_out *edges, struct tg_outlet *outlets, struct tg_arena *arena, struct tg_error *err)
+tg_status tg_port_init(struct tg_port *port, const struct tg_port_config *config, struct tg_arena *arena,
+                       struct tg_error *err)
 {
-    *port = (struct tg_port){.schema = schema};
+    const struct tg_readers *readers = config->readers;
+    const char *name = config->schema->name;
+    *port = (struct tg_port){.schema = config->schema};
     if (readers->edge_count + readers->sink_count > TG_PORT_READERS_MAX) {
-        return tg_fail(err, TG1101, 0, "%s has more than %d readers", schema->name, TG_PORT_READERS_MAX);
+        return tg_fail(err, TG1101, 0, "%s has more than %d readers", name, TG_PORT_READERS_MAX);
     }
     for (uint32_t i = 0; i < readers->edge_count; i++) {
-        port->readers[port->reader_count++].edge = &edges[readers->edges[i]];
+        port->readers[port->reader_count++].edge = &config->edges[readers->edges[i]];
     }
     for (uint32_t i = 0; i < readers->sink_count; i++) {
-        port->readers[port->reader_count++].outlet = &outlets[readers->sinks[i]];
+        port->readers[port->reader_count++].outlet = &config->outlets[readers->sinks[i]];
     }
-    const struct tg_batch_config config = {.schema = schema, .capacity = TG_BATCH_ROWS_MAX, .has_blob = true};
+    const struct tg_batch_config batch = {.schema = config->schema, .capacity = TG_BATCH_ROWS_MAX, .has_blob = true};
     for (uint32_t i = 0; i < TG_PORT_BATCHES; i++) {
-        port->batches[i] = tg_batch_create(&config, arena);
-        if (port->batches[i] == NULL) { return tg_fail(err, TG1601, 0, "no address space for output %s", schema->name); }
+        port->batches[i] = tg_batch_create(&batch, arena);
+        if (port->batches[i] == NULL) { return tg_fail(err, TG1601, 0, "no address space for output %s", name); }
     }
     return TG_OK;
 }

@@ -13,7 +13,7 @@ enum { TG_PORT_BATCHES = 4, TG_PORT_READERS_MAX = 16 };
 struct tg_port {
     const struct tg_schema *schema;
     struct tg_batch *batches[TG_PORT_BATCHES];
-    uint32_t oldest;      /* runs free; index modulo TG_PORT_BATCHES */
+    uint32_t oldest; /* runs free; index modulo TG_PORT_BATCHES */
     uint32_t newest;
     uint32_t reader_count;
     struct tg_port_reader {
@@ -23,9 +23,14 @@ struct tg_port {
     } readers[TG_PORT_READERS_MAX];
 };
 
-/* `edges` and `outlets` are the shard's, indexed like the plan's.  @setup */
-TG_MUST_USE tg_status tg_port_init(struct tg_port *port, const struct tg_schema *schema, const struct tg_readers *readers,
-                                   struct tg_edge_out *edges, struct tg_outlet *outlets, struct tg_arena *arena,
+struct tg_port_config {
+    const struct tg_schema *schema;
+    const struct tg_readers *readers;
+    struct tg_edge_out *edges; /* the shard's, indexed by step */
+    struct tg_outlet *outlets; /* the shard's, indexed like the plan's sinks */
+};
+/* Batches in the shard's arena. Errors: TG1101 (too many readers), TG1601.  @setup */
+TG_MUST_USE tg_status tg_port_init(struct tg_port *port, const struct tg_port_config *config, struct tg_arena *arena,
                                    struct tg_error *err);
 
 /* True when a callback may emit TG_EMIT_ROWS_MAX more rows.  @shard */

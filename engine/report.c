@@ -1,3 +1,4 @@
+/* Numbers as people and programs read them. Only the main thread reports. */
 #include "engine/report.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@ static void collect_latency(const struct tg_cluster *cluster)
     tg_cluster_latency(cluster, &acknowledged, &applied);
 }
 
-/* ---- numbers as people read them ------------------------------------------------------------------------------------ */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 static const char *count_text(double value, char out[24])
 {
@@ -63,7 +64,7 @@ static const char *bytes_text(int64_t bytes, char out[24])
     return out;
 }
 
-/* ---- status line ----------------------------------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 void tg_status_line_begin(struct tg_status_line *line, uint64_t now_ns)
 {
@@ -90,10 +91,12 @@ void tg_status_line_show(struct tg_status_line *line, const struct tg_cluster *c
     }
     (void)snprintf(lag, sizeof lag, "%s", totals.lag < 0 ? "?" : "");
     if (totals.lag >= 0) { (void)count_text((double)totals.lag, lag); }
-    (void)fprintf(stderr, "%s%02" PRIu64 ":%02" PRIu64 "  %s rec  %s/s  lag %s  watermark %s  p50 %s p99 %s  state %s keys %s"
-                          "  late %" PRIu64 "  dead %" PRIu64 "%s",
-                  line->terminal ? "\r\x1b[K" : "", elapsed / 60, elapsed % 60, count_text((double)totals.records_in, in),
-                  count_text(rate, per_second), lag, wm, time_text(tg_histogram_quantile_ns(&acknowledged, 0.5), p50),
+    (void)fprintf(stderr,
+                  "%s%02" PRIu64 ":%02" PRIu64 "  %s rec  %s/s  lag %s  watermark %s  p50 %s p99 %s  state %s keys %s"
+                  "  late %" PRIu64 "  dead %" PRIu64 "%s",
+                  line->terminal ? "\r\x1b[K" : "", elapsed / 60, elapsed % 60,
+                  count_text((double)totals.records_in, in), count_text(rate, per_second), lag, wm,
+                  time_text(tg_histogram_quantile_ns(&acknowledged, 0.5), p50),
                   time_text(tg_histogram_quantile_ns(&acknowledged, 0.99), p99), count_text((double)totals.keys, keys),
                   bytes_text(totals.state_bytes, state), totals.late, totals.dead, line->terminal ? "" : "\n");
     line->painted = true;
@@ -104,7 +107,7 @@ void tg_status_line_end(struct tg_status_line *line)
     if (line->terminal && line->painted) { (void)fputc('\n', stderr); }
 }
 
-/* ---- closing report --------------------------------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 static double cpu_seconds(void)
 {
@@ -142,8 +145,8 @@ void tg_report_print(const struct tg_cluster *cluster, const struct tg_closing *
     const double span = closing->active_seconds > 0 ? closing->active_seconds : closing->seconds;
     (void)fprintf(out, "\n%s: %s\n", cluster->plan->job->name, closing->exit_reason);
     (void)fprintf(out,
-                  "  records         in %" PRIu64 "  out %" PRIu64 "  late %" PRIu64 "  dead %" PRIu64 "  duplicate %" PRIu64
-                  "  without effect %" PRIu64 "\n",
+                  "  records         in %" PRIu64 "  out %" PRIu64 "  late %" PRIu64 "  dead %" PRIu64
+                  "  duplicate %" PRIu64 "  without effect %" PRIu64 "\n",
                   totals.records_in, totals.rows_out, totals.late, totals.dead, totals.duplicates, totals.ignored);
     print_dead(&totals, out);
     (void)fprintf(out, "  time            %.1f s, %s records/s, %.2f s CPU, peak memory %s\n", closing->seconds,
@@ -154,8 +157,8 @@ void tg_report_print(const struct tg_cluster *cluster, const struct tg_closing *
     for (uint32_t s = 0; s < cluster->plan->sink_count; s++) {
         struct tg_sink_stats stats;
         tg_cluster_sink_stats(cluster, s, &stats);
-        (void)fprintf(out, "  sink            %s: %" PRIu64 " rows taken, %" PRIu64 " written", cluster->plan->sinks[s].spec->name,
-                      stats.rows_taken, stats.rows_written);
+        (void)fprintf(out, "  sink            %s: %" PRIu64 " rows taken, %" PRIu64 " written",
+                      cluster->plan->sinks[s].spec->name, stats.rows_taken, stats.rows_written);
         if (stats.retries != 0) { (void)fprintf(out, ", %" PRIu64 " retries", stats.retries); }
         if (stats.digest != 0) { (void)fprintf(out, ", digest %016" PRIx64, stats.digest); }
         (void)fputc('\n', out);
@@ -186,11 +189,11 @@ static void write_sinks(FILE *out, const struct tg_cluster *cluster)
         struct tg_sink_stats stats;
         tg_cluster_sink_stats(cluster, s, &stats);
         (void)fprintf(out,
-                      "%s\n    \"%s\": {\"rows_taken\": %" PRIu64 ", \"rows_written\": %" PRIu64 ", \"retries\": %" PRIu64
-                      ", \"errors\": %" PRIu64 ", \"rows_core\": %" PRIu64 ", \"digest\": \"%016" PRIx64
-                      "\", \"digest_core\": \"%016" PRIx64 "\"}",
-                      s == 0 ? "" : ",", cluster->plan->sinks[s].spec->name, stats.rows_taken, stats.rows_written, stats.retries,
-                      stats.errors, stats.rows_core, stats.digest, stats.digest_core);
+                      "%s\n    \"%s\": {\"rows_taken\": %" PRIu64 ", \"rows_written\": %" PRIu64
+                      ", \"retries\": %" PRIu64 ", \"errors\": %" PRIu64 ", \"rows_core\": %" PRIu64
+                      ", \"digest\": \"%016" PRIx64 "\", \"digest_core\": \"%016" PRIx64 "\"}",
+                      s == 0 ? "" : ",", cluster->plan->sinks[s].spec->name, stats.rows_taken, stats.rows_written,
+                      stats.retries, stats.errors, stats.rows_core, stats.digest, stats.digest_core);
     }
     (void)fprintf(out, "\n  },\n");
 }
@@ -217,10 +220,11 @@ tg_status tg_report_write(const struct tg_cluster *cluster, const struct tg_clos
     write_text(out, "exit_reason", closing->exit_reason);
     (void)fprintf(out,
                   "  \"exit_code\": %d,\n  \"shards\": %u,\n  \"records_in\": %" PRIu64 ",\n  \"bytes_in\": %" PRIu64
-                  ",\n  \"records_late\": %" PRIu64 ",\n  \"records_dead\": %" PRIu64 ",\n  \"records_duplicate\": %" PRIu64
-                  ",\n  \"records_ignored\": %" PRIu64 ",\n  \"rows_out\": %" PRIu64 ",\n  \"timers_fired\": %" PRIu64 ",\n",
-                  closing->exit_code, cluster->plan->shard_count, totals.records_in, totals.bytes_in, totals.late, totals.dead,
-                  totals.duplicates, totals.ignored, totals.rows_out, totals.timers_fired);
+                  ",\n  \"records_late\": %" PRIu64 ",\n  \"records_dead\": %" PRIu64
+                  ",\n  \"records_duplicate\": %" PRIu64 ",\n  \"records_ignored\": %" PRIu64
+                  ",\n  \"rows_out\": %" PRIu64 ",\n  \"timers_fired\": %" PRIu64 ",\n",
+                  closing->exit_code, cluster->plan->shard_count, totals.records_in, totals.bytes_in, totals.late,
+                  totals.dead, totals.duplicates, totals.ignored, totals.rows_out, totals.timers_fired);
     (void)fprintf(out, "  \"dead_by_reason\": {");
     const char *comma = "";
     for (uint32_t r = 1; r < TG_REASON_COUNT; r++) {
@@ -229,7 +233,8 @@ tg_status tg_report_write(const struct tg_cluster *cluster, const struct tg_clos
         comma = ", ";
     }
     (void)fprintf(out,
-                  "},\n  \"keys\": %" PRId64 ",\n  \"state_bytes\": %" PRId64 ",\n  \"lag\": %" PRId64 ",\n  \"seconds\": %.6f"
+                  "},\n  \"keys\": %" PRId64 ",\n  \"state_bytes\": %" PRId64 ",\n  \"lag\": %" PRId64
+                  ",\n  \"seconds\": %.6f"
                   ",\n  \"active_seconds\": %.6f,\n  \"records_per_second\": %.1f,\n  \"cpu_seconds\": %.6f"
                   ",\n  \"rss_max_bytes\": %" PRIu64 ",\n",
                   totals.keys, totals.state_bytes, totals.lag, closing->seconds, closing->active_seconds,

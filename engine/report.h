@@ -14,6 +14,7 @@ struct tg_status_line {
     uint64_t last_records;
 };
 
+/* The first line is due a second after now_ns.  @setup */
 void tg_status_line_begin(struct tg_status_line *line, uint64_t now_ns);
 /* Print when it is time to.  @setup */
 void tg_status_line_show(struct tg_status_line *line, const struct tg_cluster *cluster, uint64_t now_ns);
@@ -30,7 +31,7 @@ struct tg_closing {
 /* For people, to `out`.  @setup */
 void tg_report_print(const struct tg_cluster *cluster, const struct tg_closing *closing, FILE *out);
 /* For programs, to a file. Errors: TG1502.  @setup */
-TG_MUST_USE tg_status tg_report_write(const struct tg_cluster *cluster, const struct tg_closing *closing, const char *path,
-                                      struct tg_error *err);
+TG_MUST_USE tg_status tg_report_write(const struct tg_cluster *cluster, const struct tg_closing *closing,
+                                      const char *path, struct tg_error *err);
 
 #endif

@@ -17,7 +17,7 @@ enum { PEER_DEADLINE_NS = 3000000 }; /* x 1000: one try to reach a peer */
 #define WATCH_NS 20000000
 #define SPIN_NS 30000u
 
-/* ---- signals ------------------------------------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t signal_seen;
 
@@ -42,7 +42,7 @@ static void nap(uint64_t ns)
     (void)nanosleep(&time, NULL); /* a signal ends it early, which is what we want */
 }
 
-/* ---- waiting for peers --------------------------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 /* True when the peer may come back: the caller tries again after a while, with one line a minute. */
 static bool may_retry(const struct tg_error *err, struct tg_log_limit *limit, uint64_t now_ns)
@@ -50,7 +50,8 @@ static bool may_retry(const struct tg_error *err, struct tg_log_limit *limit, ui
     if (err->code != TG1201 && err->code != TG1301) { return false; }
     uint64_t suppressed;
     if (tg_log_allowed(limit, now_ns, &suppressed)) {
-        tg_log(TG_LOG_WARN, err->code == TG1201 ? TG2201 : TG2301, -1, NULL, "%s; trying again until it answers", err->text);
+        tg_log(TG_LOG_WARN, err->code == TG1201 ? TG2201 : TG2301, -1, NULL, "%s; trying again until it answers",
+               err->text);
     }
     nap(500000000u);
     return true;
@@ -75,14 +76,15 @@ static tg_status discover_sources(const struct tg_job *job, const struct tg_cloc
     return TG_OK;
 }
 
-static tg_status check_sinks(const struct tg_plan *plan, const struct tg_run_options *options, const struct tg_clock *clock,
-                             struct tg_error *err)
+static tg_status check_sinks(const struct tg_plan *plan, const struct tg_run_options *options,
+                             const struct tg_clock *clock, struct tg_error *err)
 {
     struct tg_log_limit limit = {0};
     for (uint32_t i = 0; i < plan->sink_count; i++) {
         const struct tg_sink_ops *ops = plan->sinks[i].spec->ops;
         if (ops->check == NULL) { continue; }
-        const struct tg_outlet_env env = {.plan = plan, .sink = i, .create_tables = options->create_tables, .clock = *clock};
+        const struct tg_outlet_env env = {
+            .plan = plan, .sink = i, .create_tables = options->create_tables, .clock = *clock};
         struct tg_sink_env sink_env;
         tg_outlet_sink_env(&env, &sink_env);
         tg_status status;
@@ -95,7 +97,7 @@ static tg_status check_sinks(const struct tg_plan *plan, const struct tg_run_opt
     return TG_OK;
 }
 
-/* ---- the run --------------------------------------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 struct run {
     const struct tg_job *job;
@@ -152,7 +154,9 @@ static const char *stop_reason(struct run *run, uint64_t now_ns)
 {
     const struct tg_run_options *options = run->options;
     if (signal_seen != 0) { return signal_seen == SIGTERM ? "SIGTERM" : "SIGINT"; }
-    if (options->run_for != 0 && (now_ns - run->start_ns) / 1000 >= (uint64_t)options->run_for) { return "--for is over"; }
+    if (options->run_for != 0 && (now_ns - run->start_ns) / 1000 >= (uint64_t)options->run_for) {
+        return "--for is over";
+    }
     struct tg_totals totals;
     tg_cluster_totals(run->cluster, &totals);
     if (totals.records_in != run->last_records) {
@@ -160,7 +164,9 @@ static const char *stop_reason(struct run *run, uint64_t now_ns)
         run->last_records = totals.records_in;
         run->last_news_ns = now_ns;
     }
-    if (options->until_records != 0 && totals.records_in >= options->until_records) { return "--until records reached"; }
+    if (options->until_records != 0 && totals.records_in >= options->until_records) {
+        return "--until records reached";
+    }
     const uint64_t quiet_us = (now_ns - run->last_news_ns) / 1000;
     if (options->until_idle != 0 && quiet_us >= (uint64_t)options->until_idle) { return "--until idle reached"; }
     return NULL;

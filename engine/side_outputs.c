@@ -24,7 +24,10 @@ const struct tg_schema *tg_dead_letter_schema(void)
                 {.name = "reason", .type = TG_TYPE_TEXT},
                 {.name = "field", .type = TG_TYPE_TEXT},
                 {.name = "raw", .type = TG_TYPE_TEXT, .omit_null = true, .text_bytes_max = TG_RECORD_BYTES_MAX},
-                {.name = "raw_base64", .type = TG_TYPE_TEXT, .omit_null = true, .text_bytes_max = TG_RECORD_BYTES_MAX / 3 * 4 + 4},
+                {.name = "raw_base64",
+                 .type = TG_TYPE_TEXT,
+                 .omit_null = true,
+                 .text_bytes_max = TG_RECORD_BYTES_MAX / 3 * 4 + 4},
                 {.name = "time", .type = TG_TYPE_TIMESTAMP, .omit_null = true},
             },
     };

@@ -15,7 +15,7 @@ struct tg_dead_letter {
     uint32_t partition;
     int64_t offset;
     const char *reason;
-    const char *field; /* the record's name of it; NULL = the document */
+    const char *field;  /* the record's name of it; NULL = the document */
     const uint8_t *raw; /* NULL = tombstone */
     uint32_t raw_bytes;
     tg_ts time; /* TG_TS_MIN = leave out (replay) */
@@ -23,7 +23,8 @@ struct tg_dead_letter {
 
 /* The row points into the letter's strings and, for raw bytes that are not UTF-8, into text[text_bytes] (base64).
  * @shard */
-void tg_dead_letter_row(const struct tg_dead_letter *letter, uint8_t *text, uint32_t text_bytes, struct tg_side_row *row);
+void tg_dead_letter_row(const struct tg_dead_letter *letter, uint8_t *text, uint32_t text_bytes,
+                        struct tg_side_row *row);
 
 struct tg_late_entry {
     const char *topic;

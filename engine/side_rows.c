@@ -5,7 +5,8 @@
 #include "base/json_text.h"
 #include "engine/side_outputs.h"
 
-static void put_text(const struct tg_schema *schema, struct tg_side_row *row, uint32_t column, const char *data, uint32_t bytes)
+static void put_text(const struct tg_schema *schema, struct tg_side_row *row, uint32_t column, const char *data,
+                     uint32_t bytes)
 {
     tg_text text = {.data = data, .bytes = bytes};
     memcpy(tg_row_value(schema, row, column), &text, sizeof text);
@@ -26,7 +27,10 @@ static bool is_utf8(const uint8_t *data, uint32_t bytes)
     while (i < bytes) {
         const uint8_t lead = data[i++];
         if (lead < 0x80) { continue; }
-        const uint32_t more = lead >= 0xC2 && lead <= 0xDF ? 1 : (lead & 0xF0) == 0xE0 ? 2 : lead >= 0xF0 && lead <= 0xF4 ? 3 : 0;
+        const uint32_t more = lead >= 0xC2 && lead <= 0xDF   ? 1
+                              : (lead & 0xF0) == 0xE0        ? 2
+                              : lead >= 0xF0 && lead <= 0xF4 ? 3
+                                                             : 0;
         if (more == 0 || bytes - i < more) { return false; }
         const uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
         const uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
@@ -45,7 +49,8 @@ static void begin_row(const struct tg_schema *schema, struct tg_side_row *row)
     memset(row, 0, sizeof *row);
 }
 
-void tg_dead_letter_row(const struct tg_dead_letter *letter, uint8_t *text, uint32_t text_bytes, struct tg_side_row *row)
+void tg_dead_letter_row(const struct tg_dead_letter *letter, uint8_t *text, uint32_t text_bytes,
+                        struct tg_side_row *row)
 {
     enum { TOPIC, PARTITION, OFFSET, REASON, FIELD, RAW, RAW_BASE64, TIME };
     const struct tg_schema *schema = tg_dead_letter_schema();

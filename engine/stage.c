@@ -1,3 +1,5 @@
+/* A stage works on one batch at a time: its rows, then its watermarks, then handing on what both made. Each of these
+ * phases can stop for want of room and go on later; nothing is done twice. */
 #include "engine/stage.h"
 
 #include <string.h>
@@ -109,8 +111,8 @@ tg_status tg_stage_open(struct tg_ctx *stage, const struct tg_stage_env *env, st
         return tg_fail(err, TG1601, 0, "no address space for step %s", plan->step->name);
     }
     for (uint32_t o = 0; status == TG_OK && o < op->output_count; o++) {
-        status = tg_port_init(&stage->ports[o], &plan->step->outputs[o], &plan->readers[o], env->edges, env->outlets,
-                              env->arena, err);
+        const struct tg_port_config port = {&plan->step->outputs[o], &plan->readers[o], env->edges, env->outlets};
+        status = tg_port_init(&stage->ports[o], &port, env->arena, err);
     }
     return status;
 }
@@ -122,7 +124,9 @@ static void key_make_fresh(const struct tg_ctx *stage, struct tg_key_state *key)
     const struct tg_stage_plan *plan = stage->plan;
     uint8_t *state = (uint8_t *)key + plan->state_offset;
     memset(state, 0, plan->step->op->state->bytes);
-    for (uint32_t i = 0; i < plan->ts_min_count; i++) { *(int64_t *)(void *)(state + plan->ts_min_offsets[i]) = TG_TS_MIN; }
+    for (uint32_t i = 0; i < plan->ts_min_count; i++) {
+        *(int64_t *)(void *)(state + plan->ts_min_offsets[i]) = TG_TS_MIN;
+    }
     for (uint32_t t = 0; t < plan->step->op->timer_count; t++) { key->timers[t] = TG_TS_MAX; }
     key->revision = TG_TS_MIN;
     key->flags &= TG_KEY_DOOMED;
@@ -210,10 +214,11 @@ int64_t tg_stage_row_clock(struct tg_ctx *stage, struct tg_key_state *key, const
             tg_counter_add(&stage->progress->moved_keys, 1);
             uint64_t suppressed;
             if (tg_log_allowed(&stage->moved_log, tg_clock_now_ns(&stage->real_clock), &suppressed)) {
-                tg_log(TG_LOG_WARN, TG2401, (int)stage->shard, NULL,
-                       "step %s: a key came from two partitions although the source says partitioned_by; its timers now "
-                       "follow the slowest partition",
-                       stage->plan->step->name);
+                tg_log(
+                    TG_LOG_WARN, TG2401, (int)stage->shard, NULL,
+                    "step %s: a key came from two partitions although the source says partitioned_by; its timers now "
+                    "follow the slowest partition",
+                    stage->plan->step->name);
             }
         }
     }
@@ -267,7 +272,7 @@ bool tg_stage_fire(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock
     return true;
 }
 
-/* ---- refusals ------------------------------------------------------------------------------------------------------ */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 bool tg_stage_refuse(struct tg_ctx *stage)
 {
@@ -294,11 +299,12 @@ bool tg_stage_refuse(struct tg_ctx *stage)
         tg_dead_letter_row(&letter, NULL, 0, &side); /* row texts are UTF-8: no base64 */
         if (!tg_outlet_push_row(stage->dead_letters, &side.head, stage->batch->arrived_ns)) { return false; }
     }
-    tg_counter_add(&stage->progress->dead[stage->refusal != NULL ? TG_REASON_operator_refused : TG_REASON_state_full], 1);
+    tg_counter_add(&stage->progress->dead[stage->refusal != NULL ? TG_REASON_operator_refused : TG_REASON_state_full],
+                   1);
     return true;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 static void encode_keys(struct tg_ctx *stage)
 {
@@ -375,7 +381,7 @@ static bool work_rows(struct tg_ctx *stage)
     return true;
 }
 
-/* ---- clocks -------------------------------------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 static int64_t wm_minus_lateness(const struct tg_ctx *stage, int64_t wm)
 {
@@ -446,7 +452,7 @@ static bool work_clocks(struct tg_ctx *stage)
     return true;
 }
 
-/* ---- the agent ------------------------------------------------------------------------------------------------------ */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 static bool deliver_all(struct tg_ctx *stage)
 {
@@ -522,7 +528,8 @@ uint32_t tg_stage_poll(struct tg_ctx *stage, uint64_t now_ns, uint32_t budget)
     for (uint32_t k = 0; !blocked && k < stage->shard_count; k++) {
         const uint32_t from = (stage->shard + k) % stage->shard_count; /* the local channel first: its rows are warm */
         struct tg_batch *batch = NULL;
-        for (uint32_t i = 0; !blocked && i < budget && (batch = tg_edge_in_pop(stage->edge, stage->shard, from)) != NULL; i++) {
+        for (uint32_t i = 0;
+             !blocked && i < budget && (batch = tg_edge_in_pop(stage->edge, stage->shard, from)) != NULL; i++) {
             begin_batch(stage, batch, from);
             blocked = !work(stage);
             done++;

@@ -1,6 +1,6 @@
-/* A stage: one step on one shard. It pops batches from every shard, applies each row to its key's state after firing that
- * key's timers, then moves its clocks and fires the other keys' timers. What callbacks emit goes to ports. Whenever a
- * port runs out of room the stage stops between two rows or two timers and resumes there. */
+/* A stage: one step on one shard. It pops batches from every shard, applies each row to its key's state after firing
+ * that key's timers, then moves its clocks and fires the other keys' timers. What callbacks emit goes to ports.
+ * Whenever a port runs out of room the stage stops between two rows or two timers and resumes there. */
 #ifndef TG_ENGINE_STAGE_H
 #define TG_ENGINE_STAGE_H
 
@@ -29,24 +29,24 @@ struct tg_ctx {
     uint32_t shard_count;
     struct tg_table *table;
     struct tg_heap *heap;
-    struct tg_wheel **wheels;    /* [partition_count], then one for the job clock */
-    int64_t *channel_wm;         /* [channel_count x partition_count] */
-    uint32_t channel_count;      /* 1 when a partition arrives on one channel only (edges from sources) */
-    int64_t *partition_wm;       /* [partition_count] minimum over the channels */
-    int64_t *clocks;             /* [partition_count], then the job clock: wm - L */
-    struct tg_port *ports;       /* [output_count] */
-    struct tg_edge_out *edges;   /* the shard's */
+    struct tg_wheel **wheels;  /* [partition_count], then one for the job clock */
+    int64_t *channel_wm;       /* [channel_count x partition_count] */
+    uint32_t channel_count;    /* 1 when a partition arrives on one channel only (edges from sources) */
+    int64_t *partition_wm;     /* [partition_count] minimum over the channels */
+    int64_t *clocks;           /* [partition_count], then the job clock: wm - L */
+    struct tg_port *ports;     /* [output_count] */
+    struct tg_edge_out *edges; /* the shard's */
     struct tg_outlet *dead_letters;
     struct tg_progress *progress;
     struct tg_clock real_clock;
     /* the batch in work */
     struct tg_batch *batch;
-    uint32_t from;               /* the shard it came from */
-    uint32_t row;                /* next row */
-    uint32_t placed;             /* rows whose state was found or made */
-    uint32_t wm_index;           /* next of the batch's watermarks */
+    uint32_t from;     /* the shard it came from */
+    uint32_t row;      /* next row */
+    uint32_t placed;   /* rows whose state was found or made */
+    uint32_t wm_index; /* next of the batch's watermarks */
     enum { TG_STAGE_IDLE, TG_STAGE_ROWS, TG_STAGE_CLOCKS, TG_STAGE_DELIVER } phase;
-    uint8_t *key_bytes;          /* [TG_EDGE_ROWS x TG_KEY_BYTES_MAX], packed */
+    uint8_t *key_bytes; /* [TG_EDGE_ROWS x TG_KEY_BYTES_MAX], packed */
     struct tg_key keys[TG_EDGE_ROWS];
     uint64_t hashes[TG_EDGE_ROWS];
     void *values[TG_EDGE_ROWS];
@@ -54,28 +54,28 @@ struct tg_ctx {
     void *due[256];
     uint32_t due_count;
     uint32_t due_next;
-    uint32_t moving;             /* index into clocks of the clock that moved; UINT32_MAX = none */
+    uint32_t moving; /* index into clocks of the clock that moved; UINT32_MAX = none */
     /* keys to look at when the batch is done: forgotten, or never brought to life */
     void *doomed[TG_EDGE_ROWS + 256];
     uint32_t doomed_count;
     /* the callback in progress */
     struct tg_key_state *key;
-    const struct tg_row *cause;  /* the row, NULL in timers */
+    const struct tg_row *cause; /* the row, NULL in timers */
     tg_ts instant;
-    int64_t clock;               /* of the key, for output rows */
+    int64_t clock; /* of the key, for output rows */
     int64_t cause_offset;
     uint32_t emitted;
-    const char *refusal;         /* reason of tg_dead_letter; NULL = state_full */
-    uint32_t fires;              /* timers of this key fired in a row at the end of time */
-    uint8_t *record;             /* the operator's input record */
-    struct tg_row *output;       /* scratch row */
+    const char *refusal;   /* reason of tg_dead_letter; NULL = state_full */
+    uint32_t fires;        /* timers of this key fired in a row at the end of time */
+    uint8_t *record;       /* the operator's input record */
+    struct tg_row *output; /* scratch row */
     uint64_t arrived_ns;
-    bool poisoned;               /* row `row` is refused and waits for room in the dead letters */
-    char *text;                  /* a refused row as JSON */
+    bool poisoned; /* row `row` is refused and waits for room in the dead letters */
+    char *text;    /* a refused row as JSON */
     uint32_t text_bytes;
     const struct tg_plan *job_plan;
     /* the end */
-    uint64_t ended;              /* bit per shard whose channel has ended */
+    uint64_t ended; /* bit per shard whose channel has ended */
     bool end_sent;
     struct tg_log_limit moved_log;
     struct tg_log_limit full_log;
@@ -86,15 +86,17 @@ struct tg_stage_env {
     const struct tg_plan *plan;
     uint32_t step;
     uint32_t shard;
-    struct tg_edge *edge;       /* into this step */
-    struct tg_edge_out *edges;  /* the shard's, indexed by step */
+    struct tg_edge *edge;      /* into this step */
+    struct tg_edge_out *edges; /* the shard's, indexed by step */
     struct tg_outlet *outlets;
     struct tg_progress *progress;
     struct tg_arena *arena;
     struct tg_clock clock;
 };
 
+/* Address space of one stage on one shard.  @setup */
 size_t tg_stage_bytes(const struct tg_plan *plan, uint32_t step);
+/* State, clocks and ports in the shard's arena. Errors: TG1601, TG1101.  @setup */
 TG_MUST_USE tg_status tg_stage_open(struct tg_ctx *stage, const struct tg_stage_env *env, struct tg_error *err);
 
 /* One step: at most `budget` batches. Returns a work count.  @shard */
@@ -111,7 +113,8 @@ enum {
 
 /* Between the stage and the operator's calls (operator.c). */
 
-/* Fire the armed timers of `key` below `clock`. False = a port is out of room, or the job failed; call again.  @shard */
+/* Fire the armed timers of `key` below `clock`. False = a port is out of room, or the job failed; call again.  @shard
+ */
 bool tg_stage_fire(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock);
 /* True when every port has room for one more callback.  @shard */
 bool tg_stage_has_room(struct tg_ctx *stage);
@@ -133,7 +136,8 @@ static inline void tg_stage_prefetch_containers(const struct tg_ctx *stage, cons
 {
     const uint8_t *state = (const uint8_t *)key + stage->plan->state_offset;
     for (uint32_t i = 0; i < stage->plan->deque_count; i++) {
-        const struct tg_deque_i64 *deque = (const struct tg_deque_i64 *)(const void *)(state + stage->plan->deque_offsets[i]);
+        const struct tg_deque_i64 *deque =
+            (const struct tg_deque_i64 *)(const void *)(state + stage->plan->deque_offsets[i]);
         if (deque->capacity != 0) { /* both ends: rows go to the newest, expiry to the oldest */
             __builtin_prefetch(&deque->elements[deque->first], 1);
             __builtin_prefetch(&deque->elements[(deque->first + deque->count) & (deque->capacity - 1)], 1);

@@ -1,3 +1,4 @@
+/* The agents of one shard, the order in which its parts are opened and closed, and the end of its work. */
 #include "engine/worker.h"
 
 #include <string.h>
@@ -105,7 +106,9 @@ static uint32_t poll_control(void *self, uint64_t now_ns, uint32_t budget)
     struct tg_worker *worker = self;
     (void)budget;
     report_gauges(worker, now_ns);
-    if (atomic_load_explicit(&worker->state, memory_order_relaxed) != TG_WORKER_RUNNING || check_failures(worker)) { return 0; }
+    if (atomic_load_explicit(&worker->state, memory_order_relaxed) != TG_WORKER_RUNNING || check_failures(worker)) {
+        return 0;
+    }
     if (atomic_load_explicit(&worker->cluster->stop, memory_order_relaxed)) {
         for (uint32_t i = 0; i < worker->ingest_count; i++) { tg_ingest_stop(&worker->ingests[i]); }
     }
@@ -117,7 +120,7 @@ static uint32_t poll_control(void *self, uint64_t now_ns, uint32_t budget)
     return 0;
 }
 
-/* ---- opening and closing ------------------------------------------------------------------------------------------ */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 static size_t arena_bytes(const struct tg_plan *plan)
 {
@@ -137,7 +140,9 @@ static size_t arena_bytes(const struct tg_plan *plan)
 int64_t tg_sink_version_base(const struct tg_cluster *cluster, uint32_t sink)
 {
     const struct tg_plan *plan = cluster->plan;
-    if ((int)sink == plan->dead_letters || (int)sink == plan->late || plan->sinks[sink].spec->from.is_source) { return 0; }
+    if ((int)sink == plan->dead_letters || (int)sink == plan->late || plan->sinks[sink].spec->from.is_source) {
+        return 0;
+    }
     const struct tg_operator *op = plan->job->steps[plan->sinks[sink].spec->from.index].op;
     return op->revision == TG_REVISION_EVENT_TIME ? 0 : cluster->version_base; /* event time is a version by itself */
 }
@@ -169,8 +174,8 @@ static tg_status open_stages(struct tg_worker *worker, struct tg_error *err)
 {
     const struct tg_plan *plan = worker->cluster->plan;
     for (uint32_t i = 0; i < plan->job->step_count; i++) {
-        tg_status status = tg_edge_out_init(&worker->edges[i], &worker->cluster->edges[i], worker->index, plan->shard_count,
-                                            &worker->arena, err);
+        tg_status status = tg_edge_out_init(&worker->edges[i], &worker->cluster->edges[i], worker->index,
+                                            plan->shard_count, &worker->arena, err);
         if (status != TG_OK) { return status; }
     }
     for (uint32_t i = 0; i < plan->job->step_count; i++) {
@@ -258,7 +263,7 @@ void tg_worker_close(struct tg_worker *worker)
         tg_ingest_close(&worker->ingests[i]);
     }
     for (uint32_t i = 0; i < worker->outlet_count; i++) { tg_outlet_close(&worker->outlets[i]); }
-    atomic_store(&worker->wake_loop, NULL); /* W2 */
+    atomic_store(&worker->wake_loop, NULL);                         /* W2 */
     while (atomic_load(&worker->wakers) != 0) { (void)usleep(10); } /* a wake is one write() */
     if (worker->loop != NULL) { tg_loop_close(worker->loop); }
     worker->loop = NULL;
@@ -283,7 +288,9 @@ static void stop(void *self)
 {
     struct tg_worker *worker = self;
     (void)atomic_fetch_sub(&worker->cluster->cycling, 1);
-    while (atomic_load(&worker->cluster->cycling) != 0) { (void)usleep(100); } /* every worker has been told to finish */
+    while (atomic_load(&worker->cluster->cycling) != 0) {
+        (void)usleep(100);
+    } /* every worker has been told to finish */
     tg_worker_close(worker);
 }
 
@@ -292,6 +299,7 @@ static bool still_idle(void *self)
 {
     struct tg_worker *worker = self;
     const struct tg_plan *plan = worker->cluster->plan;
+    if (tg_helper_ready(worker->cluster->helper, worker->index)) { return false; }
     for (uint32_t i = 0; i < plan->job->step_count; i++) {
         for (uint32_t from = 0; from < plan->shard_count; from++) {
             if (tg_ring_ready(tg_mesh_forward(&worker->cluster->edges[i].mesh, from, worker->index))) { return false; }

@@ -24,14 +24,14 @@ struct tg_cluster {
     struct tg_published *published; /* [partition_count] */
     void *shared[TG_SINKS_MAX + 2]; /* of the sinks */
     struct tg_helper *helper;
-    struct tg_arena arena;          /* rings, published */
+    struct tg_arena arena; /* rings, published */
     struct tg_clock clock;
     enum tg_loop_backend io;
-    bool simulated;                 /* no loop, no threads */
+    bool simulated; /* no loop, no threads */
     int64_t version_base;
-    _Atomic uint32_t cycling;       /* workers whose duty cycle may still touch the others */
-    _Atomic bool stop;              /* finish what is read, flush, end */
-    _Atomic bool commit;            /* on closing: positions may be committed */
+    _Atomic uint32_t cycling; /* workers whose duty cycle may still touch the others */
+    _Atomic bool stop;        /* finish what is read, flush, end */
+    _Atomic bool commit;      /* on closing: positions may be committed */
 };
 
 struct tg_worker {
@@ -43,12 +43,12 @@ struct tg_worker {
     struct tg_loop *loop;
     _Atomic(struct tg_loop *) wake_loop; /* set while others may wake it */
     _Atomic uint32_t wakers;             /* threads inside tg_worker_wake: the loop outlives them */
-    int io_denied; /* errno that refused io_uring, 0 = none */
+    int io_denied;                       /* errno that refused io_uring, 0 = none */
     struct tg_edge_out edges[TG_STEPS_MAX];
-    struct tg_ctx *stages;      /* [step_count] */
-    struct tg_ingest *ingests;  /* [source_count] */
-    struct tg_outlet *outlets;  /* [plan->sink_count] */
-    uint32_t outlet_count;      /* opened so far */
+    struct tg_ctx *stages;     /* [step_count] */
+    struct tg_ingest *ingests; /* [source_count] */
+    struct tg_outlet *outlets; /* [plan->sink_count] */
+    uint32_t outlet_count;     /* opened so far */
     uint32_t ingest_count;
     struct tg_progress progress;
     uint64_t next_gauges_ns;

@@ -325,11 +325,13 @@ static void group_decode(struct tg_decoder *decoder, const struct tg_structure *
     }
 }
 
-void tg_decode_json(struct tg_decoder *decoder, uint32_t count, const struct tg_slice *slices, struct tg_buffer *buffer,
-                    uint8_t *rows, struct tg_decoded *results, uint64_t *adjusted)
+uint64_t tg_decode_json(struct tg_decoder *decoder, const struct tg_raw_batch *raw, uint8_t *rows,
+                        struct tg_decoded *results)
 {
+    const uint32_t count = raw->count;
+    const struct tg_slice *slices = raw->slices;
     const size_t row_bytes = decoder->schema->row_bytes;
-    decoder->buffer = buffer;
+    decoder->buffer = raw->buffer;
     decoder->adjusted = 0;
     uint32_t i = 0;
     while (i < count) {
@@ -345,5 +347,5 @@ void tg_decode_json(struct tg_decoder *decoder, uint32_t count, const struct tg_
             results[i] = decode_alone(decoder, &slices[i], rows + i * row_bytes);
         }
     }
-    *adjusted += decoder->adjusted;
+    return decoder->adjusted;
 }

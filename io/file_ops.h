@@ -16,7 +16,8 @@ struct tg_file_ops {
     int64_t (*pread)(void *self, int fd, void *data, size_t bytes, int64_t offset);
     int64_t (*pwrite)(void *self, int fd, const void *data, size_t bytes, int64_t offset);
     int64_t (*write)(void *self, int fd, const void *data, size_t bytes); /* streams: standard output */
-    int (*writable)(void *self, int fd, int timeout_ms); /* 1 = up to 4 KiB can be written at once without blocking, 0 = not yet */
+    /* 1 = up to 4 KiB can be written at once without blocking, 0 = not yet */
+    int (*writable)(void *self, int fd, int timeout_ms);
     int (*ftruncate)(void *self, int fd, int64_t bytes);
     int (*fdatasync)(void *self, int fd);
     int (*lock)(void *self, int fd); /* exclusive, for the life of fd; -EWOULDBLOCK when another one holds it */
@@ -33,10 +34,11 @@ void tg_file_ops_use(const struct tg_file_ops *ops);
 
 /* Create the folders on the way to `path` (not `path` itself). 0 or -errno.  @setup */
 TG_MUST_USE int tg_file_make_parents(const char *path);
-/* Could `path`, which does not exist, be created, folders included? Asks the nearest folder that exists, changes nothing.
- * 0 or -errno.  @setup */
+/* Could `path`, which does not exist, be created, folders included? Asks the nearest folder that exists, changes
+ * nothing. 0 or -errno.  @setup */
 TG_MUST_USE int tg_file_creatable(const char *path);
-/* True for errors that time or an operator's hand can end (no space, quota, I/O error, no memory): worth a retry.  @any */
+/* True for errors that time or an operator's hand can end (no space, quota, I/O error, no memory): worth a retry.
+ * @any */
 int tg_file_may_recover(int os_errno);
 
 #endif

@@ -1,6 +1,6 @@
 /* Outbox of an append sink on one shard: rows rendered into blocks, which the I/O helper writes one at a time and in
- * order. A block that could not be written stays first and is tried again, so nothing is lost, doubled or reordered; when
- * all blocks are full the sink takes no more rows. Who writes the bytes, and where, is the connector's. */
+ * order. A block that could not be written stays first and is tried again, so nothing is lost, doubled or reordered;
+ * when all blocks are full the sink takes no more rows. Who writes the bytes, and where, is the connector's. */
 #ifndef TG_IO_OUTBOX_H
 #define TG_IO_OUTBOX_H
 
@@ -57,7 +57,8 @@ struct tg_outbox {
     uint32_t capacity; /* of each block */
     struct tg_writer writer; /* over the block that is being filled */
     uint32_t row_start;
-    uint64_t first; /* blocks first to fill - 1 are closed and not yet written; block n is blocks[n % TG_OUTBOX_BLOCKS] */
+    /* blocks first to fill - 1 are closed and not yet written; block n is blocks[n % TG_OUTBOX_BLOCKS] */
+    uint64_t first;
     uint64_t fill;
     uint64_t target;       /* flushed once first >= target */
     uint64_t filling_since_ns; /* 0 = the next poll notes it */

@@ -79,7 +79,8 @@ size_t tg_row_store_bytes(const struct tg_row_store_config *config)
            power_of_two(2ull * config->capacity) * sizeof(struct cell) + text_bytes_of(config) + 4 * 64;
 }
 
-tg_status tg_row_store_create(struct tg_row_store **store, const struct tg_row_store_config *config, struct tg_arena *arena,
+tg_status tg_row_store_create(struct tg_row_store **store, const struct tg_row_store_config *config,
+                              struct tg_arena *arena,
                               struct tg_error *err)
 {
     TG_ASSERT(config->key_count >= 1);
@@ -258,7 +259,8 @@ static void cell_remove(struct tg_row_store *store, const struct tg_row_entry *e
     }
     for (uint32_t at = (hole + 1) & store->cell_mask; store->cells[at].slot != 0; at = (at + 1) & store->cell_mask) {
         const uint32_t home = (uint32_t)slot_at(store, store->cells[at].slot - 1)->hash & store->cell_mask;
-        if (((at - home) & store->cell_mask) < ((at - hole) & store->cell_mask)) { continue; } /* may not move before home */
+        /* may not move before home */
+        if (((at - home) & store->cell_mask) < ((at - hole) & store->cell_mask)) { continue; }
         store->cells[hole] = store->cells[at];
         hole = at;
     }

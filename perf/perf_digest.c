@@ -1,5 +1,5 @@
-/* ns per row of the null sink's digest on rows like job A's output (userId, count, timestamp, boolean), against the plain
- * way: put the text together with snprintf-free code, then one byte loop per row. Both must agree. */
+/* ns per row of the null sink's digest on rows like job A's output (userId, count, timestamp, boolean), against the
+ * plain way: put the text together with snprintf-free code, then one byte loop per row. Both must agree. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

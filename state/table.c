@@ -1,12 +1,13 @@
 /* The index is an array of 8-byte entries {tag, slot number + 1} in groups of four (half a cache line). The tag is the
  * upper half of hash x seed with its last bit set, and its leading bits are the group where probing starts: an entry
- * alone tells where it belongs, so removal closes gaps without looking at a single slot. Probing is linear, a group at a
- * time: four tags are compared at once and the branch that follows hardly ever mispredicts, which is what makes the
+ * alone tells where it belongs, so removal closes gaps without looking at a single slot. Probing is linear, a group at
+ * a time: four tags are compared at once and the branch that follows hardly ever mispredicts, which is what makes the
  * table as fast as inline-stored maps while it is in the cache.
  *
  * Batches overlap the misses. Groups of GROUP_ROWS keys run through three steps: (1) prefetch the index line, (2) look
  * the tag up and prefetch the slot it names, (3) compare the key or insert. Steps work on different groups at the same
- * time (step 3 on group g, 2 on g + 1, 1 on g + 2), so that each miss has a whole group of other work to hide behind. */
+ * time (step 3 on group g, 2 on g + 1, 1 on g + 2), so that each miss has a whole group of other work to hide
+ * behind. */
 #include "state/table.h"
 
 #include <string.h>
@@ -58,7 +59,10 @@ static uint32_t index_bits_for(uint64_t entry_count_max)
     return bits;
 }
 
-static uint32_t slot_bytes_for(uint32_t value_bytes) { return ((uint32_t)sizeof(struct tg_slot) + value_bytes + 31) & ~31u; }
+static uint32_t slot_bytes_for(uint32_t value_bytes)
+{
+    return ((uint32_t)sizeof(struct tg_slot) + value_bytes + 31) & ~31u;
+}
 
 static uint64_t segment_count_for(const struct tg_table_config *config)
 {
@@ -263,7 +267,8 @@ static inline bool slot_set_key(struct tg_table *table, struct tg_slot *slot, st
 
 /* The whole search, then insertion at the first free entry: new keys, keys that came earlier in this batch, and the
  * rare equal tags of different keys. NULL when table or heap are full. */
-static struct tg_slot *find_or_insert(struct tg_table *table, struct tg_key key, uint64_t hash, uint32_t tag, bool *fresh)
+static struct tg_slot *find_or_insert(struct tg_table *table, struct tg_key key, uint64_t hash, uint32_t tag,
+                                      bool *fresh)
 {
     uint32_t at = home_of(table, tag);
     uint32_t probes = 0;
@@ -355,7 +360,8 @@ static inline uint32_t step_settle(struct tg_table *table, const struct rows *ro
     for (; key != key_end; key++, value++) {
         const struct tg_slot *slot = tg_slots_of_value(*value);
         const uint32_t bytes = key->bytes;
-        if (TG_LIKELY(slot->key_bytes == bytes && bytes <= TG_KEY_INLINE_BYTES && bytes_equal(slot->key, key->data, bytes))) {
+        if (TG_LIKELY(slot->key_bytes == bytes && bytes <= TG_KEY_INLINE_BYTES &&
+                      bytes_equal(slot->key, key->data, bytes))) {
             continue;
         }
         if (!settle_slowly(table, rows, (uint32_t)(key - rows->keys))) { return (uint32_t)(key - rows->keys); }
@@ -384,7 +390,8 @@ uint32_t tg_table_upsert(struct tg_table *table, uint32_t count, const struct tg
             step_locate(table, hashes + third, tags[(group + 2) % PIPELINE_GROUPS], min_u32(GROUP_ROWS, count - third));
         }
         if (second < count) {
-            step_resolve(table, tags[(group + 1) % PIPELINE_GROUPS], values + second, min_u32(GROUP_ROWS, count - second));
+            step_resolve(table, tags[(group + 1) % PIPELINE_GROUPS], values + second,
+                         min_u32(GROUP_ROWS, count - second));
         }
         const uint32_t end = min_u32(second, count);
         const uint32_t stopped = step_settle(table, &rows, start, end);

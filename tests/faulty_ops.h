@@ -15,6 +15,7 @@ enum faulty_way {
     FAULTY_TORN_ERROR, /* a write that wrote half and says EIO */
     FAULTY_EINTR,
     FAULTY_EROFS,      /* nothing that waiting would end */
+    FAULTY_TORN_EROFS, /* a write that wrote half and says so */
     FAULTY_WAYS
 };
 
@@ -26,13 +27,15 @@ struct faulty {
     uint64_t count; /* how many fail in a row */
     uint64_t calls;
     bool sync_failed;
+    bool unsynced; /* something was written since the last fdatasync that worked */
     bool hit;
 };
 
 static inline bool faulty_now(struct faulty *faulty)
 {
     faulty->calls++;
-    const bool now = faulty->first != 0 && faulty->calls >= faulty->first && faulty->calls < faulty->first + faulty->count;
+    const bool now = faulty->first != 0 && faulty->calls >= faulty->first &&
+        faulty->calls < faulty->first + faulty->count;
     faulty->hit = faulty->hit || now;
     return now;
 }
@@ -41,7 +44,8 @@ static inline int faulty_errno(const struct faulty *faulty)
     switch (faulty->way) {
     case FAULTY_ENOSPC: return ENOSPC;
     case FAULTY_EINTR: return EINTR;
-    case FAULTY_EROFS: return EROFS;
+    case FAULTY_EROFS:
+    case FAULTY_TORN_EROFS: return EROFS;
     default: return EIO;
     }
 }
@@ -71,10 +75,12 @@ static inline int64_t faulty_pread(void *self, int fd, void *data, size_t bytes,
 static inline int64_t faulty_pwrite(void *self, int fd, const void *data, size_t bytes, int64_t offset)
 {
     struct faulty *f = self;
+    f->unsynced = true;
     if (!faulty_now(f)) { return f->real->pwrite(f->real->self, fd, data, bytes, offset); }
-    if (f->way != FAULTY_SHORT && f->way != FAULTY_TORN_ERROR) { return -faulty_errno(f); }
+    const bool torn = f->way == FAULTY_SHORT || f->way == FAULTY_TORN_ERROR || f->way == FAULTY_TORN_EROFS;
+    if (!torn) { return -faulty_errno(f); }
     const int64_t half = bytes > 1 ? f->real->pwrite(f->real->self, fd, data, bytes / 2, offset) : 0;
-    return f->way == FAULTY_SHORT ? half : -EIO;
+    return f->way == FAULTY_SHORT ? half : -faulty_errno(f);
 }
 static inline int64_t faulty_write(void *self, int fd, const void *data, size_t bytes)
 {
@@ -96,7 +102,10 @@ static inline int faulty_ftruncate(void *self, int fd, int64_t bytes)
 static inline int faulty_fdatasync(void *self, int fd)
 {
     struct faulty *f = self;
-    if (!faulty_now(f)) { return f->real->fdatasync(f->real->self, fd); }
+    if (!faulty_now(f)) {
+        f->unsynced = false;
+        return f->real->fdatasync(f->real->self, fd);
+    }
     f->sync_failed = f->sync_failed || f->way != FAULTY_EINTR;
     return -faulty_errno(f);
 }
@@ -121,9 +130,11 @@ static inline void faulty_use(struct faulty *faulty, enum faulty_way way, uint64
 {
     tg_file_ops_use(NULL);
     *faulty = (struct faulty){.real = tg_file_ops(), .way = way, .first = first, .count = count};
-    faulty->ops = (struct tg_file_ops){.open = faulty_open, .close = faulty_close, .size = faulty_size, .pread = faulty_pread,
+    faulty->ops = (struct tg_file_ops){.open = faulty_open, .close = faulty_close, .size = faulty_size,
+                                       .pread = faulty_pread,
                                        .pwrite = faulty_pwrite, .write = faulty_write, .writable = faulty_writable,
-                                       .ftruncate = faulty_ftruncate, .fdatasync = faulty_fdatasync, .lock = faulty_lock,
+                                       .ftruncate = faulty_ftruncate, .fdatasync = faulty_fdatasync,
+                                       .lock = faulty_lock,
                                        .rename = faulty_rename, .mkdir = faulty_mkdir, .self = faulty};
     tg_file_ops_use(&faulty->ops);
 }

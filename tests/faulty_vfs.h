@@ -1,10 +1,12 @@
-/* An SQLite file system that fails on purpose: the k-th write, sync, truncate, open or mapping and the ones after it, for
- * a while. Everything else goes to SQLite's own. It becomes the default, so that the sink under test uses it unknowingly. */
+/* An SQLite file system that fails on purpose: the k-th write, sync, truncate, open or mapping and the ones after it,
+ * for a while. Everything else goes to SQLite's own. It becomes the default, so that the sink under test uses it
+ * unknowingly. */
 #ifndef TG_TESTS_FAULTY_VFS_H
 #define TG_TESTS_FAULTY_VFS_H
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct faulty_file {
@@ -58,8 +60,14 @@ static inline int vfs_size(sqlite3_file *file, sqlite3_int64 *bytes)
 {
     return real_of(file)->pMethods->xFileSize(real_of(file), bytes);
 }
-static inline int vfs_lock(sqlite3_file *file, int level) { return real_of(file)->pMethods->xLock(real_of(file), level); }
-static inline int vfs_unlock(sqlite3_file *file, int level) { return real_of(file)->pMethods->xUnlock(real_of(file), level); }
+static inline int vfs_lock(sqlite3_file *file, int level)
+{
+    return real_of(file)->pMethods->xLock(real_of(file), level);
+}
+static inline int vfs_unlock(sqlite3_file *file, int level)
+{
+    return real_of(file)->pMethods->xUnlock(real_of(file), level);
+}
 static inline int vfs_reserved(sqlite3_file *file, int *result)
 {
     return real_of(file)->pMethods->xCheckReservedLock(real_of(file), result);
@@ -69,20 +77,28 @@ static inline int vfs_control(sqlite3_file *file, int op, void *argument)
     return real_of(file)->pMethods->xFileControl(real_of(file), op, argument);
 }
 static inline int vfs_sector(sqlite3_file *file) { return real_of(file)->pMethods->xSectorSize(real_of(file)); }
-static inline int vfs_device(sqlite3_file *file) { return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file)); }
+static inline int vfs_device(sqlite3_file *file)
+{
+    return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
+}
 static inline int vfs_map(sqlite3_file *file, int page, int bytes, int extend, void volatile **out)
 {
-    return vfs_fails() ? SQLITE_IOERR_SHMMAP : real_of(file)->pMethods->xShmMap(real_of(file), page, bytes, extend, out);
+    return vfs_fails() ? SQLITE_IOERR_SHMMAP
+        : real_of(file)->pMethods->xShmMap(real_of(file), page, bytes, extend, out);
 }
 static inline int vfs_shm_lock(sqlite3_file *file, int offset, int n, int flags)
 {
     return real_of(file)->pMethods->xShmLock(real_of(file), offset, n, flags);
 }
 static inline void vfs_barrier(sqlite3_file *file) { real_of(file)->pMethods->xShmBarrier(real_of(file)); }
-static inline int vfs_unmap(sqlite3_file *file, int drop) { return real_of(file)->pMethods->xShmUnmap(real_of(file), drop); }
+static inline int vfs_unmap(sqlite3_file *file, int drop)
+{
+    return real_of(file)->pMethods->xShmUnmap(real_of(file), drop);
+}
 
 static const sqlite3_io_methods faulty_methods = {
-    .iVersion = 2, .xClose = vfs_close, .xRead = vfs_read, .xWrite = vfs_write, .xTruncate = vfs_truncate, .xSync = vfs_sync,
+    .iVersion = 2, .xClose = vfs_close, .xRead = vfs_read, .xWrite = vfs_write, .xTruncate = vfs_truncate,
+    .xSync = vfs_sync,
     .xFileSize = vfs_size, .xLock = vfs_lock, .xUnlock = vfs_unlock, .xCheckReservedLock = vfs_reserved,
     .xFileControl = vfs_control, .xSectorSize = vfs_sector, .xDeviceCharacteristics = vfs_device, .xShmMap = vfs_map,
     .xShmLock = vfs_shm_lock, .xShmBarrier = vfs_barrier, .xShmUnmap = vfs_unmap,

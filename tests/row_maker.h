@@ -36,7 +36,8 @@ static inline void maker_schema(struct tg_schema *schema)
     tg_schema_layout(schema);
     memset(maker_long, 'x', sizeof maker_long);
     for (uint32_t i = 0; i < 4096; i++) {
-        (void)snprintf(maker_keys[i], sizeof maker_keys[i], i % 3 == 0 ? "k%u" : i % 3 == 1 ? "schl\xc3\xbcssel-%u" : "%u", i);
+        (void)snprintf(maker_keys[i], sizeof maker_keys[i],
+                       i % 3 == 0 ? "k%u" : i % 3 == 1 ? "schl\xc3\xbcssel-%u" : "%u", i);
     }
 }
 
@@ -116,7 +117,9 @@ static inline bool maker_equal(const struct tg_schema *schema, const struct tg_r
         if (type == TG_TYPE_TEXT || type == TG_TYPE_JSON) {
             const tg_text *text_a = value_a;
             const tg_text *text_b = value_b;
-            if (text_a->bytes != text_b->bytes || memcmp(text_a->data, text_b->data, text_a->bytes) != 0) { return false; }
+            if (text_a->bytes != text_b->bytes || memcmp(text_a->data, text_b->data, text_a->bytes) != 0) {
+                return false;
+            }
         } else if (memcmp(value_a, value_b, tg_type_bytes(type)) != 0) {
             return false;
         }

@@ -95,7 +95,7 @@ static void print_configuration(void)
         "looked up, so a profile's variables are needed only with that profile.\n\n"
         "Kinds: **duration** `250ms` `30s` `5m` `24h` `1h30m`; **size** `4096` `64KiB` `1GiB`; **rate** `1000` `1k/s` "
         "`2M/s`;\n"
-        "**number** `0.05` `5%`; **list** `[a, b]`, or one value; **secret** is a text that is never printed.\n\n"
+        "**number** `0.05` `5%`; **list** `[a, b]` or `a,b`; **secret** is a text that is never printed.\n\n"
         "## Keys\n",
         stdout);
     for (uint32_t i = 0; i < TG_BLOCK_COUNT; i++) { print_block(&tg_config_blocks[i]); }

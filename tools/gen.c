@@ -15,7 +15,13 @@
 #include "tools/gen_topic.h"
 #include "tools/verbs.h"
 
-enum { FILES_MAX = 1024, FILE_BUFFER_BYTES = 1 << 16, MILLION = 1000000, COUNT_DEFAULT = 4000000, PARTITIONS_DEFAULT = 4 };
+enum {
+    FILES_MAX = 1024,
+    FILE_BUFFER_BYTES = 1 << 16,
+    MILLION = 1000000,
+    COUNT_DEFAULT = 4000000,
+    PARTITIONS_DEFAULT = 4
+};
 
 static const char help_text[] =
     "usage: turgo gen [options]\n"
@@ -365,10 +371,12 @@ static void summary_print(const struct gen *gen, double seconds)
 {
     static const char *const kinds[] = {"tx", "bench_tx", "bench_clicks"};
     FILE *out = gen->where == TO_STDOUT ? stderr : stdout;
-    (void)fprintf(out, "{\"kind\":\"%s\",\"records\":%llu,\"value_bytes\":%llu,\"seconds\":%.3f,\"late\":%llu,"
-                  "\"malformed\":%llu,\"duplicate\":%llu,\"seed\":%llu", kinds[gen->config.kind],
-                  (unsigned long long)gen->records, (unsigned long long)gen->bytes, seconds,
-                  (unsigned long long)gen->faults[TG_GENERATE_LATE], (unsigned long long)gen->faults[TG_GENERATE_MALFORMED],
+    (void)fprintf(out,
+                  "{\"kind\":\"%s\",\"records\":%llu,\"value_bytes\":%llu,\"seconds\":%.3f,\"late\":%llu,"
+                  "\"malformed\":%llu,\"duplicate\":%llu,\"seed\":%llu",
+                  kinds[gen->config.kind], (unsigned long long)gen->records, (unsigned long long)gen->bytes, seconds,
+                  (unsigned long long)gen->faults[TG_GENERATE_LATE],
+                  (unsigned long long)gen->faults[TG_GENERATE_MALFORMED],
                   (unsigned long long)gen->faults[TG_GENERATE_DUPLICATE], (unsigned long long)gen->config.seed);
     if (gen->where == TO_TOPIC) {
         (void)fprintf(out, ",\"topic\":\"%s\",\"confirmed\":%llu,\"errors\":%llu", gen->topic_config.topic,

@@ -8,7 +8,10 @@ static uint32_t pick(struct tg_prng *prng, uint32_t count, const uint32_t *value
     return values[tg_prng_below(prng, count)];
 }
 
-static tg_us pick_us(struct tg_prng *prng, uint32_t count, const tg_us *values) { return values[tg_prng_below(prng, count)]; }
+static tg_us pick_us(struct tg_prng *prng, uint32_t count, const tg_us *values)
+{
+    return values[tg_prng_below(prng, count)];
+}
 
 void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed)
 {
@@ -49,11 +52,12 @@ void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed)
 void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
 {
     (void)fprintf(out,
-                  "seed=%" PRIu64 " shards=%u poll=%u budget=%u partitions=%u keys=%u records=%u bias=%u no_drain=%d ids=%d "
+                  "seed=%" PRIu64
+                  " shards=%u poll=%u budget=%u partitions=%u keys=%u records=%u bias=%u no_drain=%d ids=%d "
                   "rate=%" PRIu64 " disorder_us=%" PRId64 " delay_us=%" PRId64 " window_us=%" PRId64 " idle_us=%" PRId64
                   " lateness_us=%" PRId64 " late_ppm=%u malformed_ppm=%u duplicate_ppm=%u",
                   options->seed, options->shards, options->poll, options->budget, options->partitions, options->keys,
                   options->records, options->bias, options->no_drain, options->ids, options->rate, options->disorder,
-                  options->delay, options->window, options->idle, options->lateness, options->late_ppm, options->malformed_ppm,
-                  options->duplicate_ppm);
+                  options->delay, options->window, options->idle, options->lateness, options->late_ppm,
+                  options->malformed_ppm, options->duplicate_ppm);
 }

@@ -68,10 +68,10 @@ static tg_status write_input(const struct tg_sim_options *options, const char *d
     return status;
 }
 
-/* ---- the job ------------------------------------------------------------------------------------------------------ */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
-static tg_status load_job(const struct tg_sim_options *options, const char *job_path, const char *dir, struct tg_job **job,
-                          struct tg_error *err)
+static tg_status load_job(const struct tg_sim_options *options, const char *job_path, const char *dir,
+                          struct tg_job **job, struct tg_error *err)
 {
     char in[PATH_BYTES], out[PATH_BYTES], sets[5][96];
     (void)snprintf(in, sizeof in, "%s/in", dir);
@@ -96,7 +96,7 @@ static tg_status load_job(const struct tg_sim_options *options, const char *job_
     return TG_OK;
 }
 
-/* ---- time ---------------------------------------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 struct sim_time {
     uint64_t now_ns;
@@ -107,7 +107,7 @@ static int64_t sim_wall_us(void *self)
     return TG_GENERATE_BENCH_START + (int64_t)(((struct sim_time *)self)->now_ns / 1000);
 }
 
-/* ---- the schedule --------------------------------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t flushed_workers(const struct tg_cluster *cluster, struct tg_error *err)
 {
@@ -121,14 +121,17 @@ static uint32_t flushed_workers(const struct tg_cluster *cluster, struct tg_erro
 }
 
 /* One step of one actor: an agent of a shard, or the helper. */
-static void step(struct tg_cluster *cluster, const struct tg_sim_options *options, struct tg_prng *prng, uint64_t now_ns)
+static void step(struct tg_cluster *cluster, const struct tg_sim_options *options, struct tg_prng *prng,
+                 uint64_t now_ns)
 {
     const uint32_t actor = tg_prng_below(prng, options->shards + 1);
     if (actor == options->shards) {
         (void)tg_helper_step(cluster->helper, 1 + tg_prng_below(prng, 4));
         return;
     }
-    if (options->bias != 0 && actor == options->seed % options->shards && tg_prng_below(prng, options->bias) != 0) { return; }
+    if (options->bias != 0 && actor == options->seed % options->shards && tg_prng_below(prng, options->bias) != 0) {
+        return;
+    }
     struct tg_shard *shard = &cluster->workers[actor].shard;
     const struct tg_agent *agent = &shard->agents[tg_prng_below(prng, shard->agent_count)];
     (void)agent->poll(agent->self, now_ns, options->budget);
@@ -148,7 +151,8 @@ static tg_status run_cluster(struct tg_cluster *cluster, const struct tg_sim_opt
     while (status == TG_OK && flushed_workers(cluster, err) < options->shards) {
         status = err->status;
         if (taken == steps_max) {
-            status = tg_fail(err, TG1403, 0, "seed %" PRIu64 " did not end within %" PRIu64 " steps", options->seed, steps_max);
+            status = tg_fail(err, TG1403, 0, "seed %" PRIu64 " did not end within %" PRIu64 " steps", options->seed,
+                             steps_max);
         }
         time->now_ns += tg_prng_below(&prng, 200000);
         step(cluster, options, &prng, time->now_ns);
@@ -167,8 +171,11 @@ tg_status tg_sim_run(const struct tg_sim_options *options, const char *job_path,
     if (status == TG_OK) { status = load_job(options, job_path, dir, &job, err); }
     if (status != TG_OK) { return status; }
     struct sim_time time = {.now_ns = 1};
-    const struct tg_run_options run_options = {
-        .fresh = true, .until_end = true, .no_drain = options->no_drain, .poll_count_max = options->poll, .seed = options->seed};
+    const struct tg_run_options run_options = {.fresh = true,
+                                               .until_end = true,
+                                               .no_drain = options->no_drain,
+                                               .poll_count_max = options->poll,
+                                               .seed = options->seed};
     uint32_t partitions[TG_SOURCES_MAX] = {0};
     for (uint32_t i = 0; status == TG_OK && i < job->source_count; i++) {
         const struct tg_source_spec *source = &job->sources[i];

@@ -1,11 +1,10 @@
 /* Console sink: rows on standard output, as JSON lines or as a table for people. The I/O helper writes whole lines in
  * pieces a pipe or terminal takes at once, and leaves when the reader is slow, so that a paused pager does not hold up
- * files and SQLite. A reader that goes away (`| head`) ends the job with TG1502: rows that nobody can see must not count
- * as delivered. Acknowledged = the kernel has the line. */
+ * files and SQLite. A reader that goes away (`| head`) ends the job with TG1502: rows that nobody can see must not
+ * count as delivered. Acknowledged = the kernel has the line. */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,14 +47,16 @@ struct console_sink {
 
 static const struct tg_option console_options[] = {
     {.name = "format", .kind = TG_OPTION_CHOICE, .fallback = "json", .choices = "json|table",
-     .doc = "json: one object a line, for programs; table: aligned columns, for people (texts over 60 characters are cut)."},
-    {.name = "flush_every", .kind = TG_OPTION_DURATION, .fallback = "100ms", .doc = "Rows wait at most this long before they are printed."},
+     .doc = "json: one object a line; table: aligned columns for people, texts over 60 characters cut."},
+    {.name = "flush_every", .kind = TG_OPTION_DURATION, .fallback = "100ms",
+     .doc = "Rows wait at most this long before they are printed."},
 };
 
-/* Standard output is one per process: the sink that has begun to write a block and has not ended. Other sinks, and other
- * blocks of the same one, wait for it, so that lines stay whole. Written on the helper; set-up gives it up for a sink that
- * was closed in the middle, hence atomic (no data hangs on it). */
-static _Atomic(struct console_target *) in_progress;
+/* Standard output is one per process: the sink that has begun to write a block and has not ended. Other sinks, and
+ * other blocks of the same one, wait for it, so that lines stay whole. The helper's; a sink that was closed in the
+ * middle (its job has failed) is forgotten when the next first one opens. */
+static const struct console_target *in_progress;
+static uint32_t open_targets; /* set-up's */
 
 /* ---- on the helper ----------------------------------------------------------------------------------------------- */
 
@@ -71,7 +72,8 @@ static enum tg_outbox_result refused(struct console_target *target, struct tg_ou
 {
     if (os_errno == EPIPE) {
         (void)tg_fail(&block->error, TG1502, 0,
-                      "sink %s: the reader of standard output has gone away; rows can no longer be shown", target->sink_name);
+                      "sink %s: the reader of standard output has gone away; rows can no longer be shown",
+                      target->sink_name);
         return TG_OUTBOX_FAILED;
     }
     if (!tg_file_may_recover(os_errno)) {
@@ -109,7 +111,9 @@ static enum tg_outbox_result stream(struct console_target *target, struct tg_out
 static void header_prepare(struct console_target *target)
 {
     const uint32_t width = tg_table_width(&target->table);
-    if (target->header_width != 0 && (width == target->header_width || target->rows_since_header < HEADER_EVERY)) { return; }
+    if (target->header_width != 0 && (width == target->header_width || target->rows_since_header < HEADER_EVERY)) {
+        return;
+    }
     struct tg_writer writer = {.data = target->header, .capacity = target->header_capacity};
     if (target->header_width != 0) { tg_write_bytes(&writer, "\n", 1); }
     tg_table_header(&target->table, &writer);
@@ -122,17 +126,16 @@ static void header_prepare(struct console_target *target)
 static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *block)
 {
     struct console_target *target = shared;
-    struct console_target *busy = atomic_load_explicit(&in_progress, memory_order_relaxed);
-    if (busy != NULL && (busy != target || target->begun != block)) { return TG_OUTBOX_LATER; }
-    if (busy == NULL && target->format == CONSOLE_TABLE && block->moved == 0 && block->used != 0) { header_prepare(target); }
+    if (in_progress != NULL && (in_progress != target || target->begun != block)) { return TG_OUTBOX_LATER; }
+    if (in_progress == NULL && target->format == CONSOLE_TABLE && block->moved == 0 && block->used != 0) {
+        header_prepare(target);
+    }
     target->begun = block;
-    atomic_store_explicit(&in_progress, target, memory_order_relaxed);
+    in_progress = target;
     enum tg_outbox_result result = stream(target, block, target->header, target->header_used, &target->header_moved);
     if (result == TG_OUTBOX_WRITTEN) { result = stream(target, block, block->data, block->used, &block->moved); }
     if (result == TG_OUTBOX_WRITTEN) { target->rows_since_header += block->rows; }
-    if (result == TG_OUTBOX_WRITTEN || result == TG_OUTBOX_FAILED) {
-        atomic_store_explicit(&in_progress, NULL, memory_order_relaxed);
-    }
+    if (result == TG_OUTBOX_WRITTEN || result == TG_OUTBOX_FAILED) { in_progress = NULL; }
     return result;
 }
 
@@ -164,6 +167,7 @@ static tg_status console_share(const struct tg_sink_env *env, void **shared, str
                                       .header_capacity = header_capacity};
     tg_table_init(&target->table, env->schema, env->with_revision);
     (void)signal(SIGPIPE, SIG_IGN); /* a reader that left must be an error code here, not the end of the process */
+    if (open_targets++ == 0) { in_progress = NULL; }
     *shared = target;
     return TG_OK;
 }
@@ -172,8 +176,7 @@ static void console_unshare(void *shared)
 {
     struct console_target *target = shared;
     if (target == NULL) { return; }
-    struct console_target *busy = target;
-    (void)atomic_compare_exchange_strong_explicit(&in_progress, &busy, NULL, memory_order_relaxed, memory_order_relaxed);
+    open_targets--;
     free(target->header);
     free(target);
 }
@@ -226,7 +229,10 @@ static uint32_t console_poll(void *state, uint64_t now_ns)
     return tg_outbox_poll(&((struct console_sink *)state)->outbox, now_ns);
 }
 static void console_flush(void *state) { tg_outbox_flush(&((struct console_sink *)state)->outbox); }
-static bool console_flushed(const void *state) { return tg_outbox_flushed(&((const struct console_sink *)state)->outbox); }
+static bool console_flushed(const void *state)
+{
+    return tg_outbox_flushed(&((const struct console_sink *)state)->outbox);
+}
 static tg_status console_failure(const void *state, struct tg_error *err)
 {
     return tg_outbox_failure(&((const struct console_sink *)state)->outbox, err);

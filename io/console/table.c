@@ -168,7 +168,9 @@ void tg_table_header(struct tg_table *table, struct tg_writer *writer)
 {
     static const char rule[] = "------------------------------------------------------------";
     static_assert(sizeof rule - 1 == TG_TABLE_CELL_CHARS_MAX, "one piece underlines any column");
-    for (uint32_t i = 0; i < table->column_count; i++) { cell_write(table, writer, i, text_of(name_of(table, i)), side_of(table, i)); }
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        cell_write(table, writer, i, text_of(name_of(table, i)), side_of(table, i));
+    }
     for (uint32_t i = 0; i < table->column_count; i++) {
         const uint32_t width = atomic_load_explicit(&table->widths[i], memory_order_relaxed);
         cell_write(table, writer, i, (tg_text){.data = rule, .bytes = width}, LEFT);
@@ -189,5 +191,6 @@ void tg_table_row(struct tg_table *table, struct tg_writer *writer, const struct
     struct tg_writer revision = {.data = scratch, .capacity = sizeof scratch};
     tg_write_i64(&revision, row->revision);
     cell_write(table, writer, schema->column_count, (tg_text){.data = scratch, .bytes = revision.used}, RIGHT);
-    cell_write(table, writer, schema->column_count + 1, text_of((row->flags & TG_ROW_FINAL) != 0 ? "true" : "false"), LEFT);
+    cell_write(table, writer, schema->column_count + 1, text_of((row->flags & TG_ROW_FINAL) != 0 ? "true" : "false"),
+               LEFT);
 }

@@ -20,7 +20,8 @@ struct tg_table {
     _Atomic uint32_t widths[TG_TABLE_COLUMNS_MAX];
 };
 
-void tg_table_init(struct tg_table *table, const struct tg_schema *schema, bool with_revision); /* @setup */
+/* `schema` is borrowed.  @setup */
+void tg_table_init(struct tg_table *table, const struct tg_schema *schema, bool with_revision);
 /* Longest line, header or row, in bytes.  @setup */
 uint32_t tg_table_line_bytes_max(const struct tg_schema *schema);
 /* Sum of the widths: has the table grown since the header was printed?  @any */

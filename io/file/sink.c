@@ -1,10 +1,10 @@
 /* File sink: an append log of JSON lines, one file for all shards. Rows are rendered by the shards and written by the
  * I/O helper in whole blocks, so lines never interleave. The file's length in whole blocks is known at all times and
  * every block is written at that offset: after an error or a short write the rest is cut off (at the latest before the
- * next attempt), so no line is ever torn or doubled, however often writing fails.
- * What it promises: a row is acknowledged once the kernel has it (a crash of the process loses nothing), and flush()
- * makes everything durable with fdatasync. An fdatasync that fails ends the job: the kernel may have dropped what earlier
- * blocks left with it, and a second call would report success. An existing file is replaced when a run starts. */
+ * next attempt), so no line is ever torn or doubled, however often writing fails. What it promises: a row is
+ * acknowledged once the kernel has it (a crash of the process loses nothing), and flush() makes everything durable with
+ * fdatasync. An fdatasync that fails ends the job: the kernel may have dropped what earlier blocks left with it, and a
+ * second call would report success. An existing file is replaced when a run starts. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -38,7 +38,7 @@ struct file_sink {
 
 static const struct tg_option file_options[] = {
     {.name = "path", .kind = TG_OPTION_TEXT, .required = true,
-     .doc = "File to write, one JSON object a line; folders are created, an existing file is replaced when the run starts."},
+     .doc = "File of JSON lines; folders are created, an existing file is replaced when the run starts."},
     {.name = "flush_every", .kind = TG_OPTION_DURATION, .fallback = "200ms",
      .doc = "Rows wait at most this long before they are handed to the operating system."},
 };
@@ -55,7 +55,8 @@ static enum tg_outbox_result refused(struct file_target *target, struct tg_outbo
     if (target->failing_since_ns == 0) { target->failing_since_ns = now_ns; }
     uint64_t suppressed = 0;
     if (tg_log_allowed(&target->limit, now_ns, &suppressed)) {
-        tg_log(TG_LOG_WARN, TG1502, -1, NULL, "sink %s: cannot write %s: %s; rows wait, trying again (%" PRIu64 " attempts not shown)",
+        tg_log(TG_LOG_WARN, TG1502, -1, NULL,
+               "sink %s: cannot write %s: %s; rows wait, trying again (%" PRIu64 " attempts not shown)",
                target->sink_name, target->path, strerror(os_errno), suppressed);
     }
     return TG_OUTBOX_AGAIN;
@@ -103,7 +104,8 @@ static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *b
         target->durable = false;
     }
     if (target->failing_since_ns != 0) {
-        tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "sink %s: writing %s again after %.1f s", target->sink_name, target->path,
+        tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "sink %s: writing %s again after %.1f s", target->sink_name,
+               target->path,
                (double)(tg_clock_now_ns(&target->clock) - target->failing_since_ns) / 1e9);
         target->failing_since_ns = 0;
     }
@@ -111,7 +113,8 @@ static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *b
         int failed = target->ops->fdatasync(target->ops->self, target->fd);
         while (failed == -EINTR) { failed = target->ops->fdatasync(target->ops->self, target->fd); }
         if (failed != 0) {
-            (void)tg_fail(&block->error, TG1502, -failed, "sink %s: make %s durable; rows since the last flush may be missing",
+            (void)tg_fail(&block->error, TG1502, -failed,
+                          "sink %s: make %s durable; rows since the last flush may be missing",
                           target->sink_name, target->path);
             return TG_OUTBOX_FAILED;
         }
@@ -126,7 +129,8 @@ static tg_status not_a_file(const struct tg_sink_env *env, const char *path, int
 {
     if (os_errno == ESPIPE) {
         return tg_fail(err, TG1502, 0,
-                       "sink %s: %s is not a regular file; to write to a terminal or a pipe use the console sink", env->sink_name,
+                       "sink %s: %s is not a regular file; to write to a terminal or a pipe use the console sink",
+                       env->sink_name,
                        path);
     }
     return tg_fail(err, TG1502, os_errno, "sink %s: look at %s", env->sink_name, path);
@@ -164,7 +168,8 @@ static tg_status target_open(struct file_target *target, const struct tg_sink_en
     if (bytes < 0) { return not_a_file(env, target->path, (int)-bytes, err); }
     failed = ops->lock(ops->self, target->fd);
     if (failed == -EWOULDBLOCK) {
-        return tg_fail(err, TG1502, 0, "sink %s: another sink or another turgo is writing %s", env->sink_name, target->path);
+        return tg_fail(err, TG1502, 0, "sink %s: another sink or another turgo is writing %s", env->sink_name,
+                       target->path);
     }
     if (failed == 0) { failed = ops->ftruncate(ops->self, target->fd, 0); }
     if (failed != 0) { return tg_fail(err, TG1502, -failed, "sink %s: replace %s", env->sink_name, target->path); }
@@ -235,7 +240,10 @@ static uint32_t file_push(void *state, const struct tg_batch *batch, uint32_t fr
     return row - from;
 }
 
-static uint32_t file_poll(void *state, uint64_t now_ns) { return tg_outbox_poll(&((struct file_sink *)state)->outbox, now_ns); }
+static uint32_t file_poll(void *state, uint64_t now_ns)
+{
+    return tg_outbox_poll(&((struct file_sink *)state)->outbox, now_ns);
+}
 static void file_flush(void *state) { tg_outbox_flush(&((struct file_sink *)state)->outbox); }
 static bool file_flushed(const void *state) { return tg_outbox_flushed(&((const struct file_sink *)state)->outbox); }
 static tg_status file_failure(const void *state, struct tg_error *err)

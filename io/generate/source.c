@@ -122,8 +122,9 @@ static tg_status read_config(const struct tg_options *options, const char *sourc
                        "negative, jitter below 71 minutes", source_name);
     }
     if (!is_bench && keys < partitions) {
-        return tg_fail(err, TG1004, 0, "sources.%s.generate: %lld keys cannot fill %lld partitions, a user lives in one",
-                       source_name, (long long)keys, (long long)partitions);
+        return tg_fail(err, TG1004, 0,
+                       "sources.%s.generate: %lld keys cannot fill %lld partitions, a user lives in one", source_name,
+                       (long long)keys, (long long)partitions);
     }
     if ((uint64_t)config->late_ppm + config->malformed_ppm + config->duplicate_ppm > MILLION) {
         return tg_fail(err, TG1004, 0, "sources.%s.generate: late, malformed and duplicate add up to more than 1",
@@ -203,7 +204,8 @@ static void fill_batch(struct generate_source *source, struct generate_partition
 }
 
 /* News of one partition: records, or the first time that there is nothing more. */
-static uint32_t poll_partition(struct generate_source *source, uint32_t index, struct tg_raw_batch *out, uint64_t now_ns)
+static uint32_t poll_partition(struct generate_source *source, uint32_t index, struct tg_raw_batch *out,
+                               uint64_t now_ns)
 {
     struct generate_partition *partition = &source->partitions[index];
     if (partition->said_ended) { return 0; }

@@ -11,6 +11,8 @@ enum { LANES = 4, RUN_BYTES = TG_DIGEST_RUN_MAX * (TG_VALUE_TEXT_BYTES + 1) + 8 
 
 static const uint64_t FNV_OFFSET = 0xcbf29ce484222325u;
 static const uint64_t FNV_PRIME = 0x100000001b3u;
+static const uint64_t TRUE_WORD = 0x65757274;    /* "true", first character lowest */
+static const uint64_t FALSE_WORD = 0x65736c6166; /* "false" */
 
 struct lane {
     const uint8_t *data;
@@ -26,7 +28,8 @@ static uint64_t fmix64(uint64_t k)
     return k ^ (k >> 33);
 }
 
-/* The eight digits of n < 10^8 as digit values, first one in the lowest byte: halves, quarters, eighths, all at once. */
+/* The eight digits of n < 10^8 as digit values, first one in the lowest byte: halves, quarters, eighths, all at
+ * once. */
 static inline uint64_t digits8(uint32_t n)
 {
     uint64_t word = n / 10000 | (uint64_t)(n % 10000) << 32;
@@ -36,9 +39,16 @@ static inline uint64_t digits8(uint32_t n)
     return tens | (word - tens * 10) << 8;
 }
 
-/* Decimal text of n < 10^8 without a branch; writes 8 bytes, returns where the text ends. */
+/* Decimal text of n < 10^8; writes up to 8 bytes, returns where it ends. Small counts are common: a branch. */
 static inline char *put_below_1e8(char *out, uint32_t n)
 {
+    if (n < 100) {
+        const uint32_t one = n < 10;
+        const uint16_t pair = (uint16_t)(('0' + n / 10) | ('0' + n % 10) << 8);
+        const uint16_t text = (uint16_t)(pair >> (8 * one));
+        memcpy(out, &text, sizeof text);
+        return out + 2 - one;
+    }
     const uint64_t digits = digits8(n);
     const uint32_t zeros = (uint32_t)__builtin_ctzll(digits | 1ull << 56) >> 3; /* leading; the last digit stays */
     const uint64_t text = (digits | 0x3030303030303030u) >> (8 * zeros);
@@ -55,20 +65,30 @@ static inline char *put_8(char *out, uint32_t n)
 }
 
 /* Decimal text; returns where it ends. */
-static inline char *put_u64(char *out, uint64_t value)
+static inline char *put_u64(struct tg_digest *digest, char *out, uint64_t value)
 {
     enum { E8 = 100000000 };
     if (value < E8) { return put_below_1e8(out, (uint32_t)value); }
-    if (value < (uint64_t)E8 * E8) { return put_8(put_below_1e8(out, (uint32_t)(value / E8)), (uint32_t)(value % E8)); }
+    if (value < (uint64_t)E8 * E8) {
+        const uint64_t high = value / E8;
+        if (TG_UNLIKELY(high != digest->high)) {
+            char text[8] = {0};
+            digest->high = high;
+            digest->high_bytes = (uint32_t)(put_below_1e8(text, (uint32_t)high) - text);
+            memcpy(&digest->high_text, text, sizeof text);
+        }
+        memcpy(out, &digest->high_text, sizeof digest->high_text);
+        return put_8(out + digest->high_bytes, (uint32_t)(value - high * E8));
+    }
     const uint64_t low = value % ((uint64_t)E8 * E8);
     out = put_below_1e8(out, (uint32_t)(value / ((uint64_t)E8 * E8)));
     return put_8(put_8(out, (uint32_t)(low / E8)), (uint32_t)(low % E8));
 }
 
-static inline char *put_i64(char *out, int64_t value)
+static inline char *put_i64(struct tg_digest *digest, char *out, int64_t value)
 {
     *out = '-';
-    return put_u64(out + (value < 0), value < 0 ? -(uint64_t)value : (uint64_t)value);
+    return put_u64(digest, out + (value < 0), value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 static inline int64_t floor_ms(tg_ts ts) { return ts / 1000 - (ts % 1000 < 0); }
@@ -82,8 +102,10 @@ static char *put_other(char *out, const struct tg_column *column, const void *va
 }
 
 /* Render a run; returns its length. */
-static inline uint32_t run_put(const struct tg_schema *schema, const struct tg_digest_step *step, const uint8_t *row, char *out)
+static inline uint32_t run_put(struct tg_digest *digest, const struct tg_digest_step *step, const uint8_t *row,
+                               char *out)
 {
+    const struct tg_schema *schema = digest->schema;
     char *at = out;
     *at = ',';
     at += step->comma;
@@ -97,12 +119,13 @@ static inline uint32_t run_put(const struct tg_schema *schema, const struct tg_d
             continue;
         }
         switch (column->type) {
-        case TG_TYPE_BIGINT: at = put_i64(at, *(const int64_t *)value); break;
-        case TG_TYPE_INTEGER: at = put_i64(at, *(const int32_t *)value); break;
-        case TG_TYPE_TIMESTAMP: at = put_i64(at, floor_ms(*(const tg_ts *)value)); break;
+        case TG_TYPE_BIGINT: at = put_i64(digest, at, *(const int64_t *)value); break;
+        case TG_TYPE_INTEGER: at = put_i64(digest, at, *(const int32_t *)value); break;
+        case TG_TYPE_TIMESTAMP: at = put_i64(digest, at, floor_ms(*(const tg_ts *)value)); break;
         case TG_TYPE_BOOLEAN: {
-            const bool yes = *(const bool *)value;
-            memcpy(at, yes ? "true," : "false", 5); /* five bytes either way: no branch on data */
+            const uint64_t yes = *(const bool *)value;
+            const uint64_t word = FALSE_WORD ^ ((FALSE_WORD ^ TRUE_WORD) & -yes); /* no branch on data */
+            memcpy(at, &word, sizeof word);
             at += 5 - yes;
             break;
         }
@@ -168,7 +191,7 @@ static bool is_text(enum tg_type type) { return type == TG_TYPE_TEXT || type == 
 
 void tg_digest_init(struct tg_digest *digest, const struct tg_schema *schema, int core_column)
 {
-    *digest = (struct tg_digest){.schema = schema, .core_column = core_column};
+    *digest = (struct tg_digest){.schema = schema, .core_column = core_column, .high = UINT64_MAX};
     struct tg_digest_step *last = NULL;
     for (uint32_t i = 0; i < schema->column_count; i++) {
         const bool text = is_text(schema->columns[i].type);
@@ -226,7 +249,7 @@ static inline void rows_add(struct tg_digest *digest, const uint8_t *const rows[
             if (step->is_text) {
                 lanes[lane] = text_lane(digest->schema, step->columns[0], rows[lane]);
             } else {
-                lanes[lane].bytes = run_put(digest->schema, step, rows[lane], runs[lane]);
+                lanes[lane].bytes = run_put(digest, step, rows[lane], runs[lane]);
                 lanes[lane].data = (const uint8_t *)runs[lane];
             }
         }
@@ -242,7 +265,9 @@ void tg_digest_add(struct tg_digest *digest, const struct tg_batch *batch, uint3
         const uint8_t *first = batch->rows + (size_t)row * stride;
         const uint32_t count = batch->count - row < LANES ? batch->count - row : LANES;
         const uint8_t *rows[LANES];
-        for (uint32_t lane = 0; lane < LANES; lane++) { rows[lane] = first + (lane < count ? (size_t)lane * stride : 0); }
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            rows[lane] = first + (lane < count ? (size_t)lane * stride : 0);
+        }
         rows_add(digest, rows, count);
     }
 }

@@ -23,6 +23,10 @@ struct tg_digest {
     int core_column; /* boolean; rows where it is false are core rows; -1 = none are */
     uint32_t step_count;
     struct tg_digest_step steps[2 * TG_COLUMNS_MAX];
+    /* Text of the upper digits (value / 10^8) rendered last: timestamps near each other share them for a day. */
+    uint64_t high;
+    uint64_t high_text;
+    uint32_t high_bytes;
     uint64_t rows;
     uint64_t sum;
     uint64_t rows_core;

@@ -22,7 +22,9 @@ static tg_status core_column_find(const struct tg_sink_env *env, int *column, st
     *column = -1;
     if (name == NULL) { return TG_OK; }
     *column = tg_schema_find(env->schema, name);
-    if (*column < 0) { return tg_fail(err, TG1102, 0, "sink %s: core_where_false: there is no column %s", env->sink_name, name); }
+    if (*column < 0) {
+        return tg_fail(err, TG1102, 0, "sink %s: core_where_false: there is no column %s", env->sink_name, name);
+    }
     const enum tg_type type = env->schema->columns[*column].type;
     if (type == TG_TYPE_BOOLEAN) { return TG_OK; }
     return tg_fail(err, TG1103, 0, "sink %s: core_where_false: column %s is %s, not boolean", env->sink_name, name,

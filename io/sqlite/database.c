@@ -1,9 +1,11 @@
-/* One connection in WAL mode, synchronous=NORMAL: a commit is one write to the log, readers are never blocked, and a crash
- * of the process loses nothing that was acknowledged (a power cut may lose the last commits, never the consistency).
- * Every write is an upsert guarded by "_version", so a transaction whose outcome is unknown is simply written again.
- *   S1 offered store-release (tg_sqlite_offer)  pairs with  S2 offered exchange-acquire (tg_sqlite_write):  the block and
- *   its rows are visible to the helper. The way back is ordered by the helper's own edges: a shard looks at its block only
- *   in `done` of the task it submitted after S1, and the helper settled the block at that task's run at the latest. */
+/* One connection in WAL mode, synchronous=NORMAL: a commit is one write to the log, readers are never blocked, and a
+ * crash of the process loses nothing that was acknowledged (a power cut may lose the last commits, never the
+ * consistency). Every write is an upsert guarded by "_version", so a transaction whose outcome is unknown is simply
+ * written again.
+ *   S1 offered store-release (tg_sqlite_offer)  pairs with  S2 offered exchange-acquire (tg_sqlite_write):  the block
+ *   and its rows are visible to the helper. The way back is ordered by the helper's own edges: a shard looks at its
+ *   block only in `done` of the task it submitted after S1, and the helper settled the block at that task's run at the
+ *   latest. */
 #include "io/sqlite/database.h"
 
 #include <errno.h>
@@ -132,7 +134,8 @@ static void outcome_log(struct tg_sqlite *db, enum tg_sqlite_result result, cons
     const uint64_t now_ns = tg_clock_now_ns(&db->clock);
     if (result == TG_SQLITE_WRITTEN) {
         if (db->failing_logged) {
-            tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "sink %s: writing to %s again after %.1f s", db->table.sink_name,
+            tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "sink %s: writing to %s again after %.1f s",
+                   db->table.sink_name,
                    db->table.path, (double)(now_ns - db->failing_since_ns) / 1e9);
         }
         db->failing_since_ns = 0;
@@ -144,7 +147,8 @@ static void outcome_log(struct tg_sqlite *db, enum tg_sqlite_result result, cons
     uint64_t suppressed = 0;
     if (!tg_log_allowed(&db->limit, now_ns, &suppressed)) { return; }
     db->failing_logged = true;
-    tg_log(TG_LOG_WARN, TG1503, -1, NULL, "sink %s: cannot write to %s: %s; rows wait, trying again (%" PRIu64 " attempts not shown)",
+    tg_log(TG_LOG_WARN, TG1503, -1, NULL,
+           "sink %s: cannot write to %s: %s; rows wait, trying again (%" PRIu64 " attempts not shown)",
            db->table.sink_name, db->table.path, text, suppressed);
 }
 
@@ -160,7 +164,8 @@ void tg_sqlite_write(struct tg_sqlite *db)
     struct tg_sqlite_block *blocks[TG_SHARDS_MAX];
     uint32_t count = 0;
     for (uint32_t shard = 0; shard < db->shard_count; shard++) {
-        struct tg_sqlite_block *block = atomic_exchange_explicit(&db->offered[shard], NULL, memory_order_acquire); /* S2 */
+        /* S2 */
+        struct tg_sqlite_block *block = atomic_exchange_explicit(&db->offered[shard], NULL, memory_order_acquire);
         if (block != NULL) { blocks[count++] = block; }
     }
     if (count == 0) { return; } /* an earlier task took our block along */
@@ -193,7 +198,8 @@ static struct tg_sqlite_table table_of(const struct tg_sink_env *env)
     };
 }
 
-static tg_status refused(const struct tg_sqlite_table *table, sqlite3 *connection, const char *what, struct tg_error *err)
+static tg_status refused(const struct tg_sqlite_table *table, sqlite3 *connection, const char *what,
+                         struct tg_error *err)
 {
     const int outcome = connection != NULL ? sqlite3_errcode(connection) : SQLITE_NOMEM;
     const bool from_system = (outcome & 0xFF) == SQLITE_CANTOPEN || (outcome & 0xFF) == SQLITE_IOERR;
@@ -202,7 +208,8 @@ static tg_status refused(const struct tg_sqlite_table *table, sqlite3 *connectio
     return tg_fail(err, TG1503, os_errno, "sink %s: %s %s: %s", table->sink_name, what, table->path, why);
 }
 
-static tg_status connection_open(const struct tg_sqlite_table *table, int flags, sqlite3 **connection, struct tg_error *err)
+static tg_status connection_open(const struct tg_sqlite_table *table, int flags, sqlite3 **connection,
+                                 struct tg_error *err)
 {
     if (sqlite3_open_v2(table->path, connection, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         return refused(table, *connection, "open", err);
@@ -219,7 +226,8 @@ tg_status tg_sqlite_check(const struct tg_sink_env *env, struct tg_error *err)
     if (strcmp(table.path, ":memory:") == 0) { return TG_OK; }
     if (access(table.path, F_OK) != 0) {
         const int failed = tg_file_creatable(table.path);
-        return failed == 0 ? TG_OK : tg_fail(err, TG1503, -failed, "sink %s: cannot create %s", table.sink_name, table.path);
+        return failed == 0 ? TG_OK
+            : tg_fail(err, TG1503, -failed, "sink %s: cannot create %s", table.sink_name, table.path);
     }
     sqlite3 *connection = NULL;
     tg_status status = connection_open(&table, SQLITE_OPEN_READWRITE, &connection, err);
@@ -240,7 +248,8 @@ static tg_status modes_set(struct tg_sqlite *db, struct tg_error *err)
     }
     outcome = sqlite3_finalize(pragma);
     if (outcome == SQLITE_OK) {
-        outcome = sqlite3_exec(db->connection, wal ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", NULL, NULL, NULL);
+        outcome = sqlite3_exec(db->connection, wal ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", NULL,
+                               NULL, NULL);
     }
     return outcome == SQLITE_OK ? TG_OK : refused(&db->table, db->connection, "use write-ahead logging in", err);
 }
@@ -261,11 +270,13 @@ static tg_status statements_prepare(struct tg_sqlite *db, char *sql, struct tg_e
     for (enum tg_sqlite_statement i = TG_SQLITE_UPSERT; i < TG_SQLITE_STATEMENTS; i++) {
         const tg_status status = tg_sqlite_statement_text(&db->table, i, sql, err);
         if (status != TG_OK) { return status; }
-        if (sqlite3_prepare_v3(db->connection, sql, -1, SQLITE_PREPARE_PERSISTENT, &db->statements[i], NULL) != SQLITE_OK) {
+        if (sqlite3_prepare_v3(db->connection, sql, -1, SQLITE_PREPARE_PERSISTENT, &db->statements[i],
+                               NULL) != SQLITE_OK) {
             return refused(&db->table, db->connection, "prepare the statements for", err);
         }
     }
-    if (sqlite3_prepare_v3(db->connection, "BEGIN IMMEDIATE", -1, SQLITE_PREPARE_PERSISTENT, &db->begin, NULL) != SQLITE_OK ||
+    if (sqlite3_prepare_v3(db->connection, "BEGIN IMMEDIATE", -1, SQLITE_PREPARE_PERSISTENT, &db->begin,
+                           NULL) != SQLITE_OK ||
         sqlite3_prepare_v3(db->connection, "COMMIT", -1, SQLITE_PREPARE_PERSISTENT, &db->commit, NULL) != SQLITE_OK) {
         return refused(&db->table, db->connection, "prepare the statements for", err);
     }

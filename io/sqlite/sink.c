@@ -1,10 +1,10 @@
-/* SQLite sink: one row per key in a table, for development, demos and jobs that fit one machine. Rows wait in a row store
- * where the last revision of a key wins; what has gathered goes to the I/O helper as a block, at most one at a time per
- * shard, and the helper writes the blocks of all shards in one transaction. A busy database, a full disk and I/O errors
- * are waited out, with back-pressure once the store is full; anything else SQLite says no to ends the job (TG1503).
- * Columns: text, enum, json TEXT; bigint, integer INTEGER; boolean INTEGER 0 or 1; timestamp TEXT in RFC 3339 and date
- * TEXT YYYY-MM-DD, so that people can read them and they still sort; numeric TEXT with its scale, exact; and "_version"
- * INTEGER, which a row must exceed to replace another one. */
+/* SQLite sink: one row per key in a table, for development, demos and jobs that fit one machine. Rows wait in a row
+ * store where the last revision of a key wins; what has gathered goes to the I/O helper as a block, at most one at a
+ * time per shard, and the helper writes the blocks of all shards in one transaction. A busy database, a full disk and
+ * I/O errors are waited out, with back-pressure once the store is full; anything else SQLite says no to ends the job
+ * (TG1503). Columns: text, enum, json TEXT; bigint, integer INTEGER; boolean INTEGER 0 or 1; timestamp TEXT in RFC 3339
+ * and date TEXT YYYY-MM-DD, so that people can read them and they still sort; numeric TEXT with its scale, exact; and
+ * "_version" INTEGER, which a row must exceed to replace another one. */
 #include "base/assert.h"
 #include "io/connectors.h"
 #include "io/sqlite/database.h"
@@ -45,13 +45,15 @@ struct sqlite_sink {
 static const struct tg_option sqlite_options[] = {
     {.name = "path", .kind = TG_OPTION_TEXT, .required = true,
      .doc = "Database file; folders and the file are created when missing."},
-    {.name = "table", .kind = TG_OPTION_TEXT, .doc = "Table to write to, created when missing; default: the sink's name."},
+    {.name = "table", .kind = TG_OPTION_TEXT,
+     .doc = "Table to write to, created when missing; default: the sink's name."},
     {.name = "flush_every", .kind = TG_OPTION_DURATION, .fallback = "100ms",
      .doc = "Rows wait at most this long; until then a later row of the same key replaces an earlier one."},
-    {.name = "batch_rows", .kind = TG_OPTION_INTEGER, .fallback = "10000", .doc = "Rows one transaction writes at most per shard."},
+    {.name = "batch_rows", .kind = TG_OPTION_INTEGER, .fallback = "10000",
+     .doc = "Rows one transaction writes at most per shard."},
 };
 
-/* ---- the block's way to the helper and back ------------------------------------------------------------------------ */
+/* ---- the block's way to the helper and back ---------------------------------------------------------------------- */
 
 static void task_run(struct tg_task *task)
 {
@@ -66,7 +68,8 @@ static void acknowledge(struct sqlite_sink *sink)
     for (uint32_t i = 0; i < sink->block.count; i++) {
         struct tg_row_entry *entry = sink->block.entries[i];
         if (sink->latency != NULL && entry->arrived_ns != 0) { /* replaced rows count as old as the first of them */
-            tg_histogram_record(sink->latency, now_ns > entry->arrived_ns ? now_ns - entry->arrived_ns : 0, entry->rows);
+            tg_histogram_record(sink->latency, now_ns > entry->arrived_ns ? now_ns - entry->arrived_ns : 0,
+                                entry->rows);
         }
         tg_row_store_release(sink->store, entry);
     }
@@ -133,13 +136,14 @@ static uint32_t sqlite_poll(void *state, uint64_t now_ns)
         tg_sqlite_offer(sink->database, sink->shard, &sink->block);
         sink->offered = true;
     }
-    /* Another shard's task may write the block before ours is even submitted: it is settled in our `done` all the same. */
+    /* Another shard's task may write the block before ours is even submitted: it is settled in our `done` all the
+     * same. */
     if (!tg_helper_submit(sink->helper, sink->shard, &sink->task)) { return 0; }
     sink->in_flight = true;
     return 1;
 }
 
-/* ---- rows --------------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 static uint32_t sqlite_push(void *state, const struct tg_batch *batch, uint32_t from)
 {
@@ -219,7 +223,8 @@ static tg_status sqlite_open(void *state, const struct tg_sink_env *env, struct 
     struct sqlite_sink *sink = state;
     const int64_t batch_rows = tg_option_number(env->options, "batch_rows");
     if (batch_rows < 1 || batch_rows > ENTRIES_MAX) {
-        return tg_fail(err, TG1004, 0, "sink %s: batch_rows: %lld is not between 1 and %d", env->sink_name, (long long)batch_rows,
+        return tg_fail(err, TG1004, 0, "sink %s: batch_rows: %lld is not between 1 and %d", env->sink_name,
+                       (long long)batch_rows,
                        ENTRIES_MAX);
     }
     const struct tg_row_store_config config = {.schema = env->schema,
@@ -231,7 +236,9 @@ static tg_status sqlite_open(void *state, const struct tg_sink_env *env, struct 
     if (status != TG_OK) { return status; }
     sink->batch_rows = (uint32_t)batch_rows < config.capacity ? (uint32_t)batch_rows : config.capacity;
     sink->block.entries = tg_arena_alloc(env->arena, sink->batch_rows * sizeof *sink->block.entries, 64);
-    if (sink->block.entries == NULL) { return tg_fail(err, TG1601, 0, "no address space for the blocks of sink %s", env->sink_name); }
+    if (sink->block.entries == NULL) {
+        return tg_fail(err, TG1601, 0, "no address space for the blocks of sink %s", env->sink_name);
+    }
     sink->task = (struct tg_task){.run = task_run, .done = task_done, .owner = sink};
     sink->database = env->shared;
     sink->helper = env->helper;

@@ -1,6 +1,6 @@
 /* SQL text and the comparison of tables. Column types are those SQLite gives an affinity to: TEXT for text, json, enum,
- * numeric (exact digits; a REAL would round), timestamp and date (RFC 3339, so that people can read them), INTEGER for the
- * integers and for booleans (0 and 1). */
+ * numeric (exact digits; a REAL would round), timestamp and date (RFC 3339, so that people can read them), INTEGER for
+ * the integers and for booleans (0 and 1). */
 #include "io/sqlite/table.h"
 
 #include <string.h>
@@ -162,7 +162,9 @@ tg_status tg_sqlite_statement_text(const struct tg_sqlite_table *table, enum tg_
         break;
     case TG_SQLITE_STATEMENTS: TG_ASSERT(false); break;
     }
-    if (sql.overflow) { return tg_fail(err, TG1503, 0, "sink %s: its column names are too long for a statement", table->sink_name); }
+    if (sql.overflow) {
+        return tg_fail(err, TG1503, 0, "sink %s: its column names are too long for a statement", table->sink_name);
+    }
     out[sql.used] = '\0';
     return TG_OK;
 }
@@ -173,11 +175,13 @@ tg_status tg_sqlite_statement_text(const struct tg_sqlite_table *table, enum tg_
 static const char *declared_affinity(const char *declared)
 {
     if (strcasestr(declared, "INT") != NULL) { return "INTEGER"; }
-    if (strcasestr(declared, "CHAR") != NULL || strcasestr(declared, "CLOB") != NULL || strcasestr(declared, "TEXT") != NULL) {
+    if (strcasestr(declared, "CHAR") != NULL || strcasestr(declared, "CLOB") != NULL ||
+        strcasestr(declared, "TEXT") != NULL) {
         return "TEXT";
     }
     if (*declared == '\0' || strcasestr(declared, "BLOB") != NULL) { return "BLOB"; }
-    if (strcasestr(declared, "REAL") != NULL || strcasestr(declared, "FLOA") != NULL || strcasestr(declared, "DOUB") != NULL) {
+    if (strcasestr(declared, "REAL") != NULL || strcasestr(declared, "FLOA") != NULL ||
+        strcasestr(declared, "DOUB") != NULL) {
         return "REAL";
     }
     return "NUMERIC";
@@ -190,7 +194,8 @@ static bool affinity_fits(const char *ours, const char *theirs)
     return strcmp(ours, "INTEGER") == 0 && strcmp(theirs, "NUMERIC") == 0;
 }
 
-/* Index of the sink's column of that name (SQLite ignores the case of ASCII letters), the version behind the others, -1. */
+/* Index of the sink's column of that name (SQLite ignores the case of ASCII letters), the version behind the others,
+ * -1. */
 static int column_find(const struct tg_sqlite_table *table, const char *name)
 {
     for (uint32_t i = 0; i < table->schema->column_count; i++) {
@@ -213,7 +218,8 @@ static void ours_write(struct tg_writer *list, const struct tg_sqlite_table *tab
 }
 
 /* Go through the columns of the existing table: list them and see whether all of them are ours. */
-static bool theirs_match(const struct tg_sqlite_table *table, sqlite3_stmt *info, struct tg_writer *list, uint32_t *count)
+static bool theirs_match(const struct tg_sqlite_table *table, sqlite3_stmt *info, struct tg_writer *list,
+                         uint32_t *count)
 {
     bool match = true;
     for (*count = 0; sqlite3_step(info) == SQLITE_ROW; (*count)++) {
@@ -237,7 +243,8 @@ static bool theirs_match(const struct tg_sqlite_table *table, sqlite3_stmt *info
     return match && *count == table->schema->column_count + 1;
 }
 
-tg_status tg_sqlite_table_compare(const struct tg_sqlite_table *table, sqlite3 *connection, bool *exists, struct tg_error *err)
+tg_status tg_sqlite_table_compare(const struct tg_sqlite_table *table, sqlite3 *connection, bool *exists,
+                                  struct tg_error *err)
 {
     enum { LIST_BYTES = 384 }; /* two of them and the words around them fit an error's text */
     char theirs_text[LIST_BYTES + 1];
@@ -245,17 +252,20 @@ tg_status tg_sqlite_table_compare(const struct tg_sqlite_table *table, sqlite3 *
     struct tg_writer theirs = {.data = theirs_text, .capacity = LIST_BYTES};
     struct tg_writer ours = {.data = ours_text, .capacity = LIST_BYTES};
     sqlite3_stmt *info = NULL;
-    if (sqlite3_prepare_v2(connection, "SELECT name, type, pk FROM pragma_table_info(?1)", -1, &info, NULL) != SQLITE_OK ||
+    if (sqlite3_prepare_v2(connection, "SELECT name, type, pk FROM pragma_table_info(?1)", -1, &info,
+                           NULL) != SQLITE_OK ||
         sqlite3_bind_text(info, 1, table->name, -1, SQLITE_STATIC) != SQLITE_OK) {
         (void)sqlite3_finalize(info);
-        return tg_fail(err, TG1503, 0, "sink %s: read the columns of %s in %s: %s", table->sink_name, table->name, table->path,
+        return tg_fail(err, TG1503, 0, "sink %s: read the columns of %s in %s: %s", table->sink_name, table->name,
+                       table->path,
                        sqlite3_errmsg(connection));
     }
     uint32_t count = 0;
     const bool match = theirs_match(table, info, &theirs, &count);
     const int outcome = sqlite3_finalize(info);
     if (outcome != SQLITE_OK) {
-        return tg_fail(err, TG1503, 0, "sink %s: read the columns of %s in %s: %s", table->sink_name, table->name, table->path,
+        return tg_fail(err, TG1503, 0, "sink %s: read the columns of %s in %s: %s", table->sink_name, table->name,
+                       table->path,
                        sqlite3_errstr(outcome));
     }
     *exists = count != 0;

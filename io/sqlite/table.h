@@ -32,7 +32,7 @@ enum tg_sqlite_statement {
 /* SQL text into out[TG_SQLITE_SQL_BYTES]. Errors: TG1503 when names are too long for it.  @setup */
 TG_MUST_USE tg_status tg_sqlite_statement_text(const struct tg_sqlite_table *table, enum tg_sqlite_statement statement,
                                                char *out, struct tg_error *err);
-/* Compare with the table in the database. *exists = it is there; then other columns, types or key are TG1504.  @setup */
+/* Compare with the table in the database. *exists = it is there; other columns, types or key are TG1504.  @setup */
 TG_MUST_USE tg_status tg_sqlite_table_compare(const struct tg_sqlite_table *table, sqlite3 *connection, bool *exists,
                                               struct tg_error *err);
 

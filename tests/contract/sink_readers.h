@@ -1,6 +1,6 @@
 /* What the sinks of the contract suite left behind, compared with what was pushed: one "target" per connector. */
-#ifndef TG_TESTS_SINK_READERS_H
-#define TG_TESTS_SINK_READERS_H
+#ifndef TG_TESTS_CONTRACT_SINK_READERS_H
+#define TG_TESTS_CONTRACT_SINK_READERS_H
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -36,7 +36,8 @@ static inline void model_clear(struct model *model)
     memset(model, 0, sizeof *model);
 }
 
-static inline void model_add(struct model *model, const struct rig *rig, uint32_t shard, uint32_t key, const struct tg_row *row)
+static inline void model_add(struct model *model, const struct rig *rig, uint32_t shard, uint32_t key,
+                             const struct tg_row *row)
 {
     static char line[4 << 20];
     struct tg_writer writer = {.data = line, .capacity = sizeof line};
@@ -88,14 +89,18 @@ static inline void lines_verify(const struct model *model, const char *path, enu
         cr_assert_neq(end, NULL, "%s: the last line is torn: %.80s", path, line);
         *end = '\0';
         uint32_t shard = 0;
-        while (shard < RIG_SHARDS_MAX && (next[shard] == model->row_count[shard] || strcmp(line, model->lines[shard][next[shard]]) != 0)) {
+        while (shard < RIG_SHARDS_MAX &&
+               (next[shard] == model->row_count[shard] || strcmp(line, model->lines[shard][next[shard]]) != 0)) {
             shard++;
         }
-        cr_assert_lt(shard, RIG_SHARDS_MAX, "%s: unexpected line at byte %zu: %.120s", path, (size_t)(line - data), line);
+        cr_assert_lt(shard, RIG_SHARDS_MAX, "%s: unexpected line at byte %zu: %.120s", path, (size_t)(line - data),
+                     line);
         next[shard]++;
         line = end + 1;
     }
-    for (uint32_t shard = 0; shard < RIG_SHARDS_MAX && lines == LINES_ALL; shard++) { cr_assert_eq(next[shard], model->row_count[shard]); }
+    for (uint32_t shard = 0; shard < RIG_SHARDS_MAX && lines == LINES_ALL; shard++) {
+        cr_assert_eq(next[shard], model->row_count[shard]);
+    }
     free(data);
 }
 
@@ -106,7 +111,8 @@ static inline void sqlite_verify(const struct model *model, const struct rig *ri
     uint32_t expected = 0;
     uint32_t found = 0;
     cr_assert_eq(sqlite3_open_v2(path, &connection, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-    cr_assert_eq(sqlite3_prepare_v2(connection, "SELECT * FROM rows", -1, &rows, NULL), SQLITE_OK, "%s", sqlite3_errmsg(connection));
+    cr_assert_eq(sqlite3_prepare_v2(connection, "SELECT * FROM rows", -1, &rows, NULL), SQLITE_OK, "%s",
+                 sqlite3_errmsg(connection));
     for (uint32_t key = 0; key < MODEL_KEYS; key++) { expected += model->keys[key].present; }
     for (; sqlite3_step(rows) == SQLITE_ROW; found++) {
         const char *name = (const char *)sqlite3_column_text(rows, MAKER_KEY);
@@ -124,7 +130,8 @@ static inline void sqlite_verify(const struct model *model, const struct rig *ri
             const bool integer = type == TG_TYPE_BIGINT || type == TG_TYPE_INTEGER || type == TG_TYPE_BOOLEAN;
             cr_assert_eq(sqlite3_column_type(rows, (int)i), integer ? SQLITE_INTEGER : SQLITE_TEXT);
             const void *cell = sqlite3_column_text(rows, (int)i);
-            cr_assert_eq((uint32_t)sqlite3_column_bytes(rows, (int)i), kept->cell_bytes[i], "key %s column %u", name, i);
+            cr_assert_eq((uint32_t)sqlite3_column_bytes(rows, (int)i), kept->cell_bytes[i], "key %s column %u", name,
+                         i);
             cr_assert_eq(memcmp(cell, kept->cells[i], kept->cell_bytes[i]), 0, "key %s column %u", name, i);
         }
     }

@@ -1,7 +1,7 @@
 /* A sink under test: its instances on a few shards, the helper (threaded or stepped), a clock the test moves, options
  * from the connector's own table, and batches whose memory is overwritten as soon as a sink has taken them. */
-#ifndef TG_TESTS_SINK_RIG_H
-#define TG_TESTS_SINK_RIG_H
+#ifndef TG_TESTS_CONTRACT_SINK_RIG_H
+#define TG_TESTS_CONTRACT_SINK_RIG_H
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -40,7 +40,10 @@ struct rig {
 static const uint32_t rig_key_columns[] = {MAKER_KEY};
 
 static inline uint64_t rig_now(void *self) { return ((const struct rig *)self)->now_ns; }
-static inline int64_t rig_wall(void *self) { return 1700000000000000 + (int64_t)(((const struct rig *)self)->now_ns / 1000); }
+static inline int64_t rig_wall(void *self)
+{
+    return 1700000000000000 + (int64_t)(((const struct rig *)self)->now_ns / 1000);
+}
 
 /* Fallbacks, then those of the settings that this connector has an option for. */
 static inline void rig_options(struct rig *rig, const struct rig_setting *settings)

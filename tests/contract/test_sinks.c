@@ -1,8 +1,8 @@
-/* The contract of sinks, for every registered one: what io/sink.h promises, under many schedules, with the helper stepped
- * and threaded. Sinks that need a server take part when TURGO_KAFKA (brokers) or TURGO_CASSANDRA (hosts) is set, and
- * write to topic TURGO_KAFKA_TOPIC (turgo_contract) and table TURGO_CASSANDRA_TABLE (turgo_contract.rows), which must be
- * there, as must the keyspace; else the reason of skipping them is printed. What they wrote is read back by tests of
- * their own, here their answers and counts are checked. */
+/* The contract of sinks, for every registered one: what io/sink.h promises, under many schedules, with the helper
+ * stepped and threaded. Sinks that need a server take part when TURGO_KAFKA (brokers) or TURGO_CASSANDRA (hosts) is
+ * set, and write to topic TURGO_KAFKA_TOPIC (turgo_contract) and table TURGO_CASSANDRA_TABLE (turgo_contract.rows),
+ * which must be there, as must the keyspace; else the reason of skipping them is printed. What they wrote is read back
+ * by tests of their own, here their answers and counts are checked. */
 #include <stdalign.h>
 #include <stdio.h>
 
@@ -16,7 +16,7 @@ static char path[128];
 static int console_fd = -1;
 static uint32_t targets_made;
 
-/* ---- one fresh target per rig ------------------------------------------------------------------------------------- */
+/* ---- one fresh target per rig ------------------------------------------------------------------------------------ */
 
 static const char *variable(const char *name, const char *fallback)
 {
@@ -64,7 +64,9 @@ static const struct rig_setting *target_make(const struct tg_sink_ops *ops, cons
     settings[count++] = (struct rig_setting){"brokers", server_of(ops)};
     settings[count++] = (struct rig_setting){"hosts", server_of(ops)};
     settings[count++] = (struct rig_setting){"topic", variable("TURGO_KAFKA_TOPIC", "turgo_contract")};
-    if (is(ops, "cassandra")) { settings[count++] = (struct rig_setting){"table", variable("TURGO_CASSANDRA_TABLE", "turgo_contract.rows")}; }
+    if (is(ops, "cassandra")) {
+        settings[count++] = (struct rig_setting){"table", variable("TURGO_CASSANDRA_TABLE", "turgo_contract.rows")};
+    }
     settings[count] = (struct rig_setting){0};
     if (is(ops, "console")) {
         (void)snprintf(path, sizeof path, "%s/%u.console", folder, targets_made);
@@ -89,7 +91,7 @@ static void target_verify(const struct tg_sink_ops *ops, bool all)
     (void)unlink(path);
 }
 
-/* ---- schedules ---------------------------------------------------------------------------------------------------- */
+/* ---- schedules --------------------------------------------------------------------------------------------------- */
 
 static int64_t revisions[MODEL_KEYS];
 static uint32_t from[RIG_SHARDS_MAX];
@@ -165,7 +167,8 @@ static void schedule_run(const struct tg_sink_ops *ops, uint64_t seed, bool thre
     model_clear(&model);
     memset(revisions, 0, sizeof revisions);
     memset(from, 0, sizeof from);
-    rig_open(&rig, ops, 1 + tg_prng_below(&prng, RIG_SHARDS_MAX), threaded, target_make(ops, flush_every[tg_prng_below(&prng, 3)]));
+    rig_open(&rig, ops, 1 + tg_prng_below(&prng, RIG_SHARDS_MAX), threaded,
+             target_make(ops, flush_every[tg_prng_below(&prng, 3)]));
     const uint32_t steps = 20 + tg_prng_below(&prng, 300);
     for (uint32_t i = 0; i < steps; i++) { step(&prng); }
     const bool finish = tg_prng_below(&prng, 8) != 0; /* else: closed in the middle of it, as a failing job is */
@@ -211,7 +214,7 @@ Test(sinks, a_thousand_schedules_write_exactly_what_was_pushed, .timeout = 280) 
 
 Test(sinks, the_same_with_a_real_helper_thread, .timeout = 280) { schedules_run(40, true); }
 
-/* ---- single promises ---------------------------------------------------------------------------------------------- */
+/* ---- single promises --------------------------------------------------------------------------------------------- */
 
 Test(sinks, close_is_legal_after_a_failed_open)
 {
@@ -240,7 +243,8 @@ Test(sinks, a_sink_that_nobody_empties_takes_less_and_later_everything)
     const uint64_t seed = tg_test_seed();
     for (uint32_t i = 0; tg_sink_registry[i] != NULL; i++) {
         const struct tg_sink_ops *ops = tg_sink_registry[i];
-        if (ops->needs_server || ops->keyed || is(ops, "null")) { continue; } /* a keyed one coalesces: see the schedules */
+        /* a keyed one coalesces: see the schedules */
+        if (ops->needs_server || ops->keyed || is(ops, "null")) { continue; }
         struct tg_prng prng = {seed};
         model_clear(&model);
         memset(revisions, 0, sizeof revisions);

@@ -1,7 +1,7 @@
 /* The contract of sources, for every registered one that can run from files or out of nothing: partitions, strictly
- * growing offsets, slices inside their buffer, ends, back-pressure by withheld buffers, closing at any time; and that the
- * records do not depend on poll size, number of instances, held buffers or the helper's pace. The Kafka source takes part
- * when TURGO_KAFKA (brokers) and TURGO_KAFKA_TOPIC are set. */
+ * growing offsets, slices inside their buffer, ends, back-pressure by withheld buffers, closing at any time; and that
+ * the records do not depend on poll size, number of instances, held buffers or the helper's pace. The Kafka source
+ * takes part when TURGO_KAFKA (brokers) and TURGO_KAFKA_TOPIC are set. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,12 +50,12 @@ static bool takes_part(const struct tg_source_ops *ops)
     return !is(ops, "kafka") || (brokers != NULL && *brokers != '\0' && getenv("TURGO_KAFKA_TOPIC") != NULL);
 }
 
-/* ---- input ---------------------------------------------------------------------------------------------------------- */
+/* ---- input ------------------------------------------------------------------------------------------------------- */
 
 static void files_make(void)
 {
     if (folder[0] != '\0') { return; }
-    strcpy(folder, "/tmp/turgo-sources-XXXXXX");
+    (void)snprintf(folder, sizeof folder, "/tmp/turgo-sources-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
     struct tg_prng prng = {99};
     for (uint32_t partition = 0; partition < 3; partition++) {
@@ -64,7 +64,8 @@ static void files_make(void)
         FILE *file = fopen(path, "w");
         cr_assert_not_null(file);
         for (uint32_t line = 0; line < 3000 * partition; line++) { /* partition 0 is empty */
-            const uint32_t bytes = tg_prng_below(&prng, 50) == 0 ? tg_prng_below(&prng, 20000) : tg_prng_below(&prng, 200);
+            const uint32_t bytes = tg_prng_below(&prng, 50) == 0 ? tg_prng_below(&prng, 20000)
+                : tg_prng_below(&prng, 200);
             for (uint32_t i = 0; i < bytes; i++) { (void)fputc('a' + (int)((line + i) % 26), file); }
             (void)fputc('\n', file);
         }
@@ -89,13 +90,15 @@ static const struct tg_options *options_make(const struct tg_source_ops *ops)
                                getenv("TURGO_KAFKA_TOPIC"), "start", "earliest", NULL);
     }
     cr_assert(is(ops, "generate"), "this suite does not know how to feed source %s: teach it", ops->name);
-    return tg_test_options(&options, ops->options, ops->option_count, "count", "5000", "partitions", "3", "rate", "0", "start_time",
+    return tg_test_options(&options, ops->options, ops->option_count, "count", "5000", "partitions", "3", "rate", "0",
+                           "start_time",
                            "2026-01-01T00:00:00Z", "seed", "7", "late", "0.1", "malformed", "0.1", NULL);
 }
 
-/* ---- opening and closing -------------------------------------------------------------------------------------------- */
+/* ---- opening and closing ----------------------------------------------------------------------------------------- */
 
-static tg_status instance_open(const struct tg_source_ops *ops, uint32_t index, uint32_t poll_count_max, struct tg_error *err)
+static tg_status instance_open(const struct tg_source_ops *ops, uint32_t index, uint32_t poll_count_max,
+                               struct tg_error *err)
 {
     struct instance *instance = &instances[index];
     const struct tg_buffer_pool_config buffers = {.standard_count = 8, .standard_bytes = 64 << 10, .large_count = 2};
@@ -134,7 +137,8 @@ static void run_open(const struct tg_source_ops *ops, uint32_t count, bool threa
     const struct tg_clock real = tg_clock_real();
     struct tg_error error = {0};
     (void)options_make(ops);
-    cr_assert_eq(ops->discover(&options.options, "records", tg_clock_now_ns(&real) + 10000000000, &partition_count, &error), TG_OK,
+    cr_assert_eq(ops->discover(&options.options, "records", tg_clock_now_ns(&real) + 10000000000, &partition_count,
+                               &error), TG_OK,
                  "%s", error.text);
     cr_assert(partition_count >= 1 && partition_count <= PARTITIONS_MAX);
     instance_count = count;
@@ -164,7 +168,7 @@ static void run_close(const struct tg_source_ops *ops)
     tg_helper_destroy(helper);
 }
 
-/* ---- polling -------------------------------------------------------------------------------------------------------- */
+/* ---- polling ----------------------------------------------------------------------------------------------------- */
 
 static void batch_verify(const struct instance *instance, const struct tg_raw_batch *raw)
 {
@@ -185,7 +189,8 @@ static void batch_verify(const struct instance *instance, const struct tg_raw_ba
             cr_assert(slice->value >= data && slice->value + slice->value_bytes <= data + raw->buffer->capacity);
             cr_assert(slice->oversize != 0 || slice->value_bytes <= TG_RECORD_BYTES_MAX);
         }
-        partition->digest = partition->digest * 31 + tg_key_hash(slice->value != NULL ? slice->value : data, slice->value_bytes);
+        partition->digest = partition->digest * 31 + tg_key_hash(slice->value != NULL ? slice->value : data,
+                                                                 slice->value_bytes);
         partition->digest = partition->digest * 31 + (uint64_t)slice->offset;
         partition->records++;
     }
@@ -211,7 +216,9 @@ static void step(const struct tg_source_ops *ops, struct instance *instance, str
                 tg_buffer_release(raw.buffer);
             }
         }
-        if (raw.count != 0 && tg_prng_below(prng, 4) == 0) { ops->commit(instance->state, raw.partition, seen[raw.partition].last_offset + 1); }
+        if (raw.count != 0 && tg_prng_below(prng, 4) == 0) {
+            ops->commit(instance->state, raw.partition, seen[raw.partition].last_offset + 1);
+        }
     }
     if (tg_prng_below(prng, 16) == 0) { held_release(instance); }
     cr_assert_geq(ops->lag(instance->state), -1);
@@ -234,7 +241,8 @@ static void run_to_end(const struct tg_source_ops *ops, struct tg_prng *prng, bo
         step(ops, &instances[tg_prng_below(prng, instance_count)], prng, hold);
         cr_assert_lt(tg_clock_now_ns(&real), give_up_ns, "source %s never ends", ops->name);
     }
-    for (uint32_t i = 0; i < 100; i++) { step(ops, &instances[i % instance_count], prng, false); } /* nothing after the end */
+    /* nothing after the end */
+    for (uint32_t i = 0; i < 100; i++) { step(ops, &instances[i % instance_count], prng, false); }
 }
 
 Test(sources, records_do_not_depend_on_polls_instances_or_held_buffers)
@@ -258,7 +266,8 @@ Test(sources, records_do_not_depend_on_polls_instances_or_held_buffers)
             run_to_end(ops, &prng, run % 2 == 0);
             run_close(ops);
             for (uint32_t partition = 0; partition < partition_count; partition++) {
-                cr_assert_eq(seen[partition].records, reference[partition].records, "%s seed %" PRIu64, ops->name, seed);
+                cr_assert_eq(seen[partition].records, reference[partition].records, "%s seed %" PRIu64, ops->name,
+                             seed);
                 cr_assert_eq(seen[partition].digest, reference[partition].digest, "%s seed %" PRIu64, ops->name, seed);
             }
         }
@@ -276,7 +285,9 @@ Test(sources, withheld_buffers_are_back_pressure_and_nothing_is_lost)
         uint32_t count = 0;
         run_open(ops, 1, false, 16);
         struct tg_buffer *buffer = NULL; /* take the whole pool away */
-        while (count < 64 && (buffer = tg_buffer_acquire(&instances[0].pool, 1000)) != NULL) { taken[count++] = buffer; }
+        while (count < 64 && (buffer = tg_buffer_acquire(&instances[0].pool, 1000)) != NULL) {
+            taken[count++] = buffer;
+        }
         for (uint32_t cycle = 0; cycle < 200; cycle++) {
             (void)tg_helper_step(helper, 8);
             (void)tg_helper_poll(helper, 0);

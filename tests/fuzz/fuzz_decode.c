@@ -117,20 +117,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(buffer.data, data, size);
     memset(buffer.data + size, '"', TG_BUFFER_PADDING);
 
-    struct tg_slice slices[RECORDS_MAX];
+    static struct tg_raw_batch raw, one;
+    raw.buffer = one.buffer = &buffer;
+    one.count = 1;
     struct tg_decoded results[RECORDS_MAX];
     uint32_t count = 0;
     uint32_t start = 0;
     for (uint32_t i = 0; i <= size && count < RECORDS_MAX; i++) {
         if (i < size && data[i] != SEPARATOR) { continue; }
-        slices[count] = (struct tg_slice){.value = buffer.data + start, .value_bytes = i - start, .offset = count};
+        raw.slices[count] = (struct tg_slice){.value = buffer.data + start, .value_bytes = i - start, .offset = count};
         count++;
         start = i + 1;
     }
-    uint64_t adjusted = 0;
+    raw.count = count;
     uint8_t *packed = malloc((size_t)count * schema.row_bytes);
     check(packed != NULL);
-    tg_decode_json(decoder, count, slices, &buffer, packed, results, &adjusted);
+    (void)tg_decode_json(decoder, &raw, packed, results);
     const uint32_t together_used = buffer.scratch_used;
     check(together_used <= size);
     for (uint32_t i = 0; i < count; i++) {
@@ -139,7 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct tg_decoded alone;
         buffer.scratch_used = together_used; /* behind the texts of the first pass */
         buffer.capacity = (uint32_t)(2 * size);
-        tg_decode_json(decoder, 1, &slices[i], &buffer, alone_row, &alone, &adjusted);
+        one.slices[0] = raw.slices[i];
+        (void)tg_decode_json(decoder, &one, alone_row, &alone);
         buffer.capacity = (uint32_t)size;
         check(alone.reason == results[i].reason && alone.field == results[i].field);
         if (alone.reason != TG_REASON_none) { continue; }

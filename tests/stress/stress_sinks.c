@@ -1,5 +1,5 @@
-/* File and SQLite sinks of several shard threads against one helper thread: every row arrives, none twice, and TSan sees
- * every hand-over. Weakening S1 in io/sqlite/database.c to relaxed must make it report a race here. */
+/* File and SQLite sinks of several shard threads against one helper thread: every row arrives, none twice, and TSan
+ * sees every hand-over. Weakening S1 in io/sqlite/database.c to relaxed must make it report a race here. */
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdalign.h>
@@ -50,8 +50,10 @@ static void *shard_main(void *argument)
     TG_ASSERT(latency != NULL && tg_arena_open(&arena, 512 << 20, NULL) == TG_OK);
     const struct tg_batch_config config = {.schema = &schema, .capacity = 50, .wm_capacity = 1, .has_blob = true};
     struct tg_batch *batch = tg_batch_create(&config, &arena);
-    const struct tg_sink_env env = {.job_name = "stress", .sink_name = "rows", .options = &options.options, .schema = &schema,
-                                    .key_columns = key_columns, .key_count = ops->keyed ? 1 : 0, .with_revision = !ops->keyed,
+    const struct tg_sink_env env = {.job_name = "stress", .sink_name = "rows", .options = &options.options,
+                                    .schema = &schema,
+                                    .key_columns = key_columns, .key_count = ops->keyed ? 1 : 0,
+                                    .with_revision = !ops->keyed,
                                     .create_tables = true, .shard = shard, .shard_count = SHARDS, .max_keys = 10000,
                                     .latency = latency, .arena = &arena, .helper = helper, .clock = tg_clock_real(),
                                     .shared = shared};
@@ -93,7 +95,8 @@ static void run(const struct tg_sink_ops *sink, const char *path)
     (void)tg_test_options(&options, sink->options, sink->option_count, "path", path, "flush_every", "1ms", NULL);
     TG_ASSERT(tg_helper_create(&helper, SHARDS, NULL, NULL, NULL) == TG_OK);
     TG_ASSERT(tg_helper_start(helper, NULL) == TG_OK);
-    const struct tg_sink_env env = {.job_name = "stress", .sink_name = "rows", .options = &options.options, .schema = &schema,
+    const struct tg_sink_env env = {.job_name = "stress", .sink_name = "rows", .options = &options.options,
+                                    .schema = &schema,
                                     .key_columns = key_columns, .key_count = sink->keyed ? 1 : 0, .create_tables = true,
                                     .shard_count = SHARDS, .clock = tg_clock_real()};
     const tg_status status = sink->share(&env, &shared, &error);

@@ -187,6 +187,23 @@ Test(config_load, variables_of_unused_profiles_are_not_asked_for)
     tg_job_destroy(job);
 }
 
+Test(config_load, a_list_in_a_variable_is_split_at_commas)
+{
+    cr_assert_eq(setenv("NODES", "n1:9042, n2,,n3 ", 1), 0);
+    struct tg_job *job =
+        fixture_must_load(fixture_with(18, "    cassandra: {table: t, hosts: \"${NODES}\"}", ""), NULL, 0, NULL);
+    const struct tg_option_value *hosts = tg_option(&job->sinks[0].options, "hosts");
+    cr_assert_eq(hosts->count, 3);
+    cr_assert_str_eq(hosts->texts[0], "n1:9042");
+    cr_assert_str_eq(hosts->texts[1], "n2");
+    cr_assert_str_eq(hosts->texts[2], "n3");
+    cr_assert_str_eq(hosts->text, "n1:9042, n2,,n3 ");
+    tg_job_destroy(job);
+    job = fixture_must_load(fixture_with(18, "    cassandra: {table: t, hosts: [\"a,b\", c]}", ""), NULL, 0, NULL);
+    cr_assert_eq(tg_option(&job->sinks[0].options, "hosts")->count, 2);
+    tg_job_destroy(job);
+}
+
 Test(config_load, a_short_field_takes_more_by_overlay)
 {
     static const char *const sets[] = {"sources.tx.fields.at.epoch=ms"};

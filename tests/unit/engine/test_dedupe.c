@@ -72,7 +72,9 @@ Test(dedupe, follows_the_rule_for_any_traffic_and_whenever_it_cleans_up)
             *before = ts;
         }
         duplicates += expected;
-        if (tg_prng_below(&prng, 50) == 0) { tg_dedupe_expire(&dedupe, p, wm[p]); } /* when it cleans up must not matter */
+        if (tg_prng_below(&prng, 50) == 0) {
+            tg_dedupe_expire(&dedupe, p, wm[p]);
+        } /* when it cleans up must not matter */
     }
     cr_assert_gt(duplicates, 1000);
 }

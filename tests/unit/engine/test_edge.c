@@ -33,7 +33,9 @@ static void setup(void)
     struct tg_error err = {0};
     cr_assert_eq(tg_arena_open(&arena, (size_t)1 << 30, &err), TG_OK);
     cr_assert_eq(tg_edge_init(&edge, &plan, SHARDS, &arena, &err), TG_OK);
-    for (uint32_t i = 0; i < SHARDS; i++) { cr_assert_eq(tg_edge_out_init(&outs[i], &edge, i, SHARDS, &arena, &err), TG_OK); }
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        cr_assert_eq(tg_edge_out_init(&outs[i], &edge, i, SHARDS, &arena, &err), TG_OK);
+    }
 }
 static void teardown(void) { tg_arena_close(&arena); }
 
@@ -52,9 +54,9 @@ Test(edge, random_traffic_arrives_once_in_order_and_watermarks_stay_behind_their
 {
     const uint64_t seed = tg_test_seed();
     struct tg_prng prng = {seed};
-    int64_t sent[SHARDS][SHARDS] = {{0}};     /* rows per (from, to) */
+    int64_t sent[SHARDS][SHARDS] = {{0}}; /* rows per (from, to) */
     int64_t received[SHARDS][SHARDS] = {{0}};
-    int64_t covers[SHARDS][SHARDS][4096];     /* rows sent when watermark w of `from` was announced */
+    int64_t covers[SHARDS][SHARDS][4096]; /* rows sent when watermark w of `from` was announced */
     int64_t wms[SHARDS] = {0};
     for (uint32_t step = 0; step < 60000; step++) {
         const uint32_t from = tg_prng_below(&prng, SHARDS);
@@ -94,9 +96,7 @@ Test(edge, random_traffic_arrives_once_in_order_and_watermarks_stay_behind_their
             tg_edge_in_return(&edge, to, from, batch);
         }
     }
-    for (uint32_t from = 0; from < SHARDS; from++) {
-        cr_assert_gt(sent[from][from], 1000);
-    }
+    for (uint32_t from = 0; from < SHARDS; from++) { cr_assert_gt(sent[from][from], 1000); }
 }
 
 Test(edge, a_full_edge_refuses_and_loses_nothing)

@@ -18,7 +18,8 @@ static void setup(void)
 
 static bool idle(int p, uint64_t elapsed_ns, uint64_t now_ns, int64_t wall_us)
 {
-    return tg_partition_idle(&partitions[p], &source, published, 3, elapsed_ns, now_ns, wall_us);
+    const struct tg_surroundings around = {published, 3, elapsed_ns, now_ns, wall_us};
+    return tg_partition_idle(&partitions[p], &source, &around);
 }
 
 TestSuite(partition, .init = setup);
@@ -79,7 +80,8 @@ Test(partition, when_all_are_silent_event_time_goes_on_at_the_rate_of_the_wall_c
         tg_partition_reached_end(&partitions[i]);
     }
     const int64_t wall = 100000 * S;
-    cr_assert_not(idle(1, 6 * NS, 10 * NS, wall) && partitions[1].wm != 70 * S, "partition 0 and 2 still count as busy");
+    cr_assert_not(idle(1, 6 * NS, 10 * NS, wall) && partitions[1].wm != 70 * S,
+                  "partition 0 and 2 still count as busy");
     (void)idle(2, 6 * NS, 10 * NS, wall);
     cr_assert(idle(0, 6 * NS, 10 * NS, wall));
     cr_assert_eq(partitions[0].wm, 76 * S, "last watermark + the time since the last arrival");

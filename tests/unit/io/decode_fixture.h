@@ -62,6 +62,17 @@ static inline void fixture_close(struct fixture *fixture)
     free(fixture->row);
 }
 
+/* Decode slices[count] of `buffer` in one call. */
+static inline void fixture_decode_slices(struct fixture *fixture, uint32_t count, const struct tg_slice *slices,
+                                         struct tg_buffer *buffer, uint8_t *rows, struct tg_decoded *results)
+{
+    static struct tg_raw_batch raw;
+    raw.count = count;
+    raw.buffer = buffer;
+    memcpy(raw.slices, slices, count * sizeof *slices);
+    fixture->adjusted += tg_decode_json(fixture->decoder, &raw, rows, results);
+}
+
 /* Decode one document; what stands behind it in the buffer is hostile: it would continue the document. */
 static inline struct tg_decoded fixture_decode_bytes(struct fixture *fixture, const void *document, uint32_t bytes)
 {
@@ -74,7 +85,7 @@ static inline struct tg_decoded fixture_decode_bytes(struct fixture *fixture, co
     fixture->buffer.scratch_used = 0;
     const struct tg_slice slice = {.value = fixture->buffer.data, .value_bytes = bytes, .record_us = TG_TS_MIN};
     struct tg_decoded decoded = {TG_REASON_COUNT, -2};
-    tg_decode_json(fixture->decoder, 1, &slice, &fixture->buffer, fixture->row, &decoded, &fixture->adjusted);
+    fixture_decode_slices(fixture, 1, &slice, &fixture->buffer, fixture->row, &decoded);
     return decoded;
 }
 

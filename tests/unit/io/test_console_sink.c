@@ -170,7 +170,8 @@ Test(console_sink, a_table_is_aligned_cut_and_cannot_move_the_cursor)
     cr_assert_str_eq(table_text(&schema, true, row),
                      "user                n  at                        timeout  _revision  _final\n"
                      "-------------  ------  ------------------------  -------  ---------  ------\n"
-                     "\xe6\x97\xa5\xe6\x9c\xac\\u001b[2J       7  2023-11-14T22:13:20Z      null            42  true\n");
+                     "\xe6\x97\xa5\xe6\x9c\xac\\u001b[2J       7  "
+                     "2023-11-14T22:13:20Z      null            42  true\n");
     memset(maker_long, 'x', sizeof maker_long);
     *(tg_text *)tg_row_value(&schema, row, 0) = maker_text(maker_long, 61);
     const char *text = table_text(&schema, false, row);

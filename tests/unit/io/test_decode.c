@@ -302,7 +302,7 @@ Test(decode, records_beyond_the_limit_and_empty_ones_are_refused)
     };
     struct tg_decoded results[4];
     uint8_t *rows = malloc(4 * (size_t)one.schema.row_bytes);
-    tg_decode_json(one.decoder, 4, slices, &one.buffer, rows, results, &one.adjusted);
+    fixture_decode_slices(&one, 4, slices, &one.buffer, rows, results);
     static const enum tg_reason expected[] = {TG_REASON_too_long, TG_REASON_bad_json, TG_REASON_bad_json,
         TG_REASON_none};
     for (uint32_t i = 0; i < 4; i++) {

@@ -95,6 +95,7 @@ struct subject {
     std::vector<uint8_t> data;
     std::vector<uint8_t> scratch;
     tg_buffer buffer{};
+    tg_raw_batch raw{};
 
     subject() : data(1 << 20), scratch(1 << 20)
     {
@@ -109,6 +110,7 @@ struct subject {
         config.fields = &spec;
         cr_assert(tg_decoder_create(&decoder, &config, nullptr) == TG_OK);
         buffer.data = data.data();
+        raw.buffer = &buffer;
         buffer.scratch = scratch.data();
         buffer.capacity = static_cast<uint32_t>(data.size() - TG_BUFFER_PADDING);
     }
@@ -117,23 +119,21 @@ struct subject {
     // All of them as neighbours in one buffer: they share runs of stage 1.
     std::vector<tg_decoded> decode_together(const std::vector<std::string> &texts, std::vector<std::string> *values)
     {
-        std::vector<tg_slice> slices;
         size_t used = 0;
+        raw.count = 0;
         for (const std::string &text : texts) {
             memcpy(data.data() + used, text.data(), text.size());
             tg_slice slice{};
             slice.value = data.data() + used;
             slice.value_bytes = static_cast<uint32_t>(text.size());
-            slices.push_back(slice);
+            raw.slices[raw.count++] = slice;
             used += text.size();
         }
         memset(data.data() + used, '"', TG_BUFFER_PADDING);
         buffer.scratch_used = 0;
         std::vector<uint8_t> rows(texts.size() * schema.row_bytes);
         std::vector<tg_decoded> results(texts.size());
-        uint64_t adjusted = 0;
-        tg_decode_json(decoder, static_cast<uint32_t>(texts.size()), slices.data(), &buffer, rows.data(),
-            results.data(), &adjusted);
+        tg_decode_json(decoder, &raw, rows.data(), results.data());
         for (size_t i = 0; i < texts.size(); i++) {
             const uint8_t *row = rows.data() + i * schema.row_bytes;
             tg_text value{};
@@ -154,8 +154,9 @@ struct subject {
         slice.value_bytes = static_cast<uint32_t>(text.size());
         alignas(16) uint8_t row[256];
         tg_decoded decoded{};
-        uint64_t adjusted = 0;
-        tg_decode_json(decoder, 1, &slice, &buffer, row, &decoded, &adjusted);
+        raw.count = 1;
+        raw.slices[0] = slice;
+        tg_decode_json(decoder, &raw, row, &decoded);
         return decoded.field >= 0 ? TG_REASON_none : decoded.reason;
     }
 };

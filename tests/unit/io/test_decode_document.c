@@ -264,7 +264,7 @@ Test(decode_document, slices_of_one_buffer_in_any_order_and_overlap)
         struct tg_decoded results[4];
         for (uint32_t i = 0; i < 4; i++) { slices[i] = all[orders[o][i]]; }
         uint8_t *rows = malloc(4 * (size_t)two.schema.row_bytes);
-        tg_decode_json(two.decoder, 4, slices, &two.buffer, rows, results, &two.adjusted);
+        fixture_decode_slices(&two, 4, slices, &two.buffer, rows, results);
         for (uint32_t i = 0; i < 4; i++) {
             const char *id = ids[orders[o][i]];
             cr_assert_eq(results[i].reason, id != NULL ? TG_REASON_none : TG_REASON_bad_json, "order %zu slice %u", o,
@@ -298,7 +298,7 @@ Test(decode_document, the_halves_of_a_document_are_two_broken_records)
                 {.value = two.buffer.data + bytes, .value_bytes = bytes},
             };
             struct tg_decoded results[3];
-            tg_decode_json(two.decoder, 3, slices, &two.buffer, rows, results, &two.adjusted);
+            fixture_decode_slices(&two, 3, slices, &two.buffer, rows, results);
             cr_assert_eq(results[0].reason, TG_REASON_bad_json, "%.*s", (int)cut, wholes[w]);
             cr_assert_eq(results[1].reason, TG_REASON_bad_json, "%s", wholes[w] + cut);
             cr_assert_eq(results[2].reason, whole, "%s", wholes[w]);

@@ -53,7 +53,7 @@ Test(decode_memory, nothing_beyond_the_padding_is_read_at_any_alignment)
             const struct tg_slice slice = {.value = value, .value_bytes = bytes};
             struct tg_decoded decoded;
             buffer.scratch_used = 0;
-            tg_decode_json(it.decoder, 1, &slice, &buffer, it.row, &decoded, &it.adjusted);
+            fixture_decode_slices(&it, 1, &slice, &buffer, it.row, &decoded);
             cr_assert_eq(decoded.reason, expected.reason, "%s %u", documents[d], back);
             cr_assert_eq(decoded.field, expected.field, "%s %u", documents[d], back);
         }
@@ -279,7 +279,7 @@ Test(decode_memory, random_objects_give_the_values_of_their_model)
             slices[i] = (struct tg_slice){.value = (uint8_t *)start, .value_bytes = (uint32_t)(out.at - start)};
         }
         it.buffer.scratch_used = 0;
-        tg_decode_json(it.decoder, RECORDS, slices, &it.buffer, rows, results, &it.adjusted);
+        fixture_decode_slices(&it, RECORDS, slices, &it.buffer, rows, results);
         with_escapes += it.buffer.scratch_used > 0;
         for (uint32_t i = 0; i < RECORDS; i++) {
             cr_assert_eq(results[i].reason, TG_REASON_none, "seed %" PRIu64 " round %u: %s in %.*s", seed, round,

@@ -55,8 +55,12 @@ Test(generate, bench_clicks_is_the_published_data_set)
     struct tg_generate_config config = bench_config(TG_GENERATE_BENCH_CLICKS);
     uint64_t count;
     cr_assert_eq(digest_of(&config, 0, &count), 0x748a4391144f46feu);
-    config = (struct tg_generate_config){
-        .kind = TG_GENERATE_BENCH_CLICKS, .partitions = 1, .seed = 7, .count = 5000, .span = 60000000, .jitter = 100000};
+    config = (struct tg_generate_config){.kind = TG_GENERATE_BENCH_CLICKS,
+                                         .partitions = 1,
+                                         .seed = 7,
+                                         .count = 5000,
+                                         .span = 60000000,
+                                         .jitter = 100000};
     cr_assert_eq(digest_of(&config, 0, &count), 0x7c3e0571ef92258eu);
 }
 
@@ -267,7 +271,8 @@ static void source_drain(struct bench_of_source *bench, uint32_t poll_count_max,
         cr_assert_leq(batch.count, poll_count_max);
         for (uint32_t i = 0; i < batch.count; i++) {
             cr_assert_eq(batch.slices[i].offset, next[batch.partition]++);
-            digests[batch.partition] = digests[batch.partition] * 31 + XXH3_64bits(batch.slices[i].value, batch.slices[i].value_bytes);
+            digests[batch.partition] =
+                digests[batch.partition] * 31 + XXH3_64bits(batch.slices[i].value, batch.slices[i].value_bytes);
         }
         *count += batch.count;
         ended += (batch.flags & TG_RAW_ENDED) != 0;

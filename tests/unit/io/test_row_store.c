@@ -56,7 +56,9 @@ Test(row_store, refuses_beyond_capacity_and_takes_again_after_release)
 {
     struct tg_prng prng = {2};
     struct tg_row_store *store = store_open(3, 0);
-    for (uint32_t key = 0; key < 3; key++) { cr_assert_eq(tg_row_store_put(store, row_of(&prng, key, 1), 1), TG_ROW_PUT_NEW); }
+    for (uint32_t key = 0; key < 3; key++) {
+        cr_assert_eq(tg_row_store_put(store, row_of(&prng, key, 1), 1), TG_ROW_PUT_NEW);
+    }
     cr_assert_eq(tg_row_store_put(store, row_of(&prng, 3, 1), 1), TG_ROW_PUT_FULL);
     cr_assert_eq(tg_row_store_put(store, row_of(&prng, 2, 2), 1), TG_ROW_PUT_REPLACED, "a waiting key still fits");
     struct tg_row_entry *entry;
@@ -129,10 +131,13 @@ Test(row_store, random_operations_agree_with_a_model)
                 const struct tg_row *row = tg_row_entry_row(taken[taken_count + i]);
                 uint32_t oldest = KEYS;
                 for (uint32_t key = 0; key < KEYS; key++) {
-                    if (model[key].waits && (oldest == KEYS || model[key].order < model[oldest].order)) { oldest = key; }
+                    if (model[key].waits && (oldest == KEYS || model[key].order < model[oldest].order)) {
+                        oldest = key;
+                    }
                 }
                 cr_assert_lt(oldest, KEYS);
-                cr_assert(maker_equal(&schema, row, (const struct tg_row *)model[oldest].row), "seed %" PRIu64 " step %u", seed, step);
+                cr_assert(maker_equal(&schema, row, (const struct tg_row *)model[oldest].row),
+                          "seed %" PRIu64 " step %u", seed, step);
                 cr_assert_eq(taken[taken_count + i]->rows, model[oldest].rows);
                 model[oldest].waits = false;
             }

@@ -18,7 +18,8 @@ static uint32_t from[RIG_SHARDS_MAX];
 static void folder_make(void)
 {
     tg_log_configure(&(struct tg_log_config){.level_min = TG_LOG_ERROR});
-    (void)snprintf(folder, sizeof folder, "%s/turgo-sqlite-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    (void)snprintf(folder, sizeof folder, "%s/turgo-sqlite-XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     cr_assert_neq(mkdtemp(folder), NULL);
     (void)snprintf(path, sizeof path, "%s/a/rows.db", folder);
 }
@@ -71,7 +72,8 @@ static int64_t sql_integer(const char *sql)
     sqlite3 *connection = NULL;
     sqlite3_stmt *statement = NULL;
     cr_assert_eq(sqlite3_open(path, &connection), SQLITE_OK);
-    cr_assert_eq(sqlite3_prepare_v2(connection, sql, -1, &statement, NULL), SQLITE_OK, "%s", sqlite3_errmsg(connection));
+    cr_assert_eq(sqlite3_prepare_v2(connection, sql, -1, &statement, NULL), SQLITE_OK, "%s",
+                 sqlite3_errmsg(connection));
     cr_assert_eq(sqlite3_step(statement), SQLITE_ROW);
     const int64_t value = sqlite3_column_int64(statement, 0);
     (void)sqlite3_finalize(statement);
@@ -249,11 +251,13 @@ Test(sqlite_sink, every_kth_disk_call_failing_loses_no_row)
             faulty_vfs.first = 0;
             if (status == TG_OK) {
                 sqlite_verify(&model, &rig, path);
-                cr_assert_eq(sql_integer("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
+                cr_assert_eq(sql_integer("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+                             0);
                 recovered += hit;
             } else { /* while the table is being made there is nothing to lose: the start is refused */
                 cr_assert_eq(rig.error.code, TG1503, "k %lu: %s", (unsigned long)first, rig.error.text);
-                cr_assert_eq(model.row_count[0], 0, "k %lu: rows were taken, so they must be written: %s", (unsigned long)first,
+                cr_assert_eq(model.row_count[0], 0, "k %lu: rows were taken, so they must be written: %s",
+                             (unsigned long)first,
                              rig.error.text);
                 refused++;
             }
@@ -289,7 +293,8 @@ Test(sqlite_sink, an_existing_table_must_fit)
     cr_assert_neq(strstr(text, "there:  key TEXT key, n INTEGER, _version INTEGER\n"), NULL, "%s", text);
     cr_assert_neq(strstr(text, "sink:   key TEXT key, aBigint INTEGER, anInteger INTEGER"), NULL, "%s", text);
     cr_assert_neq(strstr(text, "Drop or rename"), NULL, "%s", text);
-    const char *const columns = "aBigint INTEGER, anInteger INTEGER, aBoolean INTEGER, aTimestamp TEXT, aDate TEXT, aNumeric %s,"
+    const char *const columns =
+        "aBigint INTEGER, anInteger INTEGER, aBoolean INTEGER, aTimestamp TEXT, aDate TEXT, aNumeric %s,"
                                 " anEnum TEXT, aJson TEXT, \"order\" TEXT, _version INTEGER";
     char list[512];
     char sql[1024];

@@ -34,10 +34,12 @@ static void open_fixture(struct fixture *f, uint32_t tick_bits)
 {
     struct tg_error err = {0};
     memset(f, 0, sizeof *f);
-    const struct tg_table_config config = {.entry_count_max = TIMERS, .hash_seed = 77777, .value_bytes = sizeof(struct payload)};
+    const struct tg_table_config config = {
+        .entry_count_max = TIMERS, .hash_seed = 77777, .value_bytes = sizeof(struct payload)};
     struct tg_wheel_config wheel = {.node_offset = offsetof(struct payload, node), .tick_bits = tick_bits};
-    cr_assert_eq(tg_arena_open(&f->arena, tg_table_bytes(&config) + tg_heap_bytes(4096) + WHEELS * tg_wheel_bytes(&wheel), &err),
-                 TG_OK);
+    cr_assert_eq(
+        tg_arena_open(&f->arena, tg_table_bytes(&config) + tg_heap_bytes(4096) + WHEELS * tg_wheel_bytes(&wheel), &err),
+        TG_OK);
     cr_assert_eq(tg_heap_create(&f->heap, 4096, &f->arena, &err), TG_OK);
     cr_assert_eq(tg_table_create(&f->table, &config, f->heap, &f->arena, &err), TG_OK);
     wheel.table = f->table;
@@ -175,6 +177,7 @@ Test(wheel, agrees_with_a_model_with_coarse_buckets) { run_model(16, NOW_2025, 2
 Test(wheel, agrees_with_a_model_over_years) { run_model(10, NOW_2025, 50, 1500); }
 Test(wheel, agrees_with_a_model_in_the_first_microseconds) { run_model(4, -1000, 12, 3000); }
 Test(wheel, agrees_with_a_model_over_all_of_time) { run_model(4, TG_TS_MIN + 1, 59, 1500); }
+Test(wheel, agrees_with_a_model_at_the_finest_tick) { run_model(1, TG_TS_MIN + 1, 59, 1500); }
 
 Test(wheel, fires_exact_instants)
 {
@@ -244,6 +247,6 @@ Test(wheel, has_nothing_to_fire_before_the_first_clock)
 
 Test(wheel, stays_small)
 {
-    const struct tg_wheel_config config = {.tick_bits = 8};
-    cr_assert_lt(tg_wheel_bytes(&config), 12 * 1024); /* a step may have one per partition */
+    const struct tg_wheel_config config = {.tick_bits = TG_WHEEL_TICK_BITS};
+    cr_assert_lt(tg_wheel_bytes(&config), 32 * 1024); /* a step may have one per partition */
 }
