@@ -6,13 +6,13 @@
 
 #include "base/assert.h"
 
+enum { HUGE_PAGE_BYTES = 2 << 20 };
+
 tg_status tg_arena_open(struct tg_arena *arena, size_t reserve_bytes, struct tg_error *err)
 {
     *arena = (struct tg_arena){0};
     void *base = mmap(NULL, reserve_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED) { return tg_fail(err, TG1601, errno, "reserve %zu bytes of address space", reserve_bytes); }
-    /* Big pages where they pay: tables and batches are touched at random. Refusal costs speed only. */
-    (void)madvise(base, reserve_bytes, MADV_HUGEPAGE);
     arena->base = base;
     arena->reserved_bytes = reserve_bytes;
     return TG_OK;
@@ -34,6 +34,13 @@ char *tg_arena_strdup(struct tg_arena *arena, const char *text)
     char *copy = tg_arena_alloc(arena, bytes, 1);
     if (copy != NULL) { memcpy(copy, text, bytes); }
     return copy;
+}
+
+void tg_arena_advise_huge(const void *memory, size_t bytes)
+{
+    const uintptr_t from = ((uintptr_t)memory + HUGE_PAGE_BYTES - 1) & ~(uintptr_t)(HUGE_PAGE_BYTES - 1);
+    const uintptr_t to = ((uintptr_t)memory + bytes) & ~(uintptr_t)(HUGE_PAGE_BYTES - 1);
+    if (to > from) { (void)madvise((void *)from, to - from, MADV_HUGEPAGE); } /* refusal costs speed only */
 }
 
 void tg_arena_seal(struct tg_arena *arena) { arena->sealed = true; }

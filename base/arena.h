@@ -23,6 +23,10 @@ TG_MUST_USE tg_status tg_arena_open(struct tg_arena *arena, size_t reserve_bytes
  * reservation is spent.  @setup */
 TG_MUST_USE void *tg_arena_alloc(struct tg_arena *arena, size_t bytes, size_t align);
 
+/* Ask for huge pages: pays where memory is touched at random (tables), costs memory where it is touched in part.
+ * @setup */
+void tg_arena_advise_huge(const void *memory, size_t bytes);
+
 /* Copy of a string into the arena.  @setup */
 TG_MUST_USE char *tg_arena_strdup(struct tg_arena *arena, const char *text);
 

@@ -1,3 +1,5 @@
+/* Batches: laid out in an arena once, filled by copying rows, emptied by setting counts to 0. A copied row owns its
+ * texts in the blob; a pinned row keeps pointing into the fetch buffer, which the batch then holds. */
 #include "base/batch.h"
 
 #include <string.h>
@@ -67,7 +69,8 @@ struct tg_row *tg_batch_append_copy(struct tg_batch *batch, const struct tg_row 
 {
     const struct tg_schema *schema = batch->schema;
     if (batch->count == batch->capacity) { return NULL; }
-    if (schema->text_count != 0 && row_text_bytes(schema, row) > batch->blob_capacity - batch->blob_used) { return NULL; }
+    const uint32_t room = batch->blob_capacity - batch->blob_used;
+    if (schema->text_count != 0 && row_text_bytes(schema, row) > room) { return NULL; }
     struct tg_row *copy = tg_batch_row(batch, batch->count++);
     memcpy(copy, row, schema->row_bytes);
     if (schema->text_count == 0) { return copy; }
@@ -75,7 +78,7 @@ struct tg_row *tg_batch_append_copy(struct tg_batch *batch, const struct tg_row 
         if (!column_has_text(&schema->columns[i]) || tg_row_is_null(schema, copy, i)) { continue; }
         tg_text *text = tg_row_value(schema, copy, i);
         char *target = (char *)batch->blob + batch->blob_used;
-        memcpy(target, text->data, text->bytes);
+        if (text->bytes != 0) { memcpy(target, text->data, text->bytes); } /* an empty text may be NULL */
         text->data = target;
         batch->blob_used += text->bytes;
     }

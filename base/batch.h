@@ -20,8 +20,8 @@ enum {
 
 struct tg_batch {
     const struct tg_schema *schema;
-    uint8_t *rows; /* [capacity x schema->row_bytes] */
-    uint8_t *blob; /* [blob_capacity] */
+    uint8_t *rows;     /* [capacity x schema->row_bytes] */
+    uint8_t *blob;     /* [blob_capacity] */
     struct tg_wm *wms; /* [wm_capacity]; hold after the last row */
     uint32_t capacity;
     uint32_t count;
@@ -62,6 +62,7 @@ TG_HOT struct tg_row *tg_batch_append_copy(struct tg_batch *batch, const struct 
 
 /* Append a copy of `row` whose texts keep pointing into `buffer`, which is pinned once per batch. NULL when rows or
  * pins are full.  @shard */
-TG_HOT struct tg_row *tg_batch_append_pinned(struct tg_batch *batch, const struct tg_row *row, struct tg_buffer *buffer);
+TG_HOT struct tg_row *tg_batch_append_pinned(struct tg_batch *batch, const struct tg_row *row,
+                                             struct tg_buffer *buffer);
 
 #endif

@@ -1,3 +1,4 @@
+/* Fetch buffers: laid out once, then only moved between the free lists and their holders. */
 #include "base/buffer.h"
 
 #include "base/assert.h"
@@ -35,11 +36,12 @@ static tg_status list_create(struct tg_buffer_pool *pool, struct tg_buffer **lis
     return TG_OK;
 }
 
-tg_status tg_buffer_pool_init(struct tg_buffer_pool *pool, const struct tg_buffer_pool_config *config, struct tg_arena *arena,
-                              struct tg_error *err)
+tg_status tg_buffer_pool_init(struct tg_buffer_pool *pool, const struct tg_buffer_pool_config *config,
+                              struct tg_arena *arena, struct tg_error *err)
 {
     *pool = (struct tg_buffer_pool){.standard_bytes = config->standard_bytes};
-    tg_status status = list_create(pool, &pool->free_standard, config->standard_count, config->standard_bytes, arena, err);
+    tg_status status =
+        list_create(pool, &pool->free_standard, config->standard_count, config->standard_bytes, arena, err);
     if (status == TG_OK) {
         status = list_create(pool, &pool->free_large, config->large_count, TG_RECORD_BYTES_MAX, arena, err);
     }

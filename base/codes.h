@@ -32,6 +32,7 @@
     X(1310, TG_ERR_CONFIG, "Cassandra table not found") \
     X(1311, TG_ERR_CONFIG, "Cassandra column not found") \
     X(1312, TG_ERR_CONFIG, "Cassandra column has another type") \
+    X(1313, TG_ERR_CONFIG, "Cassandra primary key does not fit the row key") \
     X(1401, TG_ERR_CONFIG, "operator not found") \
     X(1402, TG_ERR_CONFIG, "operator parameter") \
     X(1403, TG_ERR_INTERNAL, "operator broke its contract") \

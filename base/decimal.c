@@ -94,7 +94,7 @@ struct shape {
 static uint32_t run_bytes(const char *text, uint32_t from, uint32_t bytes)
 {
     uint32_t at = from;
-    while (bytes - at >= 8 && tg_digits_within(tg_digits_strip(tg_digits_load8(text + at)), 0x0909090909090909u)) { at += 8; }
+    while (bytes - at >= 8 && tg_digits_all(tg_digits_load8(text + at))) { at += 8; }
     while (at < bytes && is_digit(text[at])) { at++; }
     return at - from;
 }
@@ -233,7 +233,8 @@ static enum tg_dec_outcome long_parse(const char *text, uint32_t bytes, uint8_t 
     return finish(value, s.negative, precision, out);
 }
 
-enum tg_dec_outcome tg_dec_parse(const char *lexeme, uint32_t bytes, uint8_t precision, uint8_t scale, bool round, tg_dec *out)
+enum tg_dec_outcome tg_dec_parse(const char *lexeme, uint32_t bytes, uint8_t precision, uint8_t scale, bool round,
+                                 tg_dec *out)
 {
     TG_DCHECK(precision >= 1 && precision <= DIGITS_MAX && scale <= DIGITS_MAX);
     const bool negative = bytes > 1 && lexeme[0] == '-';

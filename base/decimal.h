@@ -9,8 +9,8 @@ enum tg_dec_outcome { TG_DEC_OK, TG_DEC_SCALE, TG_DEC_RANGE, TG_DEC_SYNTAX };
 
 /* Parse a JSON number lexeme by value into `scale` digits: 5.000 and 50e-1 fit scale 2, 5.005 is TG_DEC_SCALE unless
  * `round` (HALF_EVEN). |scaled value| >= 10^38 or >= 10^precision is TG_DEC_RANGE. precision 1 to 38.  @any */
-TG_HOT TG_MUST_USE enum tg_dec_outcome tg_dec_parse(const char *lexeme, uint32_t bytes, uint8_t precision, uint8_t scale,
-                                                    bool round, tg_dec *out);
+TG_HOT TG_MUST_USE enum tg_dec_outcome tg_dec_parse(const char *lexeme, uint32_t bytes, uint8_t precision,
+                                                    uint8_t scale, bool round, tg_dec *out);
 enum { TG_DEC_TEXT_BYTES = 48 };
 /* Text with exactly `scale` fraction digits ("-0.05", "75.00"); returns the length, no terminator.  @any */
 uint32_t tg_dec_format(tg_dec value, uint8_t scale, char out[TG_DEC_TEXT_BYTES]);

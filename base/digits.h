@@ -42,10 +42,19 @@ static inline uint64_t tg_digits_load8(const char *text)
 /* Characters to digit values: '0' to '9' become 0 to 9, everything else becomes 10 or more.  @any */
 static inline uint64_t tg_digits_strip(uint64_t word) { return word ^ 0x3030303030303030u; }
 
-/* True when each byte of `digits` is at most the byte of `limits` in the same place (limits up to 127).  @any */
-static inline bool tg_digits_within(uint64_t digits, uint64_t limits)
+/* 0 when each byte of `digits` is at most the byte of `limits` in the same place (limits up to 127). Results of several
+ * words may be or-ed and tested once.  @any */
+static inline uint64_t tg_digits_over(uint64_t digits, uint64_t limits)
 {
-    return ((digits | (digits + (0x7F7F7F7F7F7F7F7Fu - limits))) & 0x8080808080808080u) == 0;
+    return (digits | (digits + (0x7F7F7F7F7F7F7F7Fu - limits))) & 0x8080808080808080u;
+}
+/* @any */
+static inline bool tg_digits_within(uint64_t digits, uint64_t limits) { return tg_digits_over(digits, limits) == 0; }
+
+/* True when all 8 characters are digits.  @any */
+static inline bool tg_digits_all(uint64_t word)
+{
+    return tg_digits_within(tg_digits_strip(word), 0x0909090909090909u);
 }
 
 /* Value of 8 digit values, first one highest.  @any */

@@ -1,5 +1,5 @@
-/* Log-linear buckets. Values below 32 have a bucket each; above, every power of two is cut into 32 equal parts, so that a
- * bucket is never wider than 1/32 of its values. */
+/* Log-linear buckets. Values below 32 have a bucket each; above, every power of two is cut into 32 equal parts, so that
+ * a bucket is never wider than 1/32 of its values. */
 #include "base/histogram.h"
 
 enum { SUB_COUNT = 1 << TG_HISTOGRAM_SUB_BITS, LAST_BUCKET = TG_HISTOGRAM_BUCKETS - 1, BAR_BYTES = 40 };

@@ -1,6 +1,6 @@
-/* Latency histogram: log-linear buckets (HdrHistogram's layout: G. Tene), 3 significant bits x 2^5 sub-buckets, from 1 ns
- * to about 36 min with a relative error of at most 1/32. One writer; readers may add up a running histogram and see
- * each counter either before or after an update. */
+/* Latency histogram: log-linear buckets (HdrHistogram's layout: G. Tene), 2^5 sub-buckets for every power of two, from
+ * 1 ns to about 36 min with a relative error of at most 1/32. One writer; readers may add up a running histogram and
+ * see each counter either before or after an update. */
 #ifndef TG_BASE_HISTOGRAM_H
 #define TG_BASE_HISTOGRAM_H
 

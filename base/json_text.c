@@ -1,4 +1,4 @@
-/* Rows as JSON text. Every piece is written whole or not at all, so a writer that overflowed ends at a piece's border. */
+/* Rows as JSON text. Every piece is written whole or not at all, so a writer that overflowed ends at a piece's end. */
 #include "base/json_text.h"
 
 #include <string.h>
@@ -143,7 +143,8 @@ static void enum_write(struct tg_writer *writer, const struct tg_column *column,
     tg_write_json_string(writer, name, (uint32_t)strlen(name));
 }
 
-void tg_write_json_value(struct tg_writer *writer, const struct tg_schema *schema, const void *row, uint32_t column_index)
+void tg_write_json_value(struct tg_writer *writer, const struct tg_schema *schema, const void *row,
+                         uint32_t column_index)
 {
     const struct tg_column *column = &schema->columns[column_index];
     const void *value = tg_row_value(schema, row, column_index);
@@ -179,19 +180,24 @@ void tg_write_json_value(struct tg_writer *writer, const struct tg_schema *schem
 void tg_write_json_row(struct tg_writer *writer, const struct tg_schema *schema, const void *row, bool with_revision)
 {
     const struct tg_row *head = row;
+    const char *separator = "{";
     for (uint32_t i = 0; i < schema->column_count; i++) {
-        tg_write_bytes(writer, i == 0 ? "{" : ",", 1);
-        tg_write_json_string(writer, schema->columns[i].name, (uint32_t)strlen(schema->columns[i].name));
+        const struct tg_column *column = &schema->columns[i];
+        if (column->omit_null && tg_row_is_null(schema, row, i)) { continue; }
+        tg_write_bytes(writer, separator, 1);
+        tg_write_json_string(writer, column->name, (uint32_t)strlen(column->name));
         tg_write_bytes(writer, ":", 1);
         tg_write_json_value(writer, schema, row, i);
+        separator = ",";
     }
-    if (schema->column_count == 0) { tg_write_bytes(writer, "{", 1); }
     if (with_revision) {
-        tg_write_cstr(writer, schema->column_count == 0 ? "\"_revision\":" : ",\"_revision\":");
+        tg_write_bytes(writer, separator, 1);
+        tg_write_cstr(writer, "\"_revision\":");
         tg_write_i64(writer, head->revision);
         tg_write_cstr(writer, (head->flags & TG_ROW_FINAL) != 0 ? ",\"_final\":true" : ",\"_final\":false");
+        separator = ",";
     }
-    tg_write_bytes(writer, "}", 1);
+    tg_write_cstr(writer, *separator == '{' ? "{}" : "}");
 }
 
 void tg_write_base64(struct tg_writer *writer, const uint8_t *data, uint32_t bytes)

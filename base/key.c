@@ -1,3 +1,4 @@
+/* The frozen key encoding, both ways, and its hash. docs/formats/key.md has it byte by byte with golden vectors. */
 #include "base/key.h"
 
 #include <string.h>
@@ -10,6 +11,23 @@
 /* The byte orders below are the machine's own. */
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "key bytes are little endian");
 
+/* Bytes of a value behind its presence byte; texts add their own. */
+static uint32_t fixed_bytes(enum tg_type type)
+{
+    switch (type) {
+    case TG_TYPE_TEXT:
+    case TG_TYPE_JSON:
+    case TG_TYPE_DATE: return 4;
+    case TG_TYPE_BIGINT:
+    case TG_TYPE_TIMESTAMP:
+    case TG_TYPE_INTEGER:
+    case TG_TYPE_ENUM: return 8;
+    case TG_TYPE_BOOLEAN: return 1;
+    case TG_TYPE_NUMERIC: return 16;
+    }
+    return 0;
+}
+
 uint32_t tg_key_encode(const struct tg_key_spec *spec, const void *row, uint8_t *out, uint32_t capacity)
 {
     uint32_t used = 0;
@@ -18,7 +36,7 @@ uint32_t tg_key_encode(const struct tg_key_spec *spec, const void *row, uint8_t 
         const struct tg_column *column = &spec->schema->columns[index];
         const void *value = tg_row_value(spec->schema, row, index);
         const bool null = tg_row_is_null(spec->schema, row, index);
-        if (used + 17 > capacity) { return 0; }
+        if (used + 1 + (null ? 0 : fixed_bytes(column->type)) > capacity) { return 0; }
         out[used++] = null ? 0 : 1;
         if (null) { continue; }
         switch (column->type) {
@@ -27,7 +45,7 @@ uint32_t tg_key_encode(const struct tg_key_spec *spec, const void *row, uint8_t 
             const tg_text *text = value;
             if (text->bytes > capacity - used - 4) { return 0; }
             memcpy(out + used, &text->bytes, 4);
-            memcpy(out + used + 4, text->data, text->bytes);
+            if (text->bytes != 0) { memcpy(out + used + 4, text->data, text->bytes); } /* an empty text may be NULL */
             used += 4 + text->bytes;
             break;
         }
@@ -57,8 +75,8 @@ uint32_t tg_key_encode(const struct tg_key_spec *spec, const void *row, uint8_t 
     return used;
 }
 
-void tg_key_decode(const struct tg_key_spec *spec, struct tg_key key, const struct tg_schema *schema, const uint32_t *targets,
-                   void *row)
+void tg_key_decode(const struct tg_key_spec *spec, struct tg_key key, const struct tg_schema *schema,
+                   const uint32_t *targets, void *row)
 {
     uint32_t used = 0;
     for (uint32_t i = 0; i < spec->column_count; i++) {

@@ -1,5 +1,6 @@
 /* Log lines. Each is put together in a buffer on the stack and leaves in one write(), so lines of several threads never
- * mix. A line that is too long loses its fields; control characters are escaped, so one event is one line whatever it says. */
+ * mix. A line that is too long loses its fields; control characters are escaped, so one event is one line whatever it
+ * says. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -88,7 +89,8 @@ static void text_format(struct tg_writer *line, const struct event *e)
     static const char *const colours[] = {"\033[2m", "\033[32m", "\033[33m", "\033[31m"};
     const bool colour = settings.colour;
     /* Time of day is enough on a terminal: "hh:mm:ss" stands at 11. */
-    print(line, "%.8s %s%-5s%s ", e->stamp + 11, colour ? colours[e->level] : "", level_name(e->level), colour ? "\033[0m" : "");
+    print(line, "%.8s %s%-5s%s ", e->stamp + 11, colour ? colours[e->level] : "", level_name(e->level),
+          colour ? "\033[0m" : "");
     if (e->code != TG_CODE_NONE) { print(line, "TG%04d ", (int)e->code); }
     plain_write(line, e->message);
     if (e->shard >= 0) { print(line, " shard=%d", e->shard); }
@@ -131,7 +133,9 @@ static const char *member_write(struct tg_writer *line, const char *field)
         return value + bytes;
     }
     size_t bytes = 1;
-    while (value[bytes] != '\0' && value[bytes] != '"') { bytes += value[bytes] == '\\' && value[bytes + 1] != '\0' ? 2 : 1; }
+    while (value[bytes] != '\0' && value[bytes] != '"') {
+        bytes += value[bytes] == '\\' && value[bytes + 1] != '\0' ? 2 : 1;
+    }
     if (value[bytes] == '\0') { /* the quote never ends: all of it is the value */
         tg_write_json_string(line, value + 1, (uint32_t)bytes - 1);
         return value + bytes;
@@ -182,7 +186,7 @@ void tg_log(enum tg_log_level level, enum tg_code code, int shard, const char *f
     char text[LINE_BYTES];
     struct tg_writer line = {.data = text, .capacity = sizeof text - 1};
     line_format(&line, &event);
-    if (line.overflow) { /* without its fields it fits: MESSAGE_BYTES escaped are 6 KiB; a cut JSON object would be none */
+    if (line.overflow) { /* without its fields it fits: a message is 6 KiB when escaped; a cut JSON object is none */
         event.fields = "";
         line.used = 0;
         line.overflow = false;

@@ -6,7 +6,8 @@
 
 const char *tg_type_name(enum tg_type type)
 {
-    static const char *const names[] = {"?", "text", "bigint", "integer", "boolean", "timestamp", "date", "numeric", "enum", "json"};
+    static const char *const names[] = {"?",         "text", "bigint",  "integer", "boolean",
+                                        "timestamp", "date", "numeric", "enum",    "json"};
     return (unsigned)type < sizeof names / sizeof names[0] ? names[type] : names[0];
 }
 

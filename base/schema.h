@@ -9,11 +9,13 @@
 struct tg_column {
     const char *name; /* borrowed for the schema's life */
     enum tg_type type;
-    uint8_t precision;          /* numeric only */
-    uint8_t scale;              /* numeric only */
-    uint16_t enum_count;        /* enum only */
+    uint8_t precision;              /* numeric only */
+    uint8_t scale;                  /* numeric only */
+    uint16_t enum_count;            /* enum only */
+    bool omit_null;                 /* as JSON: left out when null */
+    uint32_t text_bytes_max;        /* text and json: longest value; 0 = TG_TEXT_BYTES_MAX */
     const char *const *enum_values; /* [enum_count], enum only; borrowed */
-    uint32_t offset;            /* from the row's first byte, head included; tg_schema_layout fills it */
+    uint32_t offset;                /* from the row's first byte, head included; tg_schema_layout fills it */
 };
 
 /* Row layout: struct tg_row (48 bytes), columns in order with natural alignment, null bitmap (bit i set = column i is

@@ -15,11 +15,13 @@ void tg_zone_close(struct tg_zone *zone);
  * offset in force before the transition applies and *adjusted is set.  @any */
 int64_t tg_zone_to_utc(const struct tg_zone *zone, int64_t local_us, bool *adjusted);
 
-/* Parse text of RFC 3339: `T`, `t` or one space between date and time, 1 to 9 fraction digits (beyond 6 cut), zone Z, z,
- * +hh:mm, -hh:mm or none (then `zone`; NULL = UTC). Years 0001 to 9999. Refused: :60, 24:00, impossible dates, 10 or
- * more fraction digits, anything before or after. *adjusted (may be NULL) as above. Returns false when refused.
+/* Parse text of RFC 3339: `T`, `t` or one space between date and time, 1 to 9 fraction digits (beyond 6 cut), zone Z,
+ * z, +hh:mm, -hh:mm or none (then `zone`; NULL = UTC). Years 0001 to 9999, in the text and in UTC: what is accepted can
+ * be written again. Refused: :60, 24:00, impossible dates, 10 or more fraction digits, anything before or after.
+ * *adjusted (may be NULL) as above. Returns false when refused; *out may then hold anything.
  * The layouts of 20, 24 and 27 bytes ending in Z are the fast path.  @any */
-TG_HOT TG_MUST_USE bool tg_ts_parse(const char *text, uint32_t bytes, const struct tg_zone *zone, tg_ts *out, bool *adjusted);
+TG_HOT TG_MUST_USE bool tg_ts_parse(const char *text, uint32_t bytes, const struct tg_zone *zone, tg_ts *out,
+                                    bool *adjusted);
 
 enum { TG_TS_TEXT_BYTES = 40, TG_DATE_TEXT_BYTES = 16 };
 /* RFC 3339 UTC with the fewest of 0, 3, 6 fraction digits that are exact; returns the length, no terminator.  @any */

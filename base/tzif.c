@@ -1,5 +1,5 @@
-/* The reader of time zone files. It trusts no count in the file: every block is checked against the file's length before
- * it is read, every type index against the number of types. */
+/* The reader of time zone files. It trusts no count in the file: every block is checked against the file's length
+ * before it is read, every type index against the number of types. */
 #include "base/tzif.h"
 
 #include <stdbool.h>
@@ -19,7 +19,10 @@ struct header {
     uint64_t utc_count, standard_count, leap_count, time_count, type_count, char_count;
 };
 
-static uint32_t be32(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
+static uint32_t be32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
 
 static int64_t be64(const uint8_t *p) { return (int64_t)((uint64_t)be32(p) << 32 | be32(p + 4)); }
 
@@ -71,7 +74,9 @@ static int32_t scan_number(struct scan *s, int32_t most)
 {
     int32_t value = 0;
     const char *from = s->at;
-    while (s->at < s->end && *s->at >= '0' && *s->at <= '9' && s->at - from < 4) { value = value * 10 + (*s->at++ - '0'); }
+    while (s->at < s->end && *s->at >= '0' && *s->at <= '9' && s->at - from < 4) {
+        value = value * 10 + (*s->at++ - '0');
+    }
     if (s->at == from || value > most) { s->bad = true; }
     return value;
 }

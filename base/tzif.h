@@ -1,5 +1,5 @@
-/* Time zone files of the system's tz database (RFC 8536, version 2 and later) as a flat list of offset changes. The rule
- * in the file's footer is unrolled over one calendar cycle of 400 years, after which it repeats to the day. */
+/* Time zone files of the system's tz database (RFC 8536, version 2 and later) as a flat list of offset changes. The
+ * rule in the file's footer is unrolled over one calendar cycle of 400 years, after which it repeats to the day. */
 #ifndef TG_BASE_TZIF_H
 #define TG_BASE_TZIF_H
 

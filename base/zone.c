@@ -71,7 +71,8 @@ static int32_t fixed_offset(const char *name)
 static bool name_is_safe(const char *name)
 {
     const size_t bytes = strlen(name);
-    if (bytes == 0 || bytes > 64 || name[0] == '/' || name[bytes - 1] == '/' || strstr(name, "//") != NULL) { return false; }
+    if (bytes == 0 || bytes > 64) { return false; }
+    if (name[0] == '/' || name[bytes - 1] == '/' || strstr(name, "//") != NULL) { return false; }
     return strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/") == bytes;
 }
 
@@ -134,7 +135,8 @@ tg_status tg_zone_open(struct tg_zone **zone, const char *name, struct tg_error 
         return TG_OK;
     }
     if (!name_is_safe(name)) {
-        return tg_fail(err, TG1004, 0, "time zone \"%s\": want UTC, +hh:mm, -hh:mm or a name such as Europe/Berlin", name);
+        return tg_fail(err, TG1004, 0, "time zone \"%s\": want UTC, +hh:mm, -hh:mm or a name such as Europe/Berlin",
+                       name);
     }
     return zone_load(zone, name, err);
 }

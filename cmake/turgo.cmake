@@ -12,6 +12,10 @@ option(TURGO_FUZZ "build libFuzzer targets (clang)" OFF)
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Werror
                     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes$<SEMICOLON>-Wmissing-prototypes>
                     -fno-omit-frame-pointer)
+if(TURGO_FUZZ) # everything counts its edges; only the fuzz targets get libFuzzer's main
+    add_compile_options(-fsanitize=fuzzer-no-link)
+    add_link_options(-fsanitize=fuzzer-no-link)
+endif()
 add_compile_definitions(_GNU_SOURCE TURGO_VERSION="${PROJECT_VERSION}")
 include_directories(${CMAKE_SOURCE_DIR})
 

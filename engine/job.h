@@ -4,6 +4,8 @@
 #ifndef TG_ENGINE_JOB_H
 #define TG_ENGINE_JOB_H
 
+#include <stdio.h>
+
 #include "base/arena.h"
 #include "base/schema.h"
 #include "base/timestamp.h"
@@ -27,21 +29,22 @@ struct tg_source_spec {
     struct tg_place place;
     const struct tg_source_ops *ops;
     struct tg_options options;
-    const char *topic; /* for dead letters and late entries: kafka topic, else the connector's `topic` or the source name */
+    const char
+        *topic; /* for dead letters and late entries: kafka topic, else the connector's `topic` or the source name */
     const char *zone_name;
     struct tg_zone *zone;
-    struct tg_schema schema;            /* one column per field, in the job file's order */
+    struct tg_schema schema; /* one column per field, in the job file's order */
     struct tg_field_spec fields[TG_COLUMNS_MAX];
-    uint32_t event_time;                /* column index, a timestamp */
-    tg_us watermark_delay;              /* B */
+    uint32_t event_time;   /* column index, a timestamp */
+    tg_us watermark_delay; /* B */
     tg_us idle_after;
     enum tg_idle_clock idle_clock;
-    tg_us max_skew;                     /* TG_TS_MAX = off (replay) */
+    tg_us max_skew; /* TG_TS_MAX = off (replay) */
     uint32_t partitioned_by_count;
     uint32_t partitioned_by[TG_COLUMNS_MAX];
     bool has_dedupe;
-    uint32_t dedupe_by;                 /* column index; rows where it is null are never duplicates */
-    uint32_t dedupe_per_count;          /* further columns of the identity */
+    uint32_t dedupe_by;        /* column index; rows where it is null are never duplicates */
+    uint32_t dedupe_per_count; /* further columns of the identity */
     uint32_t dedupe_per[TG_COLUMNS_MAX];
     tg_us dedupe_ttl;
     enum tg_on_error on_error;
@@ -81,12 +84,19 @@ struct tg_sink_spec {
     struct tg_place place;
     const struct tg_sink_ops *ops;
     struct tg_options options;
-    struct tg_input_ref from;     /* unused for dead_letters and late */
-    struct tg_schema schema;      /* the sink's columns, named as in the target */
+    struct tg_input_ref from;         /* unused for dead_letters and late */
+    struct tg_schema schema;          /* the sink's columns, named as in the target */
     uint32_t columns[TG_COLUMNS_MAX]; /* sink column i = column columns[i] of the input's schema */
     uint32_t key_count;
     uint32_t key_columns[TG_COLUMNS_MAX]; /* indexes into schema: the row key = the step's key */
     bool with_revision;
+};
+
+/* One value of the job file as it came out, for `check --print-effective`; secrets are ***. */
+struct tg_effective {
+    const char *path; /* "sources.tx.watermark.delay" */
+    const char *text;
+    const char *origin; /* "purchase_count.yaml:14:5", "--set", "env TURGO_SET_...", "default" */
 };
 
 enum { TG_SHARDS_AUTO = 0 };
@@ -104,28 +114,30 @@ struct tg_job {
     struct tg_sink_spec *dead_letters; /* NULL = counted only (refused by check unless a sink is named) */
     struct tg_sink_spec *late;
     struct {
-        uint32_t shards;             /* TG_SHARDS_AUTO = by topology */
+        uint32_t shards; /* TG_SHARDS_AUTO = by topology */
         enum tg_loop_backend io;
-        uint64_t max_keys;           /* of each step, all shards together */
-        uint64_t max_state;          /* bytes of containers, all shards together */
+        uint64_t max_keys;  /* of each step, all shards together */
+        uint64_t max_state; /* bytes of containers, all shards together */
     } engine;
     bool replay; /* profile `replay`: no future check, `every` 0, dead letters without time */
     const char *state_dir;
+    uint32_t effective_count;
+    struct tg_effective *effective; /* in reading order */
     struct tg_arena arena;
 };
 
 /* Schemas of the two built-in outputs; column order is the order in files. */
-/* topic, partition, offset, reason, field, raw, raw_base64, time (null in replay) */
+/* topic, partition, offset, reason, field, raw, raw_base64, time (null in replay)  @any */
 const struct tg_schema *tg_dead_letter_schema(void);
-/* topic, partition, offset, ts, wm, lateness_us, steps (json list of names) */
+/* topic, partition, offset, ts, wm, lateness_us, steps (json list of names)  @any */
 const struct tg_schema *tg_late_schema(void);
 
 struct tg_job_options {
     const char *path;
-    const char *profile;        /* --profile; NULL = the file's `default_profile`, else none */
+    const char *profile; /* --profile; NULL = the file's `default_profile`, else none */
     uint32_t set_count;
-    const char *const *sets;    /* --set a.b=c */
-    bool environment;           /* false: --no-environment, ${VAR} without value is not an error */
+    const char *const *sets; /* --set a.b=c */
+    bool environment;        /* false: --no-environment, ${VAR} without value is not an error */
 };
 
 /* One finding of the loader; the text is ready to print: code, what, file:line:col, caret line, what to do. */
@@ -138,9 +150,10 @@ struct tg_findings {
     struct tg_finding list[32];
 };
 
-/* Load, merge, resolve and check a job file. On failure *findings says everything that is wrong (not only the first) and
- * the worst status is returned.  @setup */
-TG_MUST_USE tg_status tg_job_load(struct tg_job **job, const struct tg_job_options *options, struct tg_findings *findings);
+/* Load, merge, resolve and check a job file. On failure *findings says everything that is wrong (not only the first)
+ * and the worst status is returned.  @setup */
+TG_MUST_USE tg_status tg_job_load(struct tg_job **job, const struct tg_job_options *options,
+                                  struct tg_findings *findings);
 void tg_job_destroy(struct tg_job *job);
 
 /* Each effective value with its origin, secrets as ***; for `check --print-effective`.  @setup */
@@ -156,5 +169,8 @@ bool tg_step_on_partition_clock(const struct tg_job *job, const struct tg_step_s
 const struct tg_operator *tg_operator_find(const char *name);
 /* Called by jobs/ at start-up of the command.  @setup */
 void tg_operator_register(const struct tg_operator *op);
+enum { TG_OPERATORS_MAX = 64 };
+/* Their names in the order of registration; returns how many.  @any */
+uint32_t tg_operator_names(const char *names[TG_OPERATORS_MAX]);
 
 #endif

@@ -2,9 +2,11 @@
  * A lane is one ring with three cursors instead of two rings, because tasks of a shard finish in the order they were
  * submitted: slots polled..finished wait for their `done`, finished..submitted for their `run`.
  *   H1 submitted store (submit)      pairs with  H2 submitted load (helper):  slot and task are visible to `run`
- *   H3 finished store-release        pairs with  H4 finished load-acquire (poll):  what `run` wrote is visible to `done`
+ *   H3 finished store-release        pairs with  H4 finished load-acquire (poll):  what `run` wrote is visible to
+ *   `done`
  * A slot is written again only TG_HELPER_TASKS_MAX submissions later, after its `done` ran: H3/H4 order that too.
- * Sleeping is Dekker's handshake, so these four are sequentially consistent (fences would do, but TSan cannot see them):
+ * Sleeping is Dekker's handshake, so these four are sequentially consistent (fences would do, but TSan cannot see
+ * them):
  *   H1 submitted store, then H5 asleep exchange (submit)   against   H6 asleep store, then H2 submitted load (helper)
  * at least one side sees the other: either the helper finds the task or the shard wakes it. */
 #include "io/helper.h"

@@ -18,7 +18,8 @@ struct tg_task {
 };
 
 /* `wake(self, shard)` is called on the helper after results were queued for that shard; may be NULL.  @setup */
-TG_MUST_USE tg_status tg_helper_create(struct tg_helper **helper, uint32_t shard_count, void (*wake)(void *self, uint32_t shard),
+TG_MUST_USE tg_status tg_helper_create(struct tg_helper **helper, uint32_t shard_count,
+                                       void (*wake)(void *self, uint32_t shard),
                                        void *self, struct tg_error *err);
 /* Start its thread. Without it tg_helper_step does the work.  @setup */
 TG_MUST_USE tg_status tg_helper_start(struct tg_helper *helper, struct tg_error *err);
@@ -26,7 +27,7 @@ TG_MUST_USE tg_status tg_helper_start(struct tg_helper *helper, struct tg_error 
 void tg_helper_destroy(struct tg_helper *helper);
 
 enum { TG_HELPER_TASKS_MAX = 256 }; /* per shard, submitted and not yet polled back */
-/* Queue a task; ownership passes until its `done`. False = TG_HELPER_TASKS_MAX are under way: try next cycle.  @shard */
+/* Queue a task; ownership passes until its `done`. False = TG_HELPER_TASKS_MAX are under way: try again.  @shard */
 TG_MUST_USE bool tg_helper_submit(struct tg_helper *helper, uint32_t shard, struct tg_task *task);
 /* Run the `done`s of finished tasks; returns how many.  @shard */
 uint32_t tg_helper_poll(struct tg_helper *helper, uint32_t shard);

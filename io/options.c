@@ -1,6 +1,7 @@
-/* Reading a connector's option values by name. A name the table does not have is a bug of the connector. */
+/* Looking options up by name; for set-up, not for the data path. */
 #include "io/options.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -9,7 +10,7 @@ const struct tg_option_value *tg_option(const struct tg_options *options, const 
 {
     uint32_t index = 0;
     while (index < options->count && strcmp(options->table[index].name, name) != 0) { index++; }
-    TG_ASSERT(index < options->count);
+    TG_ASSERT(index < options->count); /* a connector asks only for what its own table has */
     return &options->values[index];
 }
 

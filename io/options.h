@@ -17,7 +17,7 @@ enum tg_option_kind {
     TG_OPTION_RATE,     /* per second in `number`: 1000, 1k/s, 2M/s; 0 = no limit */
     TG_OPTION_CHOICE,   /* one of `choices` ("a|b|c"); its index in `number` */
     TG_OPTION_MAP,      /* text -> text */
-    TG_OPTION_LIST,     /* texts; a single scalar is a list of one */
+    TG_OPTION_LIST,     /* texts; a single scalar is split at its commas */
 };
 
 struct tg_option {

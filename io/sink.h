@@ -54,7 +54,8 @@ struct tg_sink_ops {
     bool keyed; /* row-per-key sink: needs key columns */
     bool needs_server; /* the contract suite runs it only where services are up */
     /* Verify the target against env (reachable, table and columns there, types fit), create it when create_tables. May
-     * block up to deadline_ns. TG1301-like "not reachable yet" is retried by run.  @setup */
+     * wait for a peer until the monotonic instant deadline_ns. TG1301-like "not reachable yet" is retried by run.
+     * @setup */
     tg_status (*check)(const struct tg_sink_env *env, uint64_t deadline_ns, struct tg_error *err);
     /* Objects that all shards' instances share (an output file, a SQLite handle): used on the helper thread only.
      * `unshare` runs after every instance is closed.  @setup */
@@ -68,9 +69,11 @@ struct tg_sink_ops {
     uint32_t (*poll)(void *state, uint64_t now_ns);
     /* Write out everything taken so far without waiting for more.  @shard */
     void (*flush)(void *state);
-    /* True once every row taken before the last flush call is acknowledged (durable as the sink's page says).  @shard */
+    /* True once every row taken before the last flush call is acknowledged (durable as the sink's page says).
+     * @shard */
     bool (*flushed)(const void *state);
-    /* First unrecoverable error, TG_OK while there is none; a peer that is away is not one: the sink retries.  @shard */
+    /* First unrecoverable error, TG_OK while there is none; a peer that is away is not one: the sink retries.
+     * @shard */
     tg_status (*failure)(const void *state, struct tg_error *err);
     void (*stats)(const void *state, struct tg_sink_stats *out);
     void (*close)(void *state);

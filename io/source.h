@@ -64,16 +64,17 @@ struct tg_source_ops {
     const char *name; /* config key, e.g. "kafka" */
     const struct tg_option *options;
     uint32_t option_count;
-    /* Number of partitions (1 to TG_PARTITIONS_MAX); may block up to `deadline_ns` of waiting for a peer. TG_ERR_UNAVAILABLE
-     * with TG1201 means "not reachable yet": run retries it, check reports it; other errors are final.  @setup */
+    /* Number of partitions (1 to TG_PARTITIONS_MAX); may wait for a peer until the monotonic instant `deadline_ns`.
+     * TG_ERR_UNAVAILABLE with TG1201 means "not reachable yet": run retries it, check reports it; other errors are
+     * final.  @setup */
     tg_status (*discover)(const struct tg_options *options, const char *source_name, uint64_t deadline_ns,
                           uint32_t *partition_count, struct tg_error *err);
     /* Bytes of one instance; the engine allocates them zeroed.  @setup */
     size_t (*state_bytes)(const struct tg_options *options, uint32_t owned_count);
     /* @shard */
     tg_status (*open)(void *state, const struct tg_source_env *env, struct tg_error *err);
-    /* Fill *out with news of one partition, partitions in turn. Returns 1, or 0 when there is none. A failure the source
-     * cannot retry itself is returned by `failure` from then on.  @shard */
+    /* Fill *out with news of one partition, partitions in turn. Returns 1, or 0 when there is none. A failure the
+     * source cannot retry itself is returned by `failure` from then on.  @shard */
     uint32_t (*poll)(void *state, struct tg_raw_batch *out, uint64_t now_ns);
     /* First unrecoverable error, TG_OK while there is none.  @shard */
     tg_status (*failure)(const void *state, struct tg_error *err);

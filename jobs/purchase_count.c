@@ -1,5 +1,5 @@
-/* Operator purchase_count: transactions of a user in the last `window` up to the newest one, again when the user has been
- * silent for `idle`, and then whenever the count falls. See docs/jobs/purchase_count.md. */
+/* Operator purchase_count: transactions of a user in the last `window` up to the newest one, again when the user has
+ * been silent for `idle`, and then whenever the count falls. See docs/jobs/purchase_count.md. */
 #include "engine/turgo.h"
 #include "jobs/jobs.h"
 
@@ -49,8 +49,11 @@ static const char *check(const void *params, tg_us watermark_delay)
     return NULL;
 }
 
-static tg_us horizon(const void *params, tg_us watermark_delay) { return ((const limits *)params)->window + watermark_delay; }
+static tg_us horizon(const void *params, tg_us watermark_delay)
+{
+    return ((const limits *)params)->window + watermark_delay;
+}
 
-TG_OPERATOR(purchase_count, tx, recent, limits, on_tx, on_idle, .outputs = TG_OUTPUTS(TG_OUTPUT(count)), .output_count = 1,
-            .timer_count = TIMER_COUNT, .revision = TG_REVISION_EVENT_TIME, .may_forget = true, .check = check,
-            .horizon = horizon);
+TG_OPERATOR(purchase_count, tx, recent, limits, on_tx, on_idle, .outputs = TG_OUTPUTS(TG_OUTPUT(count)),
+            .output_count = 1, .timer_count = TIMER_COUNT, .revision = TG_REVISION_EVENT_TIME, .may_forget = true,
+            .check = check, .horizon = horizon);

@@ -9,6 +9,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/attributes.h"
 
@@ -36,9 +37,12 @@ TG_HOT static inline uint32_t tg_ring_push(struct tg_ring *ring, void *const *it
         room = ring->mask + 1 - (tail - ring->head_seen);
     }
     const uint32_t pushed = room < count ? (uint32_t)room : count;
-    for (uint32_t i = 0; i < pushed; i++) {
-        ring->slots[(tail + i) & ring->mask] = items[i];
+    const uint64_t at = tail & ring->mask;
+    uint32_t i = 0;
+    if (pushed >= 4 && at + pushed <= ring->mask + 1) { /* no wrap: wide stores, fewer to wait in the store buffer */
+        for (; i + 4 <= pushed; i += 4) { memcpy(&ring->slots[at + i], &items[i], 4 * sizeof items[0]); }
     }
+    for (; i < pushed; i++) { ring->slots[(tail + i) & ring->mask] = items[i]; }
     atomic_store_explicit(&ring->tail, tail + pushed, memory_order_release); /* P1 */
     return pushed;
 }
@@ -53,9 +57,12 @@ TG_HOT static inline uint32_t tg_ring_pop(struct tg_ring *ring, void **items, ui
         ready = ring->tail_seen - head;
     }
     const uint32_t popped = ready < count ? (uint32_t)ready : count;
-    for (uint32_t i = 0; i < popped; i++) {
-        items[i] = ring->slots[(head + i) & ring->mask];
+    const uint64_t at = head & ring->mask;
+    uint32_t i = 0;
+    if (popped >= 4 && at + popped <= ring->mask + 1) { /* no wrap */
+        for (; i + 4 <= popped; i += 4) { memcpy(&items[i], &ring->slots[at + i], 4 * sizeof items[0]); }
     }
+    for (; i < popped; i++) { items[i] = ring->slots[(head + i) & ring->mask]; }
     atomic_store_explicit(&ring->head, head + popped, memory_order_release); /* C2 */
     return popped;
 }

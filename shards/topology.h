@@ -14,7 +14,7 @@ struct tg_topology {
     int nodes[TG_SHARDS_MAX];       /* [core_count] its NUMA node, 0 when unknown */
     double cpu_quota;               /* cores' worth of cpu.max; 0 = no quota */
     bool overprovisioned;           /* the quota is below core_count: do not pin, do not spin */
-    uint64_t memory_bytes;          /* min(RAM, memory.max) */
+    uint64_t memory_bytes;          /* min(RAM, memory.max); 0 = unknown */
 };
 
 /* Read /proc and /sys below `root` ("" for the real ones; tests give a folder). Never fails: what cannot be read is

@@ -11,7 +11,7 @@
 #include "state/heap.h"
 
 /* Ascending sequence of 64-bit integers (timestamps, counters); equal ones are kept. */
-enum { TG_DEQUE_INLINE = 6 };
+enum { TG_DEQUE_INLINE = 14 };
 struct tg_deque_i64 {
     uint32_t count;
     uint32_t first;    /* index of the oldest element, in a ring of `capacity` */
@@ -22,7 +22,7 @@ struct tg_deque_i64 {
         int64_t *elements;
     };
 };
-static_assert(sizeof(struct tg_deque_i64) == 64, "one cache line in the state");
+static_assert(sizeof(struct tg_deque_i64) == 128, "two cache lines in the state");
 
 /* Insert keeping ascending order, behind equal ones. Cost: O(distance from the end).  @shard */
 TG_HOT TG_MUST_USE bool tg_deque_i64_insert(struct tg_deque_i64 *deque, struct tg_heap *heap, int64_t element);
@@ -40,7 +40,8 @@ struct tg_list {
     uint8_t *elements;
 };
 /* Append a copy of *element; returns its place, NULL when the heap is spent.  @shard */
-TG_MUST_USE void *tg_list_append(struct tg_list *list, struct tg_heap *heap, uint32_t element_bytes, const void *element);
+TG_MUST_USE void *tg_list_append(struct tg_list *list, struct tg_heap *heap, uint32_t element_bytes,
+                                 const void *element);
 void *tg_list_at(const struct tg_list *list, uint32_t element_bytes, uint32_t index);
 /* Remove element `index`, keeping order.  @shard */
 void tg_list_remove(struct tg_list *list, uint32_t element_bytes, uint32_t index);
@@ -57,12 +58,14 @@ struct tg_map_shape {
     uint32_t value_bytes;
 };
 /* Value of `key`, created zeroed when absent (*fresh); NULL when the heap is spent.  @shard */
-TG_MUST_USE void *tg_map_upsert(struct tg_map *map, struct tg_heap *heap, struct tg_map_shape shape, const void *key, bool *fresh);
+TG_MUST_USE void *tg_map_upsert(struct tg_map *map, struct tg_heap *heap, struct tg_map_shape shape, const void *key,
+                                bool *fresh);
 void *tg_map_find(const struct tg_map *map, struct tg_map_shape shape, const void *key);
 /* False when absent.  @shard */
 bool tg_map_remove(struct tg_map *map, struct tg_map_shape shape, const void *key);
 /* Next occupied slot at or after `slot`: its index with *key and *value set, UINT32_MAX at the end.  @shard */
-uint32_t tg_map_next(const struct tg_map *map, struct tg_map_shape shape, uint32_t slot, const void **key, void **value);
+uint32_t tg_map_next(const struct tg_map *map, struct tg_map_shape shape, uint32_t slot, const void **key,
+                     void **value);
 void tg_map_clear(struct tg_map *map, struct tg_heap *heap, struct tg_map_shape shape);
 
 #endif

@@ -176,7 +176,8 @@ static inline tg_status kit_source_open(struct kit_source *source, uint32_t shar
     env->helper = source->helper;
     env->clock = tg_clock_real();
     if (env->poll_count_max == 0) { env->poll_count_max = TG_BATCH_ROWS_MAX; }
-    const tg_status found = tg_kafka_source.discover(env->options, "in", 10000000000, &env->partition_count, err);
+    const tg_status found = tg_kafka_source.discover(env->options, "in", tg_clock_now_ns(&env->clock) + 10000000000,
+                                                      &env->partition_count, err);
     if (found != TG_OK) { return found; }
     cr_assert_leq(env->partition_count, KIT_PARTITIONS_MAX);
     for (uint32_t i = shard; i < env->partition_count; i += shard_count) { source->owned[env->owned_count++] = i; }

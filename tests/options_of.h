@@ -3,11 +3,11 @@
 #ifndef TG_TESTS_OPTIONS_OF_H
 #define TG_TESTS_OPTIONS_OF_H
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/timestamp.h"
 #include "io/options.h"
 
@@ -25,7 +25,7 @@ struct tg_test_options {
 static inline char *tg_test_copy(struct tg_test_options *test, const char *text)
 {
     const size_t bytes = strlen(text) + 1;
-    assert(test->used + bytes <= sizeof test->storage);
+    TG_ASSERT(test->used + bytes <= sizeof test->storage);
     char *copy = memcpy(test->storage + test->used, text, bytes);
     test->used += bytes;
     return copy;
@@ -58,7 +58,7 @@ static inline void tg_test_entries(struct tg_test_options *test, uint32_t index,
     struct tg_option_value *value = &test->values[index];
     char *save = NULL;
     for (char *part = strtok_r(tg_test_copy(test, text), ",", &save); part != NULL; part = strtok_r(NULL, ",", &save)) {
-        assert(value->count < TG_TEST_ENTRIES_MAX);
+        TG_ASSERT(value->count < TG_TEST_ENTRIES_MAX);
         char *equals = test->options.table[index].kind == TG_OPTION_MAP ? strchr(part, '=') : NULL;
         if (equals != NULL) { *equals = '\0'; }
         test->names[index][value->count] = part;
@@ -73,7 +73,7 @@ static inline void tg_test_option_set(struct tg_test_options *test, const char *
 {
     uint32_t index = 0;
     while (index < test->options.count && strcmp(test->options.table[index].name, name) != 0) { index++; }
-    assert(index < test->options.count);
+    TG_ASSERT(index < test->options.count);
     struct tg_option_value *value = &test->values[index];
     *value = (struct tg_option_value){.is_set = true, .text = tg_test_copy(test, text), .origin = "test"};
     switch (test->options.table[index].kind) {
@@ -81,7 +81,7 @@ static inline void tg_test_option_set(struct tg_test_options *test, const char *
     case TG_OPTION_SECRET: break;
     case TG_OPTION_NUMBER: value->number = (int64_t)(strtod(text, NULL) * 1e6 + 0.5); break;
     case TG_OPTION_BOOLEAN: value->number = strcmp(text, "true") == 0; break;
-    case TG_OPTION_DURATION: assert(tg_duration_parse(text, &value->number)); break;
+    case TG_OPTION_DURATION: TG_ASSERT(tg_duration_parse(text, &value->number)); break;
     case TG_OPTION_INTEGER:
     case TG_OPTION_SIZE:
     case TG_OPTION_RATE: value->number = tg_test_scaled(text); break;
@@ -95,7 +95,7 @@ static inline void tg_test_option_set(struct tg_test_options *test, const char *
 static inline const struct tg_options *tg_test_options(struct tg_test_options *test, const struct tg_option *table,
                                                        uint32_t count, ...)
 {
-    assert(count <= TG_TEST_OPTIONS_MAX);
+    TG_ASSERT(count <= TG_TEST_OPTIONS_MAX);
     memset(test, 0, sizeof *test);
     test->options = (struct tg_options){.table = table, .values = test->values, .count = count};
     for (uint32_t i = 0; i < count; i++) {

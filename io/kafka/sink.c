@@ -78,7 +78,10 @@ static tg_status check(const struct tg_sink_env *env, uint64_t deadline_ns, stru
     tg_status status = tg_kafka_client_open(&client, &setup, err);
     if (status != TG_OK) { return status; }
     struct tg_error found = {0};
-    status = tg_kafka_topic_find(&client, topic, deadline_ns, &partitions, &found);
+    const struct tg_clock clock = tg_clock_real();
+    const uint64_t now_ns = tg_clock_now_ns(&clock);
+    const uint64_t wait_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    status = tg_kafka_topic_find(&client, topic, wait_ns, &partitions, &found);
     if (status != TG_OK && found.code == TG1203 && env->create_tables) {
         bool created = false;
         found = (struct tg_error){0};

@@ -81,7 +81,10 @@ static tg_status discover(const struct tg_options *options, const char *source_n
     struct tg_kafka_client client;
     tg_status status = tg_kafka_client_open(&client, &setup, err);
     if (status != TG_OK) { return status; }
-    status = tg_kafka_topic_find(&client, tg_option_text(options, "topic"), deadline_ns, partition_count, err);
+    const struct tg_clock clock = tg_clock_real();
+    const uint64_t now_ns = tg_clock_now_ns(&clock);
+    const uint64_t wait_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    status = tg_kafka_topic_find(&client, tg_option_text(options, "topic"), wait_ns, partition_count, err);
     if (status == TG_OK && *partition_count > TG_PARTITIONS_MAX) {
         status = tg_fail(err, TG1206, 0, "topic \"%s\" has %u partitions; at most %u can be read",
                          tg_option_text(options, "topic"), *partition_count, TG_PARTITIONS_MAX);

@@ -282,12 +282,13 @@ Test(kafka_sink, check_finds_the_topic_or_says_what_is_missing)
     struct kit_sink sink = {0};
     struct tg_error err = {0};
     kit_mock_open(&mock, 1, TOPIC, 1);
-    struct tg_sink_env env = {.job_name = "test", .sink_name = "out", .options = &sink.options.options};
+    struct tg_sink_env env = {.job_name = "test", .sink_name = "out", .options = &sink.options.options,
+                              .clock = tg_clock_real()};
     SINK_OPTIONS(&sink, "brokers", mock.brokers, "topic", TOPIC);
-    cr_assert_eq(tg_kafka_sink.check(&env, 10000000000, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_kafka_sink.check(&env, tg_clock_now_ns(&env.clock) + 10000000000, &err), TG_OK, "%s", err.text);
     rd_kafka_mock_topic_set_error(mock.cluster, "row", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
     SINK_OPTIONS(&sink, "brokers", mock.brokers, "topic", "row");
-    cr_assert_eq(tg_kafka_sink.check(&env, 10000000000, &err), TG_ERR_UNAVAILABLE);
+    cr_assert_eq(tg_kafka_sink.check(&env, tg_clock_now_ns(&env.clock) + 10000000000, &err), TG_ERR_UNAVAILABLE);
     cr_assert_eq(err.code, TG1203, "%s", err.text);
     cr_assert_not_null(strstr(err.text, "nearest: \"rows\""), "%s", err.text);
     err = (struct tg_error){0};

@@ -1,0 +1,91 @@
+/* Identities in a table, forgotten by wheels on their partition's clock. The verdict looks at the rule, never at
+ * whether the wheel has cleaned up yet. */
+#include "engine/dedupe.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+
+/* What is remembered of an identity. */
+struct seen {
+    struct tg_wheel_node node; /* due = forgotten once the clock is beyond it */
+    int64_t first_ts;
+};
+
+static struct tg_table_config table_config(uint64_t ids_max)
+{
+    return (struct tg_table_config){
+        .entry_count_max = ids_max, .hash_seed = 0x9E3779B97F4A7C15ULL, .value_bytes = sizeof(struct seen)};
+}
+
+static uint64_t heap_limit(uint64_t ids_max) { return ids_max * 64 + (1 << 20); }
+
+size_t tg_dedupe_bytes(const struct tg_source_spec *source, uint64_t ids_max, uint32_t owned_count)
+{
+    if (!source->has_dedupe) { return 0; }
+    const struct tg_table_config config = table_config(ids_max);
+    const struct tg_wheel_config wheel = {.tick_bits = 16};
+    return tg_table_bytes(&config) + tg_heap_bytes(heap_limit(ids_max)) + owned_count * (tg_wheel_bytes(&wheel) + 64) +
+           4096;
+}
+
+tg_status tg_dedupe_init(struct tg_dedupe *dedupe, const struct tg_source_spec *source, uint64_t ids_max,
+                         uint32_t owned_count, struct tg_arena *arena, struct tg_error *err)
+{
+    *dedupe = (struct tg_dedupe){.ttl = source->dedupe_ttl, .by = source->dedupe_by};
+    dedupe->spec.schema = &source->schema;
+    for (uint32_t i = 0; i < source->dedupe_per_count; i++) {
+        dedupe->spec.columns[dedupe->spec.column_count++] = source->dedupe_per[i];
+    }
+    dedupe->spec.columns[dedupe->spec.column_count++] = source->dedupe_by;
+    const struct tg_table_config config = table_config(ids_max);
+    tg_status status = tg_heap_create(&dedupe->heap, heap_limit(ids_max), arena, err);
+    if (status == TG_OK) { status = tg_table_create(&dedupe->table, &config, dedupe->heap, arena, err); }
+    dedupe->wheels = tg_arena_alloc(arena, owned_count * sizeof *dedupe->wheels, 8);
+    if (status == TG_OK && dedupe->wheels == NULL) { status = tg_fail(err, TG1601, 0, "no address space for dedupe"); }
+    for (uint32_t i = 0; status == TG_OK && i < owned_count; i++) {
+        const struct tg_wheel_config wheel = {
+            .table = dedupe->table, .node_offset = offsetof(struct seen, node), .tick_bits = 16};
+        status = tg_wheel_create(&dedupe->wheels[i], &wheel, arena, err);
+    }
+    return status;
+}
+
+bool tg_dedupe_fits(struct tg_dedupe *dedupe, const struct tg_row *row)
+{
+    if (tg_row_is_null(dedupe->spec.schema, row, dedupe->by)) { return true; }
+    return tg_key_encode(&dedupe->spec, row, dedupe->key, TG_KEY_BYTES_MAX) != 0;
+}
+
+enum tg_dedupe_verdict tg_dedupe_judge(struct tg_dedupe *dedupe, const struct tg_row *row, uint32_t owned, int64_t wm)
+{
+    if (tg_row_is_null(dedupe->spec.schema, row, dedupe->by)) { return TG_DEDUPE_NEW; }
+    memcpy(dedupe->key, &owned, sizeof owned); /* a set per partition */
+    const uint32_t bytes = tg_key_encode(&dedupe->spec, row, dedupe->key + sizeof owned, TG_KEY_BYTES_MAX);
+    TG_ASSERT(bytes != 0); /* tg_dedupe_fits */
+    const struct tg_key key = {dedupe->key, bytes + (uint32_t)sizeof owned};
+    const uint64_t hash = tg_key_hash(key.data, key.bytes);
+    void *value;
+    uint64_t fresh = 0;
+    if (tg_table_upsert(dedupe->table, 1, &key, &hash, &value, &fresh) != 1) { return TG_DEDUPE_FULL; }
+    struct seen *seen = value;
+    if ((fresh & 1) == 0) {
+        const int64_t until = seen->first_ts + dedupe->ttl;
+        if (wm <= until && row->ts <= until) { return TG_DEDUPE_DUPLICATE; }
+    }
+    seen->first_ts = row->ts;
+    tg_wheel_disarm(dedupe->wheels[owned], seen);
+    tg_wheel_arm(dedupe->wheels[owned], seen, row->ts + dedupe->ttl);
+    return TG_DEDUPE_NEW;
+}
+
+void tg_dedupe_expire(struct tg_dedupe *dedupe, uint32_t owned, int64_t wm)
+{
+    enum { CHUNK = 256 };
+    void *values[CHUNK];
+    uint32_t count;
+    do {
+        count = tg_wheel_expire(dedupe->wheels[owned], wm, values, CHUNK);
+        for (uint32_t i = 0; i < count; i++) { tg_table_remove(dedupe->table, values[i]); }
+    } while (count == CHUNK);
+}

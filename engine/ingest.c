@@ -1,0 +1,479 @@
+/* One record after the other through the checks, in the order of the rules. Work stops between two records when
+ * somebody has no room, and goes on there: `next_row`, `phase` and `next_edge` say where. */
+#include "engine/ingest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "engine/side_outputs.h"
+
+enum {
+    SIDE_TEXT_BYTES = TG_RECORD_BYTES_MAX / 3 * 4 + 16, /* base64 of the longest record; committed by touch */
+    FLUSH_ROWS = 256,                                   /* a batch worth sending before the input pauses */
+};
+#define FLUSH_AGE_NS 500000u
+
+size_t tg_ingest_bytes(const struct tg_plan *plan, uint32_t source)
+{
+    const struct tg_source_spec *spec = &plan->job->sources[source];
+    const uint32_t partitions = plan->source_partitions[source];
+    return (size_t)TG_BATCH_ROWS_MAX * (spec->schema.row_bytes + sizeof(struct tg_decoded) + 8 * TG_STEPS_MAX) +
+           SIDE_TEXT_BYTES + partitions * (sizeof(struct tg_partition) + 64) +
+           tg_dedupe_bytes(spec, plan->job->engine.max_keys, partitions) + (64 << 20);
+}
+
+/* ---- set-up ------------------------------------------------------------------------------------------------------ */
+
+static tg_status own_partitions(struct tg_ingest *ingest, const struct tg_ingest_env *env, struct tg_error *err)
+{
+    const uint32_t count = env->plan->source_partitions[env->source];
+    const uint32_t first = env->plan->partition_first[env->source];
+    ingest->owned = tg_arena_alloc(env->arena, count * sizeof *ingest->owned, 8);
+    ingest->owned_index = tg_arena_alloc(env->arena, count * sizeof *ingest->owned_index, 8);
+    ingest->partitions = tg_arena_alloc(env->arena, count * sizeof *ingest->partitions, 64);
+    if (ingest->owned == NULL || ingest->owned_index == NULL || ingest->partitions == NULL) {
+        return tg_fail(err, TG1601, 0, "no address space for partitions");
+    }
+    for (uint32_t p = 0; p < count; p++) {
+        ingest->owned_index[p] = UINT32_MAX;
+        if (p % env->plan->shard_count != env->shard) { continue; }
+        ingest->owned_index[p] = ingest->owned_count;
+        ingest->owned[ingest->owned_count] = p;
+        tg_partition_init(&ingest->partitions[ingest->owned_count], &env->published[first + p]);
+        ingest->owned_count++;
+    }
+    return TG_OK;
+}
+
+static tg_status open_source(struct tg_ingest *ingest, const struct tg_ingest_env *env, struct tg_error *err)
+{
+    const struct tg_source_spec *spec = ingest->source;
+    ingest->state = tg_arena_alloc(env->arena, spec->ops->state_bytes(&spec->options, ingest->owned_count), 64);
+    if (ingest->state == NULL) { return tg_fail(err, TG1601, 0, "no address space for source %s", spec->name); }
+    const struct tg_source_env source_env = {
+        .job_name = env->plan->job->name,
+        .source_name = spec->name,
+        .options = &spec->options,
+        .shard = env->shard,
+        .shard_count = env->plan->shard_count,
+        .partition_count = env->plan->source_partitions[env->source],
+        .partitions = ingest->owned,
+        .owned_count = ingest->owned_count,
+        .bounded = env->bounded,
+        .fresh = env->fresh,
+        .horizon = tg_plan_horizon(env->plan, env->source),
+        .poll_count_max = env->poll_count_max,
+        .seed = env->seed,
+        .buffers = env->buffers,
+        .arena = env->arena,
+        .loop = env->loop,
+        .helper = env->helper,
+        .clock = env->clock,
+    };
+    ingest->opened = true;
+    return spec->ops->open(ingest->state, &source_env, err);
+}
+
+tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *env, struct tg_error *err)
+{
+    const struct tg_plan *plan = env->plan;
+    *ingest = (struct tg_ingest){
+        .plan = plan,
+        .source = &plan->job->sources[env->source],
+        .source_index = env->source,
+        .readers = &plan->source_readers[env->source],
+        .edges = env->edges,
+        .dead_letters = plan->dead_letters >= 0 ? &env->outlets[plan->dead_letters] : NULL,
+        .late = plan->late >= 0 ? &env->outlets[plan->late] : NULL,
+        .published = env->published,
+        .progress = env->progress,
+        .clock = env->clock,
+        .no_drain = env->no_drain,
+    };
+    const struct tg_schema *schema = &ingest->source->schema;
+    ingest->rows = tg_arena_alloc(env->arena, (size_t)TG_BATCH_ROWS_MAX * schema->row_bytes, 64);
+    ingest->results = tg_arena_alloc(env->arena, TG_BATCH_ROWS_MAX * sizeof *ingest->results, 64);
+    ingest->hashes = tg_arena_alloc(env->arena, (size_t)TG_BATCH_ROWS_MAX * 8 * (ingest->readers->edge_count + 1), 64);
+    ingest->side_text = tg_arena_alloc(env->arena, SIDE_TEXT_BYTES, 64);
+    if (ingest->rows == NULL || ingest->results == NULL || ingest->hashes == NULL || ingest->side_text == NULL) {
+        return tg_fail(err, TG1601, 0, "no address space for source %s", ingest->source->name);
+    }
+    const struct tg_decoder_config decoder = {
+        .schema = schema, .fields = ingest->source->fields, .zone = ingest->source->zone};
+    tg_status status = own_partitions(ingest, env, err);
+    if (status == TG_OK) { status = tg_decoder_create(&ingest->decoder, &decoder, err); }
+    if (status == TG_OK && ingest->source->has_dedupe) {
+        status = tg_dedupe_init(&ingest->dedupe, ingest->source, plan->job->engine.max_keys, ingest->owned_count + 1,
+                                env->arena, err);
+    }
+    if (status == TG_OK) {
+        const struct tg_readers sinks_only = {.sink_count = ingest->readers->sink_count};
+        struct tg_readers readers = sinks_only;
+        memcpy(readers.sinks, ingest->readers->sinks, sizeof readers.sinks);
+        const struct tg_port_config port = {schema, &readers, env->edges, env->outlets};
+        status = tg_port_init(&ingest->port, &port, env->arena, err);
+    }
+    return status == TG_OK ? open_source(ingest, env, err) : status;
+}
+
+/* ---- side outputs ------------------------------------------------------------------------------------------------ */
+
+/* Record `index` of the raw batch as a dead letter; false = the sink has no room now. */
+static bool dead_letter(struct tg_ingest *ingest, uint32_t index, struct tg_decoded why, struct tg_partition *partition)
+{
+    const struct tg_slice *slice = &ingest->raw.slices[index];
+    if (ingest->source->on_error == TG_ON_ERROR_STOP) {
+        (void)tg_fail(&ingest->error, TG1602, 0, "source %s: record %s[%u]@%ld is refused: %s%s%s",
+                      ingest->source->name, ingest->source->topic, ingest->raw.partition, (long)slice->offset,
+                      tg_reason_name(why.reason), why.field >= 0 ? " in field " : "",
+                      why.field >= 0 ? ingest->source->schema.columns[why.field].name : "");
+        return false;
+    }
+    if (ingest->dead_letters != NULL) {
+        const struct tg_dead_letter letter = {
+            .topic = ingest->source->topic,
+            .partition = ingest->raw.partition,
+            .offset = slice->offset,
+            .reason = tg_reason_name(why.reason),
+            .field = why.field >= 0 ? ingest->source->fields[why.field].names[0] : NULL,
+            .raw = slice->value,
+            .raw_bytes = slice->value_bytes,
+            .time = ingest->plan->job->replay ? TG_TS_MIN : tg_clock_wall_us(&ingest->clock),
+        };
+        struct tg_side_row row;
+        tg_dead_letter_row(&letter, ingest->side_text, SIDE_TEXT_BYTES, &row);
+        if (!tg_outlet_push_row(ingest->dead_letters, &row.head, ingest->raw.arrived_ns)) { return false; }
+    }
+    partition->dead++;
+    tg_counter_add(&ingest->progress->dead[why.reason], 1);
+    return true;
+}
+
+static bool late_entry(struct tg_ingest *ingest, const struct tg_row *row, uint64_t refused,
+                       struct tg_partition *partition)
+{
+    if (ingest->late != NULL) {
+        const struct tg_late_entry entry = {
+            .topic = ingest->source->topic,
+            .partition = ingest->raw.partition,
+            .offset = row->offset,
+            .ts = row->ts,
+            .wm = partition->wm,
+            .steps = refused,
+        };
+        struct tg_side_row side;
+        tg_late_row(&entry, ingest->plan->job, (char *)ingest->side_text, SIDE_TEXT_BYTES, &side);
+        if (!tg_outlet_push_row(ingest->late, &side.head, ingest->raw.arrived_ns)) { return false; }
+    }
+    partition->late++;
+    tg_counter_add(&ingest->progress->late, 1);
+    return true;
+}
+
+/* ---- one record -------------------------------------------------------------------------------------------------- */
+
+static struct tg_row *row_at(const struct tg_ingest *ingest, uint32_t index)
+{
+    return (struct tg_row *)(void *)(ingest->rows + (size_t)index * ingest->source->schema.row_bytes);
+}
+
+/* Key hashes of record `index` for every edge; a key that is too long is the record's fault, an identity too. */
+static void hash_keys(struct tg_ingest *ingest, uint32_t index)
+{
+    uint8_t key[TG_KEY_BYTES_MAX];
+    if (ingest->source->has_dedupe && !tg_dedupe_fits(&ingest->dedupe, row_at(ingest, index))) {
+        ingest->results[index] = (struct tg_decoded){TG_REASON_too_long, (int32_t)ingest->source->dedupe_by};
+        return;
+    }
+    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
+        const struct tg_key_spec *spec = &ingest->plan->edges[ingest->readers->edges[e]].key;
+        const uint32_t bytes = tg_key_encode(spec, row_at(ingest, index), key, sizeof key);
+        if (bytes == 0) {
+            ingest->results[index] = (struct tg_decoded){TG_REASON_too_long, (int32_t)spec->columns[0]};
+            return;
+        }
+        ingest->hashes[(size_t)e * TG_BATCH_ROWS_MAX + index] = tg_key_hash(key, bytes);
+    }
+}
+
+/* Bits of the steps that refuse `ts` as late against wm_p as it stands. */
+static uint64_t late_bits(const struct tg_ingest *ingest, int64_t ts, int64_t wm)
+{
+    if (ts >= wm || wm == TG_TS_MIN) { return 0; }
+    uint64_t bits = 0;
+    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
+        const uint32_t step = ingest->readers->edges[e];
+        const struct tg_step_spec *spec = &ingest->plan->job->steps[step];
+        if (spec->late == TG_LATE_OUTPUT && ts < wm - spec->allowed_lateness) { bits |= 1ULL << step; }
+    }
+    return bits;
+}
+
+static uint64_t all_bits(const struct tg_ingest *ingest)
+{
+    uint64_t bits = 0;
+    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) { bits |= 1ULL << ingest->readers->edges[e]; }
+    return bits;
+}
+
+enum verdict { DONE, ROUTE, BLOCKED };
+
+/* Checks of record `index` up to lateness, in the order of the rules. DONE: it goes no further. */
+static enum verdict judge(struct tg_ingest *ingest, uint32_t index, struct tg_partition *partition)
+{
+    const struct tg_slice *slice = &ingest->raw.slices[index];
+    struct tg_decoded *result = &ingest->results[index];
+    struct tg_row *row = row_at(ingest, index);
+    if (result->reason == TG_REASON_none) {
+        row->ts = *(const tg_ts *)tg_row_value(&ingest->source->schema, row, ingest->source->event_time);
+        const tg_us skew = ingest->source->max_skew;
+        if (skew != TG_TS_MAX && slice->record_us != TG_TS_MIN && row->ts > slice->record_us + skew) {
+            *result = (struct tg_decoded){TG_REASON_future, (int32_t)ingest->source->event_time};
+        }
+    }
+    if (result->reason != TG_REASON_none) { return dead_letter(ingest, index, *result, partition) ? DONE : BLOCKED; }
+    row->wm = partition->wm;
+    row->offset = slice->offset;
+    row->partition = ingest->plan->partition_first[ingest->source_index] + ingest->raw.partition;
+    row->flags = 0;
+    row->refused = late_bits(ingest, row->ts, partition->wm);
+    if (row->refused != 0) {
+        if (!late_entry(ingest, row, row->refused, partition)) { return BLOCKED; }
+        if (row->refused == all_bits(ingest)) { return DONE; }
+    }
+    return ROUTE;
+}
+
+/* Duplicates end here; everything accepted moves the partition's clock. */
+static enum verdict judge_identity(struct tg_ingest *ingest, uint32_t index, struct tg_partition *partition)
+{
+    const struct tg_row *row = row_at(ingest, index);
+    const uint32_t owned = ingest->owned_index[ingest->raw.partition];
+    enum tg_dedupe_verdict verdict = TG_DEDUPE_NEW;
+    if (ingest->source->has_dedupe) { verdict = tg_dedupe_judge(&ingest->dedupe, row, owned, partition->wm); }
+    if (verdict == TG_DEDUPE_FULL) {
+        const struct tg_decoded full = {TG_REASON_state_full, (int32_t)ingest->source->dedupe_by};
+        if (!dead_letter(ingest, index, full, partition)) { return BLOCKED; }
+    }
+    tg_partition_accept(partition, row->ts, ingest->source->watermark_delay);
+    if (verdict == TG_DEDUPE_DUPLICATE) {
+        partition->duplicates++;
+        tg_counter_add(&ingest->progress->duplicates, 1);
+    }
+    return verdict == TG_DEDUPE_NEW ? ROUTE : DONE;
+}
+
+/* To the owners of the row's keys, and to sinks that read the source itself. False = no room; resumes at next_edge. */
+static bool route(struct tg_ingest *ingest, uint32_t index)
+{
+    struct tg_row *row = row_at(ingest, index);
+    for (; ingest->next_edge < ingest->readers->edge_count; ingest->next_edge++) {
+        const uint32_t step = ingest->readers->edges[ingest->next_edge];
+        if ((row->refused >> step) & 1) { continue; }
+        row->hash = ingest->hashes[(size_t)ingest->next_edge * TG_BATCH_ROWS_MAX + index];
+        if (!tg_edge_out_row(&ingest->edges[step], row, ingest->raw.buffer, ingest->raw.arrived_ns)) { return false; }
+    }
+    if (ingest->port.reader_count != 0) {
+        if (!tg_port_has_room(&ingest->port) && !tg_port_deliver(&ingest->port)) { return false; }
+        if (!tg_port_append(&ingest->port, row, ingest->raw.arrived_ns)) { return false; }
+    }
+    ingest->next_edge = 0;
+    return true;
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- */
+
+static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition)
+{
+    struct tg_raw_batch *raw = &ingest->raw;
+    ingest->in_work = true;
+    ingest->next_row = 0;
+    ingest->next_edge = 0;
+    ingest->phase = TG_INGEST_JUDGE;
+    if (raw->count == 0) { return; }
+    tg_partition_arrived(partition);
+    uint64_t bytes = 0;
+    const uint64_t adjusted = tg_decode_json(ingest->decoder, raw, ingest->rows, ingest->results);
+    for (uint32_t i = 0; i < raw->count; i++) {
+        bytes += raw->slices[i].value_bytes;
+        if (ingest->results[i].reason == TG_REASON_none) { hash_keys(ingest, i); }
+    }
+    partition->records += raw->count;
+    tg_counter_add(&ingest->progress->records_in, raw->count);
+    tg_counter_add(&ingest->progress->bytes_in, bytes);
+    if (adjusted != 0) { tg_counter_add(&ingest->progress->adjusted, adjusted); }
+}
+
+static void send_wm(struct tg_ingest *ingest, uint32_t partition, int64_t wm)
+{
+    const uint32_t job_wide = ingest->plan->partition_first[ingest->source_index] + partition;
+    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
+        tg_edge_out_wm(&ingest->edges[ingest->readers->edges[e]], job_wide, wm);
+    }
+}
+
+static void end_batch(struct tg_ingest *ingest, struct tg_partition *partition)
+{
+    struct tg_raw_batch *raw = &ingest->raw;
+    if (raw->count != 0) {
+        partition->next_offset = raw->slices[raw->count - 1].offset + 1;
+        if (ingest->source->has_dedupe) {
+            tg_dedupe_expire(&ingest->dedupe, ingest->owned_index[raw->partition], partition->wm);
+        }
+    }
+    if (raw->buffer != NULL) { tg_buffer_release(raw->buffer); }
+    if ((raw->flags & (TG_RAW_AT_END | TG_RAW_ENDED)) != 0) { tg_partition_reached_end(partition); }
+    if ((raw->flags & TG_RAW_ENDED) != 0 && !partition->ended) {
+        partition->ended = true;
+        ingest->ended_count++;
+        /* A partition that never had a valid record must not hold the job clock back. */
+        if (!ingest->no_drain || !partition->has_valid) { partition->wm = TG_TS_MAX; }
+    }
+    tg_partition_publish(partition, partition->ended);
+    send_wm(ingest, raw->partition, partition->wm);
+    ingest->in_work = false;
+}
+
+/* Work through the records; false = blocked, resume at next_row in `phase`. */
+static bool work(struct tg_ingest *ingest, struct tg_partition *partition)
+{
+    for (; ingest->next_row < ingest->raw.count; ingest->next_row++, ingest->phase = TG_INGEST_JUDGE) {
+        if (ingest->phase == TG_INGEST_JUDGE) {
+            const enum verdict verdict = judge(ingest, ingest->next_row, partition);
+            if (verdict == BLOCKED) { return false; }
+            if (verdict == DONE) { continue; }
+            ingest->phase = TG_INGEST_DEDUPE;
+        }
+        if (ingest->phase == TG_INGEST_DEDUPE) {
+            const enum verdict verdict = judge_identity(ingest, ingest->next_row, partition);
+            if (verdict == BLOCKED) { return false; }
+            if (verdict == DONE) { continue; }
+            ingest->phase = TG_INGEST_ROUTE;
+        }
+        if (!route(ingest, ingest->next_row)) { return false; }
+    }
+    return true;
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t flush_edges(struct tg_ingest *ingest, uint32_t rows_min)
+{
+    uint32_t sent = 0;
+    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
+        sent += tg_edge_out_flush(&ingest->edges[ingest->readers->edges[e]], rows_min);
+    }
+    return sent;
+}
+
+static void check_idle(struct tg_ingest *ingest, uint64_t now_ns, uint64_t elapsed_ns)
+{
+    for (uint32_t i = 0; i < ingest->owned_count; i++) {
+        struct tg_partition *partition = &ingest->partitions[i];
+        if (!partition->at_end || partition->ended) { continue; }
+        const struct tg_surroundings around = {
+            .all = ingest->published,
+            .all_count = ingest->plan->partition_count,
+            .elapsed_ns = elapsed_ns,
+            .now_ns = now_ns,
+            .wall_us = tg_clock_wall_us(&ingest->clock),
+        };
+        if (tg_partition_idle(partition, ingest->source, &around)) {
+            if (ingest->source->has_dedupe) { tg_dedupe_expire(&ingest->dedupe, i, partition->wm); }
+            send_wm(ingest, ingest->owned[i], partition->wm);
+        }
+    }
+}
+
+static bool finish_batch(struct tg_ingest *ingest)
+{
+    struct tg_partition *partition = &ingest->partitions[ingest->owned_index[ingest->raw.partition]];
+    if (!work(ingest, partition)) {
+        tg_counter_add(&ingest->progress->blocked, 1);
+        return false;
+    }
+    end_batch(ingest, partition);
+    return true;
+}
+
+static void send_end(struct tg_ingest *ingest)
+{
+    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
+        tg_edge_out_end(&ingest->edges[ingest->readers->edges[e]]);
+    }
+    ingest->end_sent = true;
+}
+
+static void report_gauges(struct tg_ingest *ingest)
+{
+    int64_t wm = TG_TS_MAX;
+    for (uint32_t i = 0; i < ingest->owned_count; i++) {
+        const int64_t own = ingest->partitions[i].wm;
+        if (own != TG_TS_MIN && own != TG_TS_MAX && own < wm) { wm = own; }
+    }
+    tg_gauge_set(&ingest->progress->watermark, wm);
+    tg_gauge_set(&ingest->progress->lag, ingest->source->ops->lag(ingest->state));
+}
+
+uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budget)
+{
+    const uint64_t elapsed_ns = ingest->last_ns == 0 ? 0 : now_ns - ingest->last_ns;
+    ingest->last_ns = now_ns;
+    if (ingest->end_sent || ingest->error.status != TG_OK) { return flush_edges(ingest, 0); }
+    uint32_t done = 0;
+    bool blocked = ingest->in_work && !finish_batch(ingest);
+    bool dry = false;
+    for (uint32_t i = 0; !blocked && !ingest->stopping && i < budget; i++) {
+        ingest->raw = (struct tg_raw_batch){0};
+        if (ingest->source->ops->poll(ingest->state, &ingest->raw, now_ns) == 0) {
+            dry = true;
+            break;
+        }
+        begin_batch(ingest, &ingest->partitions[ingest->owned_index[ingest->raw.partition]]);
+        blocked = !finish_batch(ingest);
+        done++;
+    }
+    if (ingest->port.reader_count != 0) { (void)tg_port_deliver(&ingest->port); }
+    if (!blocked && done == 0) { check_idle(ingest, now_ns, elapsed_ns); }
+    if (dry && ingest->source->ops->failure(ingest->state, &ingest->error) != TG_OK) { return 0; }
+    if (done != 0 && ingest->staged_ns == 0) { ingest->staged_ns = now_ns; }
+    const bool stale = ingest->staged_ns != 0 && now_ns - ingest->staged_ns >= FLUSH_AGE_NS;
+    const bool over = ingest->stopping || ingest->ended_count == ingest->owned_count;
+    if (over && !ingest->in_work && tg_port_is_empty(&ingest->port)) { send_end(ingest); }
+    const uint32_t sent = flush_edges(ingest, dry || stale || blocked || ingest->end_sent ? 0 : FLUSH_ROWS);
+    if (dry || stale) {
+        ingest->staged_ns = 0;
+        report_gauges(ingest);
+    }
+    return done + sent;
+}
+
+void tg_ingest_stop(struct tg_ingest *ingest) { ingest->stopping = true; }
+
+bool tg_ingest_ended(const struct tg_ingest *ingest)
+{
+    if (!ingest->end_sent) { return false; }
+    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
+        if (!tg_edge_out_clean(&ingest->edges[ingest->readers->edges[e]])) { return false; }
+    }
+    return true;
+}
+
+void tg_ingest_commit(struct tg_ingest *ingest)
+{
+    for (uint32_t i = 0; i < ingest->owned_count; i++) {
+        const int64_t offset = ingest->partitions[i].next_offset;
+        if (offset >= 0) { ingest->source->ops->commit(ingest->state, ingest->owned[i], offset); }
+    }
+}
+
+void tg_ingest_close(struct tg_ingest *ingest)
+{
+    if (ingest->in_work && ingest->raw.buffer != NULL) { tg_buffer_release(ingest->raw.buffer); }
+    ingest->in_work = false;
+    if (ingest->opened) { ingest->source->ops->close(ingest->state); }
+    ingest->opened = false;
+    if (ingest->decoder != NULL) { tg_decoder_destroy(ingest->decoder); }
+    ingest->decoder = NULL;
+}

@@ -1,0 +1,88 @@
+/* Ingest: one source on one shard, from fetch buffer to edges. In this order, for every record of a partition: decode
+ * and range checks, key lengths, future, late, duplicate; then the clock of the partition moves and the row goes to the
+ * shards that own its keys. Whatever is refused becomes a dead letter or a late entry: nothing is dropped. */
+#ifndef TG_ENGINE_INGEST_H
+#define TG_ENGINE_INGEST_H
+
+#include "engine/dedupe.h"
+#include "engine/edge.h"
+#include "engine/outlet.h"
+#include "engine/partition.h"
+#include "engine/port.h"
+#include "engine/progress.h"
+
+struct tg_ingest {
+    const struct tg_plan *plan;
+    const struct tg_source_spec *source;
+    uint32_t source_index;
+    void *state; /* of the source's instance */
+    bool opened;
+    struct tg_decoder *decoder;
+    struct tg_partition *partitions; /* [owned_count] */
+    uint32_t *owned;                 /* [owned_count] partition numbers of the source */
+    uint32_t *owned_index;           /* [source partitions] back, UINT32_MAX = not ours */
+    uint32_t owned_count;
+    struct tg_dedupe dedupe;
+    const struct tg_readers *readers;
+    struct tg_edge_out *edges;      /* the shard's, indexed by step */
+    struct tg_port port;            /* for sinks that read the source itself */
+    struct tg_outlet *dead_letters; /* NULL = counted only */
+    struct tg_outlet *late;
+    struct tg_published *published; /* of all partitions of the job */
+    struct tg_progress *progress;
+    struct tg_clock clock;
+    bool no_drain;
+    /* the raw batch in work */
+    struct tg_raw_batch raw;
+    bool in_work;
+    uint32_t next_row;  /* first record not finished */
+    uint32_t next_edge; /* of that record */
+    uint8_t *rows;      /* [TG_BATCH_ROWS_MAX x row_bytes] */
+    struct tg_decoded *results;
+    uint64_t *hashes;                                                  /* [edge_count x TG_BATCH_ROWS_MAX] */
+    uint8_t *side_text;                                                /* base64 of a dead letter's raw bytes */
+    enum { TG_INGEST_JUDGE, TG_INGEST_DEDUPE, TG_INGEST_ROUTE } phase; /* of the record in work */
+    /* state of the whole */
+    uint64_t last_ns;   /* of the last poll */
+    uint64_t staged_ns; /* when the oldest staged row was staged; 0 = none */
+    uint32_t ended_count;
+    bool stopping; /* no more polls: flush and end */
+    bool end_sent;
+    struct tg_error error;
+};
+
+struct tg_ingest_env {
+    const struct tg_plan *plan;
+    uint32_t source;
+    uint32_t shard;
+    struct tg_edge_out *edges;
+    struct tg_outlet *outlets;
+    struct tg_published *published;
+    struct tg_progress *progress;
+    bool bounded;
+    bool no_drain;
+    bool fresh;
+    uint32_t poll_count_max;
+    uint64_t seed;
+    struct tg_buffer_pool *buffers;
+    struct tg_arena *arena;
+    struct tg_loop *loop;
+    struct tg_helper *helper;
+    struct tg_clock clock;
+};
+
+/* Address space of one ingest besides the source's own.  @setup */
+size_t tg_ingest_bytes(const struct tg_plan *plan, uint32_t source);
+TG_MUST_USE tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *env, struct tg_error *err);
+
+/* One step: work on the current raw batch or fetch the next; at most `budget` raw batches.  @shard */
+uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budget);
+/* Stop fetching; what was fetched is finished, then the end mark goes out. No clock moves.  @shard */
+void tg_ingest_stop(struct tg_ingest *ingest);
+/* True once the end mark is on its way.  @shard */
+bool tg_ingest_ended(const struct tg_ingest *ingest);
+/* Tell the source that everything read so far has taken effect.  @shard */
+void tg_ingest_commit(struct tg_ingest *ingest);
+void tg_ingest_close(struct tg_ingest *ingest);
+
+#endif

@@ -1,0 +1,177 @@
+/* The operator interface (turgo.h) over a stage. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "engine/stage.h"
+
+/* Copy one field; the sizes that occur are few and known. */
+static inline void copy_field(uint8_t *to, const uint8_t *from, uint32_t bytes)
+{
+    switch (bytes) {
+    case 8: memcpy(to, from, 8); break;
+    case 4: memcpy(to, from, 4); break;
+    case 1: memcpy(to, from, 1); break;
+    case 16: memcpy(to, from, 16); break;
+    default: memcpy(to, from, bytes); break;
+    }
+}
+
+static void gather_record(struct tg_ctx *ctx, const struct tg_row *row)
+{
+    for (uint32_t i = 0; i < ctx->plan->input_copy_count; i++) {
+        const struct tg_copy *copy = &ctx->plan->input_copies[i];
+        if (tg_row_is_null(ctx->edge_plan->schema, row, copy->column)) {
+            memset(ctx->record + copy->to, 0, copy->bytes);
+        } else {
+            copy_field(ctx->record + copy->to, (const uint8_t *)row + copy->from, copy->bytes);
+        }
+    }
+}
+
+/* A refused row waits here until the dead letters have room. */
+static bool retry_refusal(struct tg_ctx *ctx)
+{
+    if (!tg_stage_refuse(ctx)) { return false; }
+    ctx->poisoned = false;
+    ctx->row++;
+    return true;
+}
+
+/* How many rows ahead slots and container elements are brought close. */
+enum { SLOT_AHEAD = 12, CONTAINER_AHEAD = 6 };
+
+static inline void look_ahead(const struct tg_ctx *ctx)
+{
+    if (ctx->row + SLOT_AHEAD < ctx->placed) { tg_stage_prefetch_key(ctx, ctx->values[ctx->row + SLOT_AHEAD]); }
+    if (ctx->row + CONTAINER_AHEAD < ctx->placed) {
+        tg_stage_prefetch_containers(ctx, ctx->values[ctx->row + CONTAINER_AHEAD]);
+    }
+}
+
+bool tg_next_row(tg_ctx *ctx, const void **record, void **state, const void **params)
+{
+    if (ctx->error.status != TG_OK || (ctx->poisoned && !retry_refusal(ctx))) { return false; }
+    if (ctx->row == ctx->placed) { return false; }
+    look_ahead(ctx);
+    struct tg_key_state *key = ctx->values[ctx->row];
+    const struct tg_row *row = tg_batch_row(ctx->batch, ctx->row);
+    const int64_t clock = tg_stage_row_clock(ctx, key, row);
+    if (!tg_stage_fire(ctx, key, clock) || !tg_stage_has_room(ctx)) { return false; }
+    ctx->key = key;
+    ctx->cause = row;
+    ctx->instant = row->ts;
+    ctx->clock = clock;
+    ctx->emitted = 0;
+    gather_record(ctx, row);
+    *record = ctx->record;
+    *state = tg_stage_state(ctx, key);
+    *params = ctx->plan->params;
+    return true;
+}
+
+void tg_row_done(tg_ctx *ctx, tg_result result)
+{
+    switch (result) {
+    case TG_ROW_OK: ctx->key->flags |= TG_KEY_LIVE; break;
+    case TG_ROW_IGNORED: tg_counter_add(&ctx->progress->ignored, 1); break;
+    case TG_ROW_REFUSED:
+        if (!tg_stage_refuse(ctx)) {
+            ctx->poisoned = true;
+            return;
+        }
+        break;
+    case TG_ROW_FAIL:
+        (void)tg_fail(&ctx->error, TG1404, 0, "step %s: operator %s failed", ctx->plan->step->name,
+                      ctx->plan->step->op->name);
+        return;
+    }
+    tg_stage_settle(ctx, ctx->key);
+    ctx->row++;
+}
+
+static void next_revision(struct tg_ctx *ctx)
+{
+    int64_t *revision = &ctx->key->revision;
+    if (ctx->plan->step->op->revision == TG_REVISION_EVENT_TIME) {
+        *revision = *revision != TG_TS_MIN && *revision >= ctx->instant ? *revision + 1 : ctx->instant;
+    } else {
+        *revision = *revision == TG_TS_MIN ? 1 : *revision + 1;
+    }
+}
+
+void tg_emit_row(tg_ctx *ctx, const struct tg_record *record, const void *fields)
+{
+    const struct tg_step_spec *step = ctx->plan->step;
+    uint32_t output = 0;
+    while (output < step->op->output_count && step->op->outputs[output] != record) { output++; }
+    TG_ASSERT(output < step->op->output_count);
+    const struct tg_schema *schema = &step->outputs[output];
+    static const uint32_t key_targets[TG_COLUMNS_MAX] = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+    next_revision(ctx);
+    struct tg_row *row = ctx->output;
+    memset(row, 0, schema->row_bytes);
+    row->ts = ctx->instant;
+    row->wm = ctx->clock;
+    row->offset = ctx->cause != NULL ? ctx->cause->offset : -1;
+    row->hash = tg_table_hash(ctx->table, ctx->key);
+    row->revision = ctx->key->revision;
+    row->partition = ctx->key->partition;
+    tg_key_decode(&ctx->edge_plan->key, tg_table_key(ctx->table, ctx->key), schema, key_targets, row);
+    for (uint32_t i = 0; i < ctx->plan->output_copy_count[output]; i++) {
+        const struct tg_copy *copy = &ctx->plan->output_copies[output][i];
+        copy_field((uint8_t *)row + copy->to, (const uint8_t *)fields + copy->from, copy->bytes);
+    }
+    tg_counter_add(&ctx->progress->rows_out, 1);
+    if (++ctx->emitted > TG_EMIT_ROWS_MAX || !tg_port_append(&ctx->ports[output], row, ctx->arrived_ns)) {
+        (void)tg_fail(&ctx->error, TG1403, 0,
+                      "step %s: one callback of operator %s emitted more than %d rows (or 4 batches "
+                      "of text); emit fewer, or split them over timers",
+                      step->name, step->op->name, TG_EMIT_ROWS_MAX);
+    }
+}
+
+void tg_timer_arm(tg_ctx *ctx, uint32_t timer, tg_ts at)
+{
+    TG_ASSERT(timer < ctx->plan->step->op->timer_count);
+    ctx->key->timers[timer] = at;
+}
+
+void tg_timer_disarm(tg_ctx *ctx, uint32_t timer)
+{
+    TG_ASSERT(timer < ctx->plan->step->op->timer_count);
+    ctx->key->timers[timer] = TG_TS_MAX;
+}
+
+tg_ts tg_instant(const tg_ctx *ctx) { return ctx->instant; }
+
+void tg_state_forget(tg_ctx *ctx)
+{
+    TG_ASSERT(ctx->plan->step->op->may_forget); /* otherwise its revisions would start again */
+    ctx->key->flags |= TG_KEY_FORGET;
+}
+
+bool tg_deque_insert(tg_ctx *ctx, struct tg_deque_i64 *deque, int64_t element)
+{
+    return tg_deque_i64_insert(deque, ctx->heap, element);
+}
+
+tg_result tg_dead_letter(tg_ctx *ctx, const char *reason)
+{
+    ctx->refusal = reason;
+    return TG_ROW_REFUSED;
+}
+
+tg_result tg_state_full(tg_ctx *ctx)
+{
+    ctx->refusal = NULL;
+    return TG_ROW_REFUSED;
+}
+
+tg_result tg_fail_job(tg_ctx *ctx, const char *why)
+{
+    (void)tg_fail(&ctx->error, TG1404, 0, "step %s: %s", ctx->plan->step->name, why);
+    return TG_ROW_FAIL;
+}

@@ -1,0 +1,69 @@
+#include "engine/partition.h"
+
+void tg_partition_init(struct tg_partition *partition, struct tg_published *published)
+{
+    *partition = (struct tg_partition){
+        .max_ts = TG_TS_MIN, .wm = TG_TS_MIN, .next_offset = -1, .idle_base_wm = TG_TS_MIN, .published = published};
+    tg_partition_publish(partition, false);
+}
+
+void tg_partition_publish(const struct tg_partition *partition, bool idle)
+{
+    atomic_store_explicit(&partition->published->wm, partition->wm, memory_order_relaxed);
+    atomic_store_explicit(&partition->published->idle, idle ? 1u : 0u, memory_order_relaxed);
+}
+
+void tg_partition_arrived(struct tg_partition *partition)
+{
+    partition->at_end = false;
+    partition->quiet_ns = 0;
+}
+
+void tg_partition_reached_end(struct tg_partition *partition)
+{
+    if (!partition->at_end) {
+        partition->quiet_ns = 0;
+        partition->idle_base_wm = partition->wm;
+    }
+    partition->at_end = true;
+}
+
+/* The smallest wm of the partitions that are not idle; false when all are. */
+static bool busy_minimum(struct tg_published *all, uint32_t count, int64_t *minimum)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (atomic_load_explicit(&all[i].idle, memory_order_relaxed) != 0) { continue; }
+        const int64_t wm = atomic_load_explicit(&all[i].wm, memory_order_relaxed);
+        *minimum = !found || wm < *minimum ? wm : *minimum;
+        found = true;
+    }
+    return found;
+}
+
+bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_spec *source,
+                       const struct tg_surroundings *around)
+{
+    enum { RAISE_INTERVAL_NS = 1000000000 };
+    if (partition->ended || !partition->at_end) { return false; }
+    partition->quiet_ns += around->elapsed_ns;
+    const bool idle = !partition->has_valid || (int64_t)(partition->quiet_ns / 1000) >= source->idle_after;
+    if (!idle) { return false; }
+    tg_partition_publish(partition, true);
+    if (partition->last_raise_ns != 0 && around->now_ns - partition->last_raise_ns < RAISE_INTERVAL_NS) {
+        return false;
+    }
+    int64_t target = TG_TS_MIN;
+    if (!busy_minimum(around->all, around->all_count,
+                      &target)) { /* everybody is silent: event time goes on at the wall clock's rate */
+        if (source->idle_clock == TG_IDLE_OFF || partition->idle_base_wm == TG_TS_MIN) { return false; }
+        target = partition->idle_base_wm + (int64_t)(partition->quiet_ns / 1000);
+        const int64_t limit = around->wall_us - source->watermark_delay;
+        target = target > limit ? limit : target;
+    }
+    if (target <= partition->wm) { return false; }
+    partition->wm = target;
+    partition->last_raise_ns = around->now_ns;
+    tg_partition_publish(partition, true);
+    return true;
+}

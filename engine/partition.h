@@ -1,0 +1,62 @@
+/* The clock of a source partition: wm_p = max(ts of its records so far) - B, judged and moved row by row on the shard
+ * that owns the partition, raised when the partition is idle, and published for the other shards. */
+#ifndef TG_ENGINE_PARTITION_H
+#define TG_ENGINE_PARTITION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/types.h"
+#include "engine/job.h"
+
+/* What other shards may read of a partition; written by its owner only. */
+struct tg_published {
+    _Atomic int64_t wm;
+    _Atomic uint32_t idle; /* 1 = silent at the broker's end, or ended */
+};
+
+struct tg_partition {
+    int64_t max_ts;      /* of accepted records; TG_TS_MIN = none yet */
+    int64_t wm;          /* max_ts - B, raised by idleness; TG_TS_MIN = none yet, TG_TS_MAX = ended */
+    int64_t next_offset; /* one past the last record taken in; -1 = none */
+    bool at_end;         /* the source said so, and nothing came since */
+    bool ended;
+    bool has_valid;
+    uint64_t quiet_ns;    /* time at the end without our own back-pressure */
+    int64_t idle_base_wm; /* wm when it fell silent */
+    uint64_t last_raise_ns;
+    uint64_t records, dead, late, duplicates;
+    struct tg_published *published;
+};
+
+/* No record yet, no clock; published at once.  @shard */
+void tg_partition_init(struct tg_partition *partition, struct tg_published *published);
+
+/* An accepted record's ts moves the clock.  @shard */
+static inline void tg_partition_accept(struct tg_partition *partition, int64_t ts, tg_us delay)
+{
+    partition->has_valid = true;
+    if (ts <= partition->max_ts) { return; }
+    partition->max_ts = ts;
+    const int64_t wm = ts < TG_TS_MIN + 1 + delay ? TG_TS_MIN + 1 : ts - delay;
+    if (wm > partition->wm) { partition->wm = wm; }
+}
+/* Records arrived, or the source reported its end.  @shard */
+void tg_partition_arrived(struct tg_partition *partition);
+void tg_partition_reached_end(struct tg_partition *partition);
+/* Let the others see wm and idleness.  @shard */
+void tg_partition_publish(const struct tg_partition *partition, bool idle);
+
+/* What the idleness rule looks at besides the partition itself. */
+struct tg_surroundings {
+    struct tg_published *all; /* [all_count] of the whole job, this partition among them */
+    uint32_t all_count;
+    uint64_t elapsed_ns; /* since the last call, without what was spent blocked by our own back-pressure */
+    uint64_t now_ns;
+    int64_t wall_us;
+};
+/* Idleness, looked at every cycle that is not blocked. Raises wm at most once a second; true when it did.  @shard */
+bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_spec *source,
+                       const struct tg_surroundings *around);
+
+#endif

@@ -1,0 +1,305 @@
+/* Running a job: waits for its peers, starts the workers, watches them, ends them in order. */
+#include "engine/runtime.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "engine/cluster.h"
+#include "engine/report.h"
+#include "shards/topology.h"
+
+enum { PEER_DEADLINE_NS = 3000000 }; /* x 1000: one try to reach a peer */
+#define WATCH_NS 20000000
+#define SPIN_NS 30000u
+
+/* ----------------------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t signal_seen;
+
+static void on_signal(int number)
+{
+    if (signal_seen != 0) { _exit(128 + number); } /* the second one: stop now */
+    signal_seen = number;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    signal_seen = 0;
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+static void nap(uint64_t ns)
+{
+    const struct timespec time = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+    (void)nanosleep(&time, NULL); /* a signal ends it early, which is what we want */
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- */
+
+/* True when the peer may come back: the caller tries again after a while, with one line a minute. */
+static bool may_retry(const struct tg_error *err, struct tg_log_limit *limit, uint64_t now_ns)
+{
+    if (err->code != TG1201 && err->code != TG1301) { return false; }
+    uint64_t suppressed;
+    if (tg_log_allowed(limit, now_ns, &suppressed)) {
+        tg_log(TG_LOG_WARN, err->code == TG1201 ? TG2201 : TG2301, -1, NULL, "%s; trying again until it answers",
+               err->text);
+    }
+    nap(500000000u);
+    return true;
+}
+
+static tg_status discover_sources(const struct tg_job *job, const struct tg_clock *clock, uint32_t *partitions,
+                                  struct tg_error *err)
+{
+    struct tg_log_limit limit = {0};
+    for (uint32_t i = 0; i < job->source_count; i++) {
+        const struct tg_source_spec *source = &job->sources[i];
+        tg_status status;
+        do {
+            *err = (struct tg_error){0};
+            const uint64_t now_ns = tg_clock_now_ns(clock);
+            status = source->ops->discover(&source->options, source->name, now_ns + PEER_DEADLINE_NS * 1000ull,
+                                           &partitions[i], err);
+            if (status == TG_OK) { TG_ASSERT(partitions[i] >= 1 && partitions[i] <= TG_PARTITIONS_MAX); }
+        } while (status != TG_OK && signal_seen == 0 && may_retry(err, &limit, tg_clock_now_ns(clock)));
+        if (status != TG_OK) { return status; }
+    }
+    return TG_OK;
+}
+
+static tg_status check_sinks(const struct tg_plan *plan, const struct tg_run_options *options,
+                             const struct tg_clock *clock, struct tg_error *err)
+{
+    struct tg_log_limit limit = {0};
+    for (uint32_t i = 0; i < plan->sink_count; i++) {
+        const struct tg_sink_ops *ops = plan->sinks[i].spec->ops;
+        if (ops->check == NULL) { continue; }
+        const struct tg_outlet_env env = {
+            .plan = plan, .sink = i, .create_tables = options->create_tables, .clock = *clock};
+        struct tg_sink_env sink_env;
+        tg_outlet_sink_env(&env, &sink_env);
+        tg_status status;
+        do {
+            *err = (struct tg_error){0};
+            status = ops->check(&sink_env, tg_clock_now_ns(clock) + PEER_DEADLINE_NS * 1000ull, err);
+        } while (status != TG_OK && signal_seen == 0 && may_retry(err, &limit, tg_clock_now_ns(clock)));
+        if (status != TG_OK) { return status; }
+    }
+    return TG_OK;
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- */
+
+struct run {
+    const struct tg_job *job;
+    const struct tg_run_options *options;
+    struct tg_cluster *cluster;
+    struct tg_clock clock;
+    struct tg_topology topology;
+    struct tg_status_line line;
+    uint64_t start_ns;
+    uint64_t first_record_ns; /* 0 = none yet */
+    uint64_t last_news_ns;    /* when records_in last grew */
+    uint64_t last_records;
+    char reason[TG_ERROR_TEXT_BYTES];
+};
+
+static tg_status start_workers(struct run *run, struct tg_error *err)
+{
+    const uint32_t count = run->cluster->plan->shard_count;
+    const bool pinned = !run->topology.overprovisioned && count <= run->topology.core_count && count > 1;
+    tg_status status = TG_OK;
+    uint32_t started = 0;
+    for (; status == TG_OK && started < count; started++) {
+        struct tg_shard *shard = &run->cluster->workers[started].shard;
+        shard->config.cpu = pinned ? run->topology.cpus[started] : -1;
+        shard->config.spin_ns = run->topology.core_count > 2 * count ? SPIN_NS : 0; /* others need the cores too */
+        status = tg_shard_start(shard, err);
+    }
+    if (status == TG_OK) { return TG_OK; }
+    const uint32_t missing = count - started + 1;
+    (void)atomic_fetch_sub(&run->cluster->cycling, missing);
+    for (uint32_t i = 0; i + 1 < started; i++) {
+        tg_shard_finish(&run->cluster->workers[i].shard);
+        tg_worker_wake(&run->cluster->workers[i]);
+        (void)tg_shard_join(&run->cluster->workers[i].shard, NULL);
+    }
+    return status;
+}
+
+static void note_io(struct run *run)
+{
+    for (uint32_t i = 0; i < run->cluster->plan->shard_count; i++) {
+        const int denied = run->cluster->workers[i].io_denied;
+        if (denied != 0) {
+            tg_log(TG_LOG_WARN, TG2101, -1, NULL,
+                   "io_uring denied (%s; a container's seccomp profile?): using epoll, expect a little less throughput",
+                   strerror(denied));
+            return;
+        }
+    }
+}
+
+/* Why the run should stop now; NULL = it should not. */
+static const char *stop_reason(struct run *run, uint64_t now_ns)
+{
+    const struct tg_run_options *options = run->options;
+    if (signal_seen != 0) { return signal_seen == SIGTERM ? "SIGTERM" : "SIGINT"; }
+    if (options->run_for != 0 && (now_ns - run->start_ns) / 1000 >= (uint64_t)options->run_for) {
+        return "--for is over";
+    }
+    struct tg_totals totals;
+    tg_cluster_totals(run->cluster, &totals);
+    if (totals.records_in != run->last_records) {
+        if (run->first_record_ns == 0) { run->first_record_ns = now_ns; }
+        run->last_records = totals.records_in;
+        run->last_news_ns = now_ns;
+    }
+    if (options->until_records != 0 && totals.records_in >= options->until_records) {
+        return "--until records reached";
+    }
+    const uint64_t quiet_us = (now_ns - run->last_news_ns) / 1000;
+    if (options->until_idle != 0 && quiet_us >= (uint64_t)options->until_idle) { return "--until idle reached"; }
+    return NULL;
+}
+
+enum outcome { ALL_FLUSHED, ONE_FAILED };
+
+/* Until every worker has flushed, or one has failed. */
+static enum outcome watch(struct run *run)
+{
+    bool stopping = false;
+    bool noted = false;
+    for (;;) {
+        const uint64_t now_ns = tg_clock_now_ns(&run->clock);
+        uint32_t flushed = 0;
+        uint32_t opening = 0;
+        for (uint32_t i = 0; i < run->cluster->plan->shard_count; i++) {
+            struct tg_worker *worker = &run->cluster->workers[i];
+            const int state = atomic_load_explicit(&worker->state, memory_order_acquire);
+            if (state == TG_WORKER_FAILED) { return ONE_FAILED; }
+            flushed += state == TG_WORKER_FLUSHED;
+            opening += state == TG_WORKER_OPENING;
+        }
+        if (opening == 0 && !noted) {
+            note_io(run);
+            noted = true;
+        }
+        const char *reason = opening == 0 ? stop_reason(run, now_ns) : NULL;
+        if (reason != NULL && !stopping) {
+            (void)snprintf(run->reason, sizeof run->reason, "%s", reason);
+            atomic_store(&run->cluster->stop, true);
+            stopping = true;
+        }
+        if (flushed == run->cluster->plan->shard_count) { return ALL_FLUSHED; }
+        if (!run->options->quiet) { tg_status_line_show(&run->line, run->cluster, now_ns); }
+        nap(WATCH_NS);
+    }
+}
+
+static tg_status end_workers(struct run *run, enum outcome outcome, struct tg_error *err)
+{
+    atomic_store_explicit(&run->cluster->commit, outcome == ALL_FLUSHED, memory_order_release);
+    for (uint32_t i = 0; i < run->cluster->plan->shard_count; i++) {
+        tg_shard_finish(&run->cluster->workers[i].shard);
+        tg_worker_wake(&run->cluster->workers[i]);
+    }
+    tg_status status = TG_OK;
+    for (uint32_t i = 0; i < run->cluster->plan->shard_count; i++) {
+        struct tg_worker *worker = &run->cluster->workers[i];
+        (void)tg_shard_join(&worker->shard, NULL);
+        if (status == TG_OK && atomic_load(&worker->state) == TG_WORKER_FAILED) {
+            *err = worker->error;
+            status = worker->error.status;
+        }
+    }
+    return status;
+}
+
+static tg_status close_run(struct run *run, tg_status status, struct tg_error *err)
+{
+    const uint64_t now_ns = tg_clock_now_ns(&run->clock);
+    const struct tg_closing closing = {
+        .exit_reason = status != TG_OK ? err->text : run->reason,
+        .seconds = (double)(now_ns - run->start_ns) / 1e9,
+        .active_seconds = run->first_record_ns != 0 ? (double)(run->last_news_ns - run->first_record_ns) / 1e9 : 0,
+        .exit_code = tg_exit_code(status),
+    };
+    if (!run->options->quiet) {
+        tg_status_line_end(&run->line);
+        tg_report_print(run->cluster, &closing, stderr);
+    }
+    if (run->options->report_path != NULL) {
+        struct tg_error report_error = {0};
+        const tg_status written = tg_report_write(run->cluster, &closing, run->options->report_path, &report_error);
+        if (written != TG_OK && status == TG_OK) {
+            *err = report_error;
+            return written;
+        }
+    }
+    return status;
+}
+
+static uint32_t shard_count_of(const struct run *run)
+{
+    const uint32_t wanted = run->job->engine.shards;
+    if (wanted != TG_SHARDS_AUTO) { return wanted; }
+    const double quota = run->topology.cpu_quota;
+    const uint32_t cores = run->topology.core_count;
+    return quota > 0 && quota < cores ? (quota < 1 ? 1 : (uint32_t)quota) : cores;
+}
+
+static tg_status prepare(struct run *run, struct tg_error *err)
+{
+    uint32_t partitions[TG_SOURCES_MAX];
+    struct tg_plan *plan = NULL;
+    tg_topology_read(&run->topology, "");
+    tg_status status = discover_sources(run->job, &run->clock, partitions, err);
+    if (status != TG_OK) { return status; }
+    const uint32_t shard_count = shard_count_of(run);
+    status = tg_plan_create(&plan, run->job, shard_count, partitions, err);
+    if (status != TG_OK) { return status; }
+    status = check_sinks(plan, run->options, &run->clock, err);
+    tg_plan_destroy(plan);
+    if (status != TG_OK) { return status; }
+    const struct tg_cluster_config config = {
+        .job = run->job,
+        .options = run->options,
+        .shard_count = shard_count,
+        .source_partitions = partitions,
+        .clock = run->clock,
+    };
+    return tg_cluster_create(&run->cluster, &config, err);
+}
+
+tg_status tg_run(const struct tg_job *job, const struct tg_run_options *options, struct tg_error *err)
+{
+    struct run run = {.job = job, .options = options, .clock = tg_clock_real(), .reason = "input ended"};
+    catch_signals();
+    tg_status status = prepare(&run, err);
+    if (status != TG_OK) {
+        if (signal_seen == 0) { return status; }
+        *err = (struct tg_error){0}; /* told to stop while waiting for a peer: nothing was read, nothing is owed */
+        return TG_OK;
+    }
+    run.start_ns = tg_clock_now_ns(&run.clock);
+    run.last_news_ns = run.start_ns;
+    tg_status_line_begin(&run.line, run.start_ns);
+    status = start_workers(&run, err);
+    if (status == TG_OK) {
+        const enum outcome outcome = watch(&run);
+        status = end_workers(&run, outcome, err);
+        status = close_run(&run, status, err);
+    }
+    tg_cluster_destroy(run.cluster);
+    return status;
+}

@@ -1,0 +1,63 @@
+/* What a seed chooses. Ranges are wide on purpose: tiny batches and starved shards find what comfort hides. */
+#include <inttypes.h>
+
+#include "engine/sim/sim.h"
+
+static uint32_t pick(struct tg_prng *prng, uint32_t count, const uint32_t *values)
+{
+    return values[tg_prng_below(prng, count)];
+}
+
+static tg_us pick_us(struct tg_prng *prng, uint32_t count, const tg_us *values)
+{
+    return values[tg_prng_below(prng, count)];
+}
+
+void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed)
+{
+    static const uint32_t polls[] = {1, 2, 7, 64, 500, 1024};
+    static const uint32_t budgets[] = {1, 2, 8};
+    static const uint32_t keys[] = {5, 20, 200};
+    static const uint32_t biases[] = {0, 0, 5, 50};
+    static const uint32_t records[] = {200, 800, 2500};
+    static const uint32_t shares[] = {0, 10000, 50000};
+    static const tg_us disorders[] = {0, 1000000, 20000000, 120000000};
+    static const tg_us delays[] = {0, 5000000, 30000000, 300000000};
+    static const tg_us windows[] = {300000000, 60000000, 1000000};
+    static const tg_us idles[] = {30000000, 1000000, 400000000};
+    static const tg_us latenesses[] = {0, 0, 10000000};
+    static const uint32_t rates[] = {1, 5, 100};
+    struct tg_prng prng = {seed * 0x9E3779B97F4A7C15ULL + 1};
+    *options = (struct tg_sim_options){.seed = seed};
+    options->shards = 1 + tg_prng_below(&prng, 8);
+    options->poll = pick(&prng, 6, polls);
+    options->budget = pick(&prng, 3, budgets);
+    options->partitions = 1 + tg_prng_below(&prng, 5);
+    options->keys = pick(&prng, 3, keys);
+    options->records = pick(&prng, 3, records);
+    options->bias = pick(&prng, 4, biases);
+    options->no_drain = tg_prng_below(&prng, 4) == 0;
+    options->ids = tg_prng_below(&prng, 2) == 0;
+    options->rate = pick(&prng, 3, rates);
+    options->disorder = pick_us(&prng, 4, disorders);
+    options->delay = pick_us(&prng, 4, delays);
+    options->window = pick_us(&prng, 3, windows);
+    options->idle = pick_us(&prng, 3, idles);
+    options->lateness = pick_us(&prng, 3, latenesses);
+    options->late_ppm = pick(&prng, 3, shares);
+    options->malformed_ppm = pick(&prng, 3, shares);
+    options->duplicate_ppm = options->ids ? pick(&prng, 3, shares) : 0;
+}
+
+void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
+{
+    (void)fprintf(out,
+                  "seed=%" PRIu64
+                  " shards=%u poll=%u budget=%u partitions=%u keys=%u records=%u bias=%u no_drain=%d ids=%d "
+                  "rate=%" PRIu64 " disorder_us=%" PRId64 " delay_us=%" PRId64 " window_us=%" PRId64 " idle_us=%" PRId64
+                  " lateness_us=%" PRId64 " late_ppm=%u malformed_ppm=%u duplicate_ppm=%u",
+                  options->seed, options->shards, options->poll, options->budget, options->partitions, options->keys,
+                  options->records, options->bias, options->no_drain, options->ids, options->rate, options->disorder,
+                  options->delay, options->window, options->idle, options->lateness, options->late_ppm,
+                  options->malformed_ppm, options->duplicate_ppm);
+}

@@ -1,0 +1,161 @@
+"""The command line: exit codes, help of every verb, explain pages, generated documentation.
+
+TURGO_BIN names the command; default: build/release/turgo.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TURGO = os.environ.get("TURGO_BIN", str(ROOT / "build/release/turgo"))
+JOB = "jobs/purchase_count.yaml"
+VERBS = ["run", "check", "plan", "gen", "explain", "version", "help"]
+
+
+def turgo(*arguments, env=None, cwd=ROOT, timeout=120):
+    clean = {name: value for name, value in os.environ.items()
+             if not name.startswith("TURGO_") and name not in ("KAFKA_BROKERS", "CASSANDRA_HOSTS")}
+    return subprocess.run([TURGO, *arguments], cwd=cwd, env={**clean, **(env or {})}, timeout=timeout,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+class CommandLine(unittest.TestCase):
+    maxDiff = None
+
+    def expect(self, code, *arguments, **options):
+        done = turgo(*arguments, **options)
+        self.assertEqual(done.returncode, code, f"turgo {' '.join(arguments)}\n{done.stdout}{done.stderr}")
+        return done
+
+    def test_every_verb_has_help(self):
+        overview = self.expect(0, "--help").stdout
+        for verb in VERBS:
+            self.assertRegex(overview, rf"(?m)^  {verb} ")
+            by_flag = self.expect(0, verb, "--help")
+            by_verb = self.expect(0, "help", verb)
+            self.assertEqual(by_flag.stdout, by_verb.stdout)
+            self.assertIn(f"turgo {verb}", by_flag.stdout)
+            self.assertEqual(by_flag.stderr, "")
+
+    def test_help_of_run_names_every_flag(self):
+        text = self.expect(0, "run", "--help").stdout
+        for flag in ("profile set shards io state-dir fresh until for no-drain quiet report create-tables seed poll-size "
+                     "log-format log-level").split():
+            self.assertIn(f"  --{flag}", text)
+
+    def test_nothing_is_usage(self):
+        done = self.expect(64)
+        self.assertIn("turgo VERB", done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def test_misspelt_verbs_and_flags_are_suggested(self):
+        self.assertIn("did you mean turgo check?", self.expect(64, "chekc").stderr)
+        self.assertIn("did you mean turgo version?", self.expect(64, "vers").stderr)
+        self.assertIn("did you mean --profile?", self.expect(64, "check", JOB, "--profil", "dev").stderr)
+        self.assertIn("did you mean --shards?", self.expect(64, "run", JOB, "--shard=2").stderr)
+
+    def test_wrong_command_lines_are_64(self):
+        for arguments in (["run"], ["run", JOB, JOB], ["run", JOB, "--shards"], ["run", JOB, "--shards", "two"],
+                          ["run", JOB, "--io", "aio"], ["run", JOB, "--until", "never"], ["run", JOB, "--until", "idle:0s"],
+                          ["run", JOB, "--until", "records:1k/s"], ["run", JOB, "--for", "0s"],
+                          ["run", JOB, "--poll-size", "1025"], ["run", JOB, "--no-drain"], ["run", JOB, "-q"],
+                          ["run", JOB, "--quiet=1"], ["run", JOB, "--quiet", "--seed", "-1"],
+                          ["run", JOB, "--profile", "dev", "--profile", "dev"], ["plan"], ["explain"], ["explain", "TG1"],
+                          ["version", "x"], ["help", "nothing"], ["check"]):
+            done = self.expect(64, *arguments)
+            self.assertRegex(done.stderr, r"^error TG1000 .* exit 64\n", arguments)
+            self.assertEqual(done.stdout, "", arguments)
+
+    def test_job_file_problems_are_66_and_78(self):
+        self.assertIn("TG1008", self.expect(66, "check", "jobs/none.yaml").stderr)
+        self.assertIn("TG1009", self.expect(78, "check", JOB, "--profile", "pord").stderr)
+        self.assertIn("TG1005", self.expect(78, "check", JOB, "--profile", "prod").stderr)
+        self.assertIn("TG1006", self.expect(78, "check", JOB, "--set", "sources.tz.zone=UTC").stderr)
+        self.assertIn("TG1402", self.expect(78, "run", JOB, "--set", "steps.counts.process.params.window=0s").stderr)
+        self.assertIn("TG1004", self.expect(78, "run", JOB, "--shards", "65").stderr)
+
+    def test_every_profile_of_the_shipped_job_is_right(self):
+        for profile in ("dev", "replay", "prod", "bench"):
+            done = self.expect(0, "check", JOB, "--profile", profile, "--no-environment")
+            self.assertEqual(done.stdout, f"ok  job purchase_count, profile {profile} (file only)\n")
+            self.assertEqual(done.stderr, "")
+            self.expect(0, "plan", JOB, "--profile", profile)
+
+    def test_check_asks_the_environment(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(ROOT / JOB, folder)
+            done = self.expect(0, "check", "purchase_count.yaml", cwd=folder)
+            self.assertIn("ok  source tx: generate, 4 partitions", done.stdout)
+            self.assertIn("ok  sink user_transaction_counts: sqlite", done.stdout)
+            # Nobody listens on port 1: check fails where run would wait.
+            done = self.expect(69, "check", "purchase_count.yaml", "--profile", "prod", cwd=folder,
+                               env={"KAFKA_BROKERS": "127.0.0.1:1", "CASSANDRA_HOSTS": "127.0.0.1:1"})
+            self.assertRegex(done.stderr, r"(?s)^error TG1201 [^\n]*127\.0\.0\.1:1[^\n]*exit 69\n.*\n  source tx, purchase_count.yaml:7:3\n")
+            self.assertIn("TG1301", done.stderr)
+
+    def test_print_effective_names_origins_and_hides_secrets(self):
+        env = {"TURGO_SET_sources__tx__watermark__delay": "45s", "KAFKA_BROKERS": "b:1", "CASSANDRA_HOSTS": "c:1",
+               "PW": "canary-4711"}
+        done = self.expect(0, "check", JOB, "--profile", "prod", "--no-environment", "--print-effective",
+                           "--set", "engine.shards=2", "--set", "sinks.user_transaction_counts.cassandra.password=${PW}", env=env)
+        self.assertRegex(done.stdout, r"(?m)^sources.tx.watermark.delay: 45s +# env TURGO_SET_sources__tx__watermark__delay$")
+        self.assertRegex(done.stdout, r"(?m)^engine.shards: 2 +# --set$")
+        self.assertRegex(done.stdout, r"(?m)^engine.io: auto +# default$")
+        self.assertRegex(done.stdout, r"(?m)^job: purchase_count +# purchase_count.yaml:\d+:\d+$")
+        self.assertRegex(done.stdout, r"(?m)cassandra.password: \*\*\* ")
+        self.assertNotIn("canary", done.stdout + done.stderr)
+
+    def test_plan_is_graphviz(self):
+        text = self.expect(0, "plan", JOB, "--dot").stdout
+        self.assertTrue(text.startswith('digraph "purchase_count" {\n') and text.endswith("}\n"))
+        self.assertIn('"source tx" -> "step counts";', text)
+        self.assertIn('"step counts" -> "sink user_transaction_counts";', text)
+
+    def test_every_code_has_its_page(self):
+        codes = dict(re.findall(r'X\((\d{4}), \w+, "([^"]+)"\)', (ROOT / "base/codes.h").read_text()))
+        listed = dict(re.findall(r"(?m)^TG(\d{4})  (.+)$", self.expect(0, "explain", "--list").stdout))
+        self.assertEqual(listed, codes)
+        self.assertEqual({page.stem for page in (ROOT / "tools/explain").glob("*.md")}, {f"TG{code}" for code in codes})
+        for code, title in codes.items():
+            text = self.expect(0, "explain", f"TG{code}").stdout
+            self.assertTrue(text.startswith(f"TG{code} {title} ("), text[:80])
+            for part in ("\nHow it happens\n- ", "\nWhat to do\n", "\nExample\n    "):
+                self.assertIn(part, text)
+            self.assertEqual(text, (ROOT / f"tools/explain/TG{code}.md").read_text())
+
+    def test_explain_takes_numbers_and_letters_of_any_case(self):
+        self.assertEqual(self.expect(0, "explain", "1002").stdout, self.expect(0, "explain", "tg1002").stdout)
+
+    def test_version(self):
+        facts = json.loads(self.expect(0, "version", "--json").stdout)
+        for name in ("version", "commit", "compiler", "io_uring", "librdkafka", "sqlite", "libyaml", "operators"):
+            self.assertTrue(facts[name], name)
+        self.assertIn("purchase_count", facts["operators"])
+        self.assertEqual(self.expect(0, "--version").stdout, self.expect(0, "version").stdout)
+
+    def test_configuration_page_is_up_to_date(self):
+        self.assertEqual((ROOT / "docs/CONFIGURATION.md").read_text(), self.expect(0, "docs").stdout,
+                         "run: build/release/turgo docs > docs/CONFIGURATION.md")
+
+    def test_full_output_is_a_failure(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([TURGO, "explain", "--list"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, 74)
+
+    def test_a_run_ends_by_itself(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(ROOT / JOB, folder)
+            done = self.expect(0, "run", "purchase_count.yaml", "--until", "records:500", "--shards", "1", "--quiet",
+                               "--report", "report.json", "--state-dir", "it's a $dir", cwd=folder)
+            self.assertEqual(done.stdout, "")
+            self.assertGreaterEqual(json.loads(pathlib.Path(folder, "report.json").read_text())["records_in"], 500)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,42 @@
+/* turgo explain: the page of a code. */
+#include "tools/explain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/status.h"
+#include "tools/report.h"
+#include "tools/verbs.h"
+
+static void list_codes(void)
+{
+    for (uint32_t i = 0; i < tg_explain_page_count; i++) {
+        const int code = tg_explain_pages[i].code;
+        (void)printf("TG%04d  %s\n", code, tg_code_title((enum tg_code)code));
+    }
+}
+
+int tg_verb_explain(int argc, char **argv)
+{
+    struct tg_args args;
+    const int code = tg_args_parse(argc, argv, &args);
+    if (code != 0) { return code; }
+    if (args.positional_count == 0) {
+        if (!tg_args_given(&args, "list")) { return tg_usage_error("turgo explain needs a code", "TG1203, or --list"); }
+        list_codes();
+        return 0;
+    }
+    const char *text = args.positional[0];
+    if (strncasecmp(text, "TG", 2) == 0) { text += 2; }
+    char *end = NULL;
+    const long number = strtol(text, &end, 10);
+    for (uint32_t i = 0; i < tg_explain_page_count && *end == '\0' && end != text; i++) {
+        if (tg_explain_pages[i].code != number) { continue; }
+        (void)fputs(tg_explain_pages[i].text, stdout);
+        return 0;
+    }
+    char what[96];
+    (void)snprintf(what, sizeof what, "no code %.40s", args.positional[0]);
+    return tg_usage_error(what, "turgo explain --list shows all of them");
+}

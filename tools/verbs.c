@@ -1,0 +1,103 @@
+/* The table of verbs and flags. Texts here are what --help prints. */
+#include "tools/verbs.h"
+
+#include <string.h>
+
+#define SWITCH(name, doc) {name, NULL, TG_OPTION_BOOLEAN, NULL, false, doc}
+#define VALUE(name, value, kind, doc) {name, value, kind, NULL, false, doc}
+#define CHOICE(name, choices, doc) {name, choices, TG_OPTION_CHOICE, choices, false, doc}
+#define PROFILE VALUE("profile", "NAME", TG_OPTION_TEXT, "overlay of the job file; default: its default_profile")
+#define SET                                                                                                            \
+    {                                                                                                                  \
+        "set", "a.b=c", TG_OPTION_TEXT, NULL, true, "change one value, e.g. sources.tx.watermark.delay=1m; repeats"    \
+    }
+
+static const struct tg_flag run_flags[] = {
+    PROFILE,
+    SET,
+    {"shards", "N", TG_OPTION_INTEGER, "auto", false, "threads; default: one per usable core"},
+    CHOICE("io", "auto|uring|epoll", "how sockets are driven"),
+    VALUE("state-dir", "DIR", TG_OPTION_TEXT, "folder of the job's own files"),
+    SWITCH("fresh", "forget committed positions and earlier output versions"),
+    VALUE("until", "end|idle:5s|records:1M", TG_OPTION_TEXT, "when to stop; default: on SIGTERM"),
+    VALUE("for", "60s", TG_OPTION_DURATION, "stop after this time"),
+    SWITCH("no-drain", "with --until end: event time stays where the input left it"),
+    SWITCH("quiet", "no status line, no closing report"),
+    VALUE("report", "FILE", TG_OPTION_TEXT, "write the closing report as JSON"),
+    SWITCH("create-tables", "let sinks create missing tables"),
+    VALUE("seed", "N", TG_OPTION_INTEGER, "of generated sources"),
+    VALUE("poll-size", "N", TG_OPTION_INTEGER, "records per poll, 1 to 1024"),
+    CHOICE("log-format", "auto|text|logfmt|json", "of log lines on stderr"),
+    CHOICE("log-level", "debug|info|warn|error", "the least that is logged; default: info"),
+};
+static const struct tg_flag check_flags[] = {
+    PROFILE,
+    SET,
+    SWITCH("no-environment", "only the file: no variables, no servers"),
+    SWITCH("print-effective", "print every value with its origin; secrets as ***"),
+};
+static const struct tg_flag plan_flags[] = {
+    PROFILE,
+    SET,
+    SWITCH("dot", "as Graphviz DOT: turgo plan JOB.yaml --dot | dot -Tsvg"),
+};
+static const struct tg_flag explain_flags[] = {SWITCH("list", "all codes with their titles")};
+static const struct tg_flag version_flags[] = {SWITCH("json", "as one JSON object")};
+static const struct tg_flag docs_flags[] = {CHOICE("page", "configuration|verbs", "what to print")};
+
+#define FLAGS(list) .flags = list, .flag_count = sizeof list / sizeof list[0]
+#define JOB .arguments = "JOB.yaml", .positional_min = 1, .positional_max = 1
+const struct tg_verb tg_verbs[] = {
+    {.name = "run",
+     JOB,
+     .doc = "Run a job until SIGTERM, or until --until or --for says so.",
+     .run = tg_verb_run,
+     FLAGS(run_flags)},
+    {.name = "check",
+     JOB,
+     .doc = "Say everything that is wrong with a job, its variables and its servers.",
+     .run = tg_verb_check,
+     FLAGS(check_flags)},
+    {.name = "plan",
+     JOB,
+     .doc = "Show sources, steps with clocks and keys, and sinks.",
+     .run = tg_verb_plan,
+     FLAGS(plan_flags)},
+    {.name = "gen",
+     .arguments = "",
+     .doc = "Make test data: files, standard output or a topic.",
+     .run = tg_verb_gen,
+     .positional_max = TG_POSITIONALS_MAX,
+     .own_help = true},
+    {.name = "explain",
+     .arguments = "TGnnnn",
+     .doc = "What an error code means, how it happens, what to do.",
+     .run = tg_verb_explain,
+     FLAGS(explain_flags),
+     .positional_max = 1},
+    {.name = "version",
+     .arguments = "",
+     .doc = "Version, build, libraries, operators.",
+     .run = tg_verb_version,
+     FLAGS(version_flags)},
+    {.name = "help",
+     .arguments = "[VERB]",
+     .doc = "This, or the help of a verb.",
+     .run = tg_verb_help,
+     .positional_max = 1},
+    {.name = "docs",
+     .arguments = "",
+     .doc = "Generated pages of docs/.",
+     .run = tg_verb_docs,
+     FLAGS(docs_flags),
+     .hidden = true},
+};
+const uint32_t tg_verb_count = sizeof tg_verbs / sizeof tg_verbs[0];
+
+const struct tg_verb *tg_verb_find(const char *name)
+{
+    for (uint32_t i = 0; i < tg_verb_count; i++) {
+        if (strcmp(tg_verbs[i].name, name) == 0) { return &tg_verbs[i]; }
+    }
+    return NULL;
+}
