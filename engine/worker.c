@@ -299,6 +299,7 @@ static bool still_idle(void *self)
 {
     struct tg_worker *worker = self;
     const struct tg_plan *plan = worker->cluster->plan;
+    if (tg_helper_ready(worker->cluster->helper, worker->index)) { return false; }
     for (uint32_t i = 0; i < plan->job->step_count; i++) {
         for (uint32_t from = 0; from < plan->shard_count; from++) {
             if (tg_ring_ready(tg_mesh_forward(&worker->cluster->edges[i].mesh, from, worker->index))) { return false; }

@@ -1,7 +1,7 @@
-/* Kafka source against a bare librdkafka consumer (callback queue, count and drop) on the same topic, in turn, in pairs.
- *   TURGO_KAFKA=host:port perf_kafka TOPIC [--pairs N] [--shards N] [option=value ...]
- * Options after that are the source's own (fetch_bytes=1048576, queue_bytes=67108864, check_crcs=0).
- * Without TURGO_KAFKA there is nothing to measure: says so and ends with 0. */
+/* Kafka source against a bare librdkafka consumer (callback queue, count and drop) on the same topic, in turn, in
+ * pairs. TURGO_KAFKA=host:port perf_kafka TOPIC [--pairs N] [--shards N] [option=value ...] Options after that are the
+ * source's own (fetch_bytes=1048576, queue_bytes=67108864, check_crcs=0). Without TURGO_KAFKA there is nothing to
+ * measure: says so and ends with 0. */
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "io/connectors.h"
 
-enum { SHARDS_MAX = 16, OPTIONS_MAX = 32, BUFFERS = 16 };
+enum { SHARDS_MAX = 16, OPTIONS_MAX = 32, BUFFERS = 16, PAIRS_MAX = 100 };
 
 struct result {
     uint64_t records;
@@ -76,12 +76,22 @@ static void *shard_main(void *argument)
     struct tg_error err = {0};
     struct tg_arena arena;
     struct tg_buffer_pool pool;
-    const struct tg_buffer_pool_config config = {.standard_count = BUFFERS, .standard_bytes = 512 << 10, .large_count = 1};
+    const struct tg_buffer_pool_config config = {
+        .standard_count = BUFFERS, .standard_bytes = 512 << 10, .large_count = 1};
     uint32_t owned[TG_PARTITIONS_MAX];
-    struct tg_source_env env = {
-        .job_name = "perf_kafka", .source_name = "in", .options = &options, .shard = shard->index,
-        .shard_count = shard->count, .partition_count = partition_count, .partitions = owned, .bounded = true,
-        .fresh = true, .poll_count_max = TG_BATCH_ROWS_MAX, .buffers = &pool, .helper = helper, .clock = tg_clock_real()};
+    struct tg_source_env env = {.job_name = "perf_kafka",
+                                .source_name = "in",
+                                .options = &options,
+                                .shard = shard->index,
+                                .shard_count = shard->count,
+                                .partition_count = partition_count,
+                                .partitions = owned,
+                                .bounded = true,
+                                .fresh = true,
+                                .poll_count_max = TG_BATCH_ROWS_MAX,
+                                .buffers = &pool,
+                                .helper = helper,
+                                .clock = tg_clock_real()};
     for (uint32_t p = shard->index; p < partition_count; p += shard->count) { owned[env.owned_count++] = p; }
     if (tg_arena_open(&arena, tg_buffer_pool_bytes(&config) + 4096, &err) != TG_OK ||
         tg_buffer_pool_init(&pool, &config, &arena, &err) != TG_OK) {
@@ -164,7 +174,9 @@ static struct result run_drain(void)
     char text[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     for (uint32_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-        if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], text, sizeof text) != RD_KAFKA_CONF_OK) { die(text); }
+        if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], text, sizeof text) != RD_KAFKA_CONF_OK) {
+            die(text);
+        }
     }
     if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text, sizeof text) != RD_KAFKA_CONF_OK) { die(text); }
     const double cpu = cpu_s();
@@ -195,10 +207,17 @@ static double print(const char *name, struct result result)
 {
     const double rate = (double)result.records / result.seconds / 1e6;
     (void)printf("%-8s %9llu records  %6.2f s (%5.2f in all)  %6.3f M/s  %6.0f MB/s  %5.3f us CPU/record\n", name,
-                 (unsigned long long)result.records, result.seconds, result.total_seconds, rate, (double)result.bytes / result.seconds / 1e6,
-                 result.cpu_seconds / (double)result.records * 1e6);
+                 (unsigned long long)result.records, result.seconds, result.total_seconds, rate,
+                 (double)result.bytes / result.seconds / 1e6, result.cpu_seconds / (double)result.records * 1e6);
     (void)fflush(stdout);
     return rate;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
 /* ---- options ----------------------------------------------------------------------------------------------------- */
@@ -252,19 +271,23 @@ int main(int argc, char **argv)
         }
     }
     struct tg_error err = {0};
-    if (shards < 1 || shards > SHARDS_MAX) { die("--shards: 1 to 16"); }
+    if (shards < 1 || shards > SHARDS_MAX || pairs < 1 || pairs > PAIRS_MAX) {
+        die("--shards: 1 to 16, --pairs: 1 to 100");
+    }
     if (tg_kafka_source.discover(&options, "in", 10000000000, &partition_count, &err) != TG_OK) { die(err.text); }
     if (tg_helper_create(&helper, shards, NULL, NULL, &err) != TG_OK || tg_helper_start(helper, &err) != TG_OK) {
         die(err.text);
     }
-    double sum = 0;
+    double ratios[PAIRS_MAX];
     for (uint32_t i = 0; i < pairs; i++) {
         const double rival = print("drain", run_drain());
         const double ours = print("source", run_source(shards));
-        (void)printf("         ratio %.2f\n", ours / rival);
-        sum += ours / rival;
+        ratios[i] = ours / rival;
+        (void)printf("         ratio %.2f\n", ratios[i]);
     }
-    (void)printf("mean ratio %.2f over %u pairs, %u shard(s), %u partitions\n", sum / pairs, pairs, shards, partition_count);
+    qsort(ratios, pairs, sizeof ratios[0], by_value);
+    (void)printf("ratio of rates: median %.2f (%.2f to %.2f) over %u pairs, %u shard(s), %u partitions\n",
+                 ratios[pairs / 2], ratios[0], ratios[pairs - 1], pairs, shards, partition_count);
     tg_helper_destroy(helper);
     return 0;
 }

@@ -15,6 +15,7 @@ enum faulty_way {
     FAULTY_TORN_ERROR, /* a write that wrote half and says EIO */
     FAULTY_EINTR,
     FAULTY_EROFS,      /* nothing that waiting would end */
+    FAULTY_TORN_EROFS, /* a write that wrote half and says so */
     FAULTY_WAYS
 };
 
@@ -26,6 +27,7 @@ struct faulty {
     uint64_t count; /* how many fail in a row */
     uint64_t calls;
     bool sync_failed;
+    bool unsynced; /* something was written since the last fdatasync that worked */
     bool hit;
 };
 
@@ -42,7 +44,8 @@ static inline int faulty_errno(const struct faulty *faulty)
     switch (faulty->way) {
     case FAULTY_ENOSPC: return ENOSPC;
     case FAULTY_EINTR: return EINTR;
-    case FAULTY_EROFS: return EROFS;
+    case FAULTY_EROFS:
+    case FAULTY_TORN_EROFS: return EROFS;
     default: return EIO;
     }
 }
@@ -72,10 +75,12 @@ static inline int64_t faulty_pread(void *self, int fd, void *data, size_t bytes,
 static inline int64_t faulty_pwrite(void *self, int fd, const void *data, size_t bytes, int64_t offset)
 {
     struct faulty *f = self;
+    f->unsynced = true;
     if (!faulty_now(f)) { return f->real->pwrite(f->real->self, fd, data, bytes, offset); }
-    if (f->way != FAULTY_SHORT && f->way != FAULTY_TORN_ERROR) { return -faulty_errno(f); }
+    const bool torn = f->way == FAULTY_SHORT || f->way == FAULTY_TORN_ERROR || f->way == FAULTY_TORN_EROFS;
+    if (!torn) { return -faulty_errno(f); }
     const int64_t half = bytes > 1 ? f->real->pwrite(f->real->self, fd, data, bytes / 2, offset) : 0;
-    return f->way == FAULTY_SHORT ? half : -EIO;
+    return f->way == FAULTY_SHORT ? half : -faulty_errno(f);
 }
 static inline int64_t faulty_write(void *self, int fd, const void *data, size_t bytes)
 {
@@ -97,7 +102,10 @@ static inline int faulty_ftruncate(void *self, int fd, int64_t bytes)
 static inline int faulty_fdatasync(void *self, int fd)
 {
     struct faulty *f = self;
-    if (!faulty_now(f)) { return f->real->fdatasync(f->real->self, fd); }
+    if (!faulty_now(f)) {
+        f->unsynced = false;
+        return f->real->fdatasync(f->real->self, fd);
+    }
     f->sync_failed = f->sync_failed || f->way != FAULTY_EINTR;
     return -faulty_errno(f);
 }

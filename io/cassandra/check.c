@@ -1,5 +1,5 @@
-/* Set-up of the target: is there a keyspace, a table, each column, of a type that fits; create what may be created. Every
- * refusal says what to run or change. */
+/* Set-up of the target: is there a keyspace, a table, each column, of a type that fits; create what may be created.
+ * Every refusal says what to run or change. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,7 +40,9 @@ static tg_status keyspace_exists(struct check *check, bool *exists, struct tg_er
     const tg_status status = tg_cql_session_query(&check->session, cql, &envelope, err);
     if (status != TG_OK) { return status; }
     struct tg_cql_rows rows;
-    if (!tg_cql_rows_open(&rows, &envelope, 1)) { return tg_fail(err, TG1303, 0, "Cassandra's schema is not readable"); }
+    if (!tg_cql_rows_open(&rows, &envelope, 1)) {
+        return tg_fail(err, TG1303, 0, "Cassandra's schema is not readable");
+    }
     *exists = tg_cql_rows_next(&rows);
     return TG_OK;
 }
@@ -49,12 +51,16 @@ static tg_status read_table(struct check *check, struct tg_error *err)
 {
     char cql[320];
     struct tg_cql_envelope envelope;
-    (void)snprintf(cql, sizeof cql, "SELECT column_name, kind, type FROM system_schema.columns WHERE keyspace_name = '%s' "
-                   "AND table_name = '%s'", check->settings.target.keyspace, check->settings.target.table);
+    (void)snprintf(cql, sizeof cql,
+                   "SELECT column_name, kind, type FROM system_schema.columns WHERE keyspace_name = '%s' "
+                   "AND table_name = '%s'",
+                   check->settings.target.keyspace, check->settings.target.table);
     const tg_status status = tg_cql_session_query(&check->session, cql, &envelope, err);
     if (status != TG_OK) { return status; }
     struct tg_cql_rows rows;
-    if (!tg_cql_rows_open(&rows, &envelope, 3)) { return tg_fail(err, TG1303, 0, "Cassandra's schema is not readable"); }
+    if (!tg_cql_rows_open(&rows, &envelope, 3)) {
+        return tg_fail(err, TG1303, 0, "Cassandra's schema is not readable");
+    }
     check->table.count = 0;
     while (check->table.count < TABLE_COLUMNS_MAX && tg_cql_rows_next(&rows)) {
         struct table_column *column = &check->table.columns[check->table.count++];
@@ -120,8 +126,11 @@ static tg_status need_keyspace(struct check *check, struct tg_error *err)
                                   ? check->settings.replication
                                   : "{'class': 'SimpleStrategy', 'replication_factor': 1}";
     char cql[512];
-    const int needed = snprintf(cql, sizeof cql, "CREATE KEYSPACE IF NOT EXISTS %s WITH replication = %s", name, replication);
-    if (needed < 0 || needed >= (int)sizeof cql) { return tg_fail(err, TG1004, 0, "cassandra replication is too long"); }
+    const int needed = snprintf(cql, sizeof cql, "CREATE KEYSPACE IF NOT EXISTS %s WITH replication = %s", name,
+                                replication);
+    if (needed < 0 || needed >= (int)sizeof cql) {
+        return tg_fail(err, TG1004, 0, "cassandra replication is too long");
+    }
     if (check->env->create_tables) { return create(check, cql, err); }
     return tg_fail(err, TG1309, 0, "Cassandra keyspace %s not found\n  run this, or start with --create-tables:   %s",
                    name, cql);
@@ -171,7 +180,8 @@ static const char *column_list(const struct table *table, char out[LIST_BYTES])
     return out;
 }
 
-static tg_status check_column(const struct check *check, const struct tg_column *column, bool is_key, struct tg_error *err)
+static tg_status check_column(const struct check *check, const struct tg_column *column, bool is_key,
+                              struct tg_error *err)
 {
     char list[LIST_BYTES];
     const struct tg_cql_target *target = &check->settings.target;
@@ -183,13 +193,17 @@ static tg_status check_column(const struct check *check, const struct tg_column 
                        column->name, tg_cql_type_name(tg_cql_type_for(column)), check->env->sink_name);
     }
     if (!tg_cql_type_fits(column, there->type_id)) {
-        return tg_fail(err, TG1312, 0, "column \"%s\" is %s in the table, %s in the job: change the table (the job's fits %s), "
-                       "or map another column to it in `columns` of sink %s", column->name, there->type,
-                       tg_type_name(column->type), tg_cql_type_name(tg_cql_type_for(column)), check->env->sink_name);
+        return tg_fail(err, TG1312, 0,
+                       "column \"%s\" is %s in the table, %s in the job: change the table (the job's fits %s), "
+                       "or map another column to it in `columns` of sink %s",
+                       column->name, there->type, tg_type_name(column->type), tg_cql_type_name(tg_cql_type_for(column)),
+                       check->env->sink_name);
     }
     if (is_key && !there->in_key) {
-        return tg_fail(err, TG1313, 0, "column \"%s\" is part of the job's row key but not of the primary key of %s.%s: rows of "
-                       "different keys would overwrite each other", column->name, target->keyspace, target->table);
+        return tg_fail(err, TG1313, 0,
+                       "column \"%s\" is part of the job's row key but not of the primary key of %s.%s: rows of "
+                       "different keys would overwrite each other",
+                       column->name, target->keyspace, target->table);
     }
     return TG_OK;
 }
@@ -205,9 +219,9 @@ static tg_status check_columns(const struct check *check, struct tg_error *err)
     for (uint32_t i = 0; i < check->table.count; i++) {
         const struct table_column *column = &check->table.columns[i];
         if (column->in_key && tg_schema_find(schema, column->name) < 0) {
-            return tg_fail(err, TG1313, 0, "\"%s\" is part of the primary key of %s.%s but the sink %s does not write it",
-                           column->name, check->settings.target.keyspace, check->settings.target.table,
-                           check->env->sink_name);
+            return tg_fail(err, TG1313, 0,
+                           "\"%s\" is part of the primary key of %s.%s but the sink %s does not write it", column->name,
+                           check->settings.target.keyspace, check->settings.target.table, check->env->sink_name);
         }
     }
     return TG_OK;
@@ -217,8 +231,9 @@ static tg_status run(struct check *check, uint64_t deadline_ns, struct tg_error 
 {
     tg_status status = tg_cql_session_open(&check->session, &check->settings, check->env->clock, deadline_ns, err);
     if (status == TG_OK) {
-        status = tg_cql_statement_init(&check->statement, &check->settings.target, check->env->schema,
-                                       check->env->key_columns, check->env->key_count, &check->session.arena, err);
+        const struct tg_cql_statement_config config = {&check->settings.target, check->env->schema,
+                                                       check->env->key_columns, check->env->key_count};
+        status = tg_cql_statement_init(&check->statement, &config, &check->session.arena, err);
     }
     if (status == TG_OK) { status = need_keyspace(check, err); }
     if (status == TG_OK) { status = need_table(check, err); }
@@ -227,13 +242,22 @@ static tg_status run(struct check *check, uint64_t deadline_ns, struct tg_error 
     return status;
 }
 
+/* Too large for the stack; NULL = no memory. */
+static struct check *check_create(const struct tg_sink_env *env)
+{
+    struct check *check = calloc(1, sizeof *check);
+    if (check != NULL) { check->env = env; }
+    return check;
+}
+
+static void check_destroy(struct check *check) { free(check); }
+
 tg_status tg_cql_check(const struct tg_sink_env *env, uint64_t deadline_ns, struct tg_error *err)
 {
-    struct check *check = calloc(1, sizeof *check); /* @setup: too large for the stack */
+    struct check *check = check_create(env);
     if (check == NULL) { return tg_fail(err, TG1601, 0, "no memory to check sink %s", env->sink_name); }
-    check->env = env;
     tg_status status = tg_cql_settings_read(&check->settings, env->options, err);
     if (status == TG_OK) { status = run(check, deadline_ns, err); }
-    free(check);
+    check_destroy(check);
     return status;
 }

@@ -177,7 +177,8 @@ static struct tg_cql_connection *least_busy(struct tg_cql_cluster *cluster, uint
     uint32_t best_room = 0;
     for (uint32_t k = 0; k < cluster->connection_count; k++) {
         const uint32_t i = (k + cluster->turn) % cluster->connection_count;
-        if (i == avoid || cluster->owners[i] == TG_CQL_NO_NODE || (node != TG_CQL_NO_NODE && cluster->owners[i] != node)) {
+        if (i == avoid || cluster->owners[i] == TG_CQL_NO_NODE ||
+            (node != TG_CQL_NO_NODE && cluster->owners[i] != node)) {
             continue;
         }
         const uint32_t room = tg_cql_connection_room(&cluster->connections[i]);

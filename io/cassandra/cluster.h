@@ -40,7 +40,13 @@ struct tg_cql_node {
     uint16_t connection_count;
 };
 
-enum tg_cql_discovery { TG_CQL_UNDISCOVERED, TG_CQL_ASKED_LOCAL, TG_CQL_ASKED_PEERS, TG_CQL_ASKED_KEYSPACE, TG_CQL_DISCOVERED };
+enum tg_cql_discovery {
+    TG_CQL_UNDISCOVERED,
+    TG_CQL_ASKED_LOCAL,
+    TG_CQL_ASKED_PEERS,
+    TG_CQL_ASKED_KEYSPACE,
+    TG_CQL_DISCOVERED
+};
 
 struct tg_cql_cluster {
     struct tg_cql_cluster_config config;
@@ -71,8 +77,8 @@ void tg_cql_cluster_answer(struct tg_cql_cluster *cluster, uint32_t connection, 
 
 /* True when rows should be routed by token: there is more than one node to choose from.  @shard */
 bool tg_cql_cluster_routes(const struct tg_cql_cluster *cluster);
-/* Connection for the next execution: a replica of `token` first (unless !routed), then any node; one that is not `avoid`
- * when there is another. NULL = none has room.  @shard */
+/* Connection for the next execution: a replica of `token` first (unless !routed), then any node; one that is not
+ * `avoid` when there is another. NULL = none has room.  @shard */
 struct tg_cql_connection *tg_cql_cluster_choose(struct tg_cql_cluster *cluster, bool routed, int64_t token,
                                                 uint32_t avoid);
 /* Connections that are up.  @shard */

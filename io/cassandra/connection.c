@@ -50,7 +50,8 @@ static void on_sent(struct tg_io *io, int32_t result)
 static void flights_reset(struct tg_cql_connection *c)
 {
     for (uint32_t i = 0; i < c->flight_count; i++) {
-        c->flights[i] = (struct tg_cql_flight){.next = i + 1 < c->flight_count ? (uint16_t)(i + 1) : (uint16_t)NO_STREAM};
+        c->flights[i] = (struct tg_cql_flight){.next = i + 1 < c->flight_count ? (uint16_t)(i + 1)
+                                                                               : (uint16_t)NO_STREAM};
     }
     c->free_stream = 0;
     c->live_first = NO_STREAM;
@@ -358,7 +359,8 @@ static void begin_receive(struct tg_cql_connection *c)
     uint8_t *space = tg_cql_decoder_space(&c->decoder, &bytes);
     TG_ASSERT(bytes > 0);
     c->receiving = true;
-    tg_loop_recv(c->config.loop, &c->receive_io, c->fd, space, bytes < RECEIVE_BYTES_MAX ? bytes : RECEIVE_BYTES_MAX, false);
+    tg_loop_recv(c->config.loop, &c->receive_io, c->fd, space, bytes < RECEIVE_BYTES_MAX ? bytes : RECEIVE_BYTES_MAX,
+                 false);
 }
 
 uint32_t tg_cql_connection_poll(struct tg_cql_connection *c, uint64_t now_ns)
@@ -405,7 +407,8 @@ static bool give_up_first(struct tg_cql_connection *c, enum tg_cql_outcome outco
     return answer->tag < TG_CQL_TAG_INTERNAL;
 }
 
-/* Requests older than the time limit. A handshake or heartbeat without answer, or too many orphans, end the connection. */
+/* Requests older than the time limit. A handshake or heartbeat without answer, or too many orphans, end the connection.
+ */
 static bool expire(struct tg_cql_connection *c, uint64_t now_ns, struct tg_cql_answer *answer)
 {
     if (c->live_count == 0) { return false; }

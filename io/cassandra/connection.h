@@ -1,5 +1,5 @@
-/* One connection to one node: handshake, preparing, stream ids, time limits, heartbeats, reconnecting. It never blocks and
- * calls nobody back: the owner polls it, takes answers from it, and puts requests into it.
+/* One connection to one node: handshake, preparing, stream ids, time limits, heartbeats, reconnecting. It never blocks
+ * and calls nobody back: the owner polls it, takes answers from it, and puts requests into it.
  *
  *   DOWN -> CONNECTING -> GREETING (OPTIONS) -> STARTING (STARTUP) [-> AUTHENTICATING] -> PREPARING -> UP
  *

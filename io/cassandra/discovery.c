@@ -1,5 +1,5 @@
-/* Topology of a cluster: system.local, then system.peers_v2 (system.peers on old nodes), then the keyspace's replication.
- * Read when a control connection is chosen, a second after a change was announced, and once a minute. */
+/* Topology of a cluster: system.local, then system.peers_v2 (system.peers on old nodes), then the keyspace's
+ * replication. Read when a control connection is chosen, a second after a change was announced, and once a minute. */
 #include "io/cassandra/discovery.h"
 
 #include <netinet/in.h>
@@ -23,7 +23,8 @@ static struct tg_cql_connection *control(struct tg_cql_cluster *cluster)
 }
 
 /* Ask; when that is impossible now, everything is asked again a second later. */
-static void ask(struct tg_cql_cluster *cluster, enum tg_cql_discovery step, uint32_t tag, const char *cql, uint64_t now_ns)
+static void ask(struct tg_cql_cluster *cluster, enum tg_cql_discovery step, uint32_t tag, const char *cql,
+                uint64_t now_ns)
 {
     if (tg_cql_connection_query(control(cluster), tag, cql, now_ns)) {
         cluster->discovery = step;
@@ -39,7 +40,8 @@ static void begin(struct tg_cql_cluster *cluster, uint64_t now_ns)
     cluster->refresh_ns = now_ns + REFRESH_NS;
     cluster->events_seen = control(cluster)->events;
     for (uint32_t i = 0; i < TG_CQL_NODES_MAX; i++) { cluster->nodes[i].described = false; }
-    ask(cluster, TG_CQL_ASKED_LOCAL, TAG_LOCAL, "SELECT data_center, rack, tokens FROM system.local WHERE key = 'local'", now_ns);
+    ask(cluster, TG_CQL_ASKED_LOCAL, TAG_LOCAL,
+        "SELECT data_center, rack, tokens FROM system.local WHERE key = 'local'", now_ns);
 }
 
 static void register_events(struct tg_cql_cluster *cluster, uint64_t now_ns)

@@ -1,7 +1,7 @@
 /* Framing of the CQL native protocol, both ways.
  *
- * Envelope (every version, big endian): version u8 (bit 7 = response), flags u8, stream i16, opcode u8, length u32, body.
- * Frame (version 5, after the handshake, little endian): 17 bits payload length, 1 bit self-contained, 6 bits 0;
+ * Envelope (every version, big endian): version u8 (bit 7 = response), flags u8, stream i16, opcode u8, length u32,
+ * body. Frame (version 5, after the handshake, little endian): 17 bits payload length, 1 bit self-contained, 6 bits 0;
  * CRC-24 of those 3 bytes; payload (at most 131,071 bytes); CRC-32 of the payload, seeded with FA 2D 55 CA.
  * A self-contained frame holds one or more whole envelopes; a larger envelope is cut over several frames of its own. */
 #ifndef TG_IO_CASSANDRA_FRAME_H

@@ -129,7 +129,8 @@ static void on_error(struct tg_cql_connection *c, const struct tg_cql_answer *an
     if (answer->tag == TG_CQL_TAG_PREPARE) {
         /* A node that has not heard of a new table yet says INVALID, too: only insistence is final. */
         c->prepare_refusals++;
-        if (code == TG_CQL_CODE_SYNTAX || code == TG_CQL_CODE_UNAUTHORIZED || c->prepare_refusals >= PREPARE_REFUSALS_MAX) {
+        if (code == TG_CQL_CODE_SYNTAX || code == TG_CQL_CODE_UNAUTHORIZED ||
+            c->prepare_refusals >= PREPARE_REFUSALS_MAX) {
             (void)tg_fail(&c->fatal, TG1303, 0, "cannot prepare %s: %s", c->config.statement->cql, text);
         }
     }
@@ -186,7 +187,8 @@ void tg_cql_handshake_answer(struct tg_cql_connection *c, const struct tg_cql_an
     }
     if (answer->tag == TG_CQL_TAG_GREETING && opcode == TG_CQL_SUPPORTED) {
         startup(c, now_ns);
-    } else if ((starting && opcode == TG_CQL_READY) || (answer->tag == TG_CQL_TAG_AUTH && opcode == TG_CQL_AUTH_SUCCESS)) {
+    } else if ((starting && opcode == TG_CQL_READY) ||
+               (answer->tag == TG_CQL_TAG_AUTH && opcode == TG_CQL_AUTH_SUCCESS)) {
         prepare(c, now_ns);
     } else if (starting && opcode == TG_CQL_AUTHENTICATE) {
         authenticate(c, answer, now_ns);

@@ -1,5 +1,5 @@
-/* The requests a connection makes for itself: handshake, authentication, PREPARE, heartbeat. Private to connection.c and
- * handshake.c. */
+/* The requests a connection makes for itself: handshake, authentication, PREPARE, heartbeat. Private to connection.c
+ * and handshake.c. */
 #ifndef TG_IO_CASSANDRA_HANDSHAKE_H
 #define TG_IO_CASSANDRA_HANDSHAKE_H
 

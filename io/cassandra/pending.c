@@ -187,17 +187,26 @@ static void image_begin(struct tg_cql_pending *pending, struct tg_cql_image *ima
     pending->images++;
 }
 
-static bool entry_new(struct tg_cql_pending *pending, uint32_t slot, uint64_t hash, const uint8_t *image, uint32_t bytes,
-                      uint32_t key_bytes, const struct tg_cql_image *from)
+/* An encoded row on its way in. */
+struct row {
+    const uint8_t *image;
+    uint32_t bytes;
+    uint32_t key_bytes;
+    uint64_t hash;
+};
+
+static bool entry_new(struct tg_cql_pending *pending, uint32_t slot, const struct row *row,
+                      const struct tg_cql_image *from)
 {
-    if (pending->free.count == 0 || blocks_of(pending, bytes) > pending->free_blocks) { return false; }
+    if (pending->free.count == 0 || blocks_of(pending, row->bytes) > pending->free_blocks) { return false; }
     const uint32_t index = list_pop(pending, &pending->free);
     struct tg_cql_entry *entry = &pending->entries[index];
-    *entry = (struct tg_cql_entry){.hash = hash, .key_bytes = key_bytes, .avoid = UINT16_MAX, .place = TG_CQL_QUEUED};
+    *entry = (struct tg_cql_entry){
+        .hash = row->hash, .key_bytes = row->key_bytes, .avoid = UINT16_MAX, .place = TG_CQL_QUEUED};
     entry->flying.block = TG_CQL_NO_BLOCK;
     image_begin(pending, &entry->waiting, from);
-    entry->waiting.block = blocks_store(pending, image, bytes);
-    entry->waiting.bytes = bytes;
+    entry->waiting.block = blocks_store(pending, row->image, row->bytes);
+    entry->waiting.bytes = row->bytes;
     pending->slots[slot] = index;
     list_push(pending, &pending->queue, index);
     return true;
@@ -228,7 +237,8 @@ bool tg_cql_pending_put(struct tg_cql_pending *pending, const uint8_t *image, ui
     const uint64_t hash = tg_key_hash(image, key_bytes);
     const uint32_t slot = slot_find(pending, hash, image, key_bytes);
     if (pending->slots[slot] == TG_CQL_NO_ENTRY) {
-        return entry_new(pending, slot, hash, image, bytes, key_bytes, from);
+        const struct row row = {image, bytes, key_bytes, hash};
+        return entry_new(pending, slot, &row, from);
     }
     struct tg_cql_entry *entry = &pending->entries[pending->slots[slot]];
     if (entry->waiting.block != TG_CQL_NO_BLOCK) { return entry_replace(pending, entry, image, bytes, from->version); }
@@ -323,7 +333,8 @@ static uint32_t chain_count(const struct tg_cql_pending *pending, const struct t
     return count;
 }
 
-static uint32_t list_check(const struct tg_cql_pending *pending, const struct tg_cql_list *list, enum tg_cql_place place)
+static uint32_t list_check(const struct tg_cql_pending *pending, const struct tg_cql_list *list,
+                           enum tg_cql_place place)
 {
     uint32_t count = 0;
     for (uint32_t i = list->first; i != TG_CQL_NO_ENTRY; i = pending->entries[i].next) {
@@ -353,7 +364,9 @@ void tg_cql_pending_check(const struct tg_cql_pending *pending)
         TG_ASSERT((entry->flying.block == TG_CQL_NO_BLOCK) == (entry->place == TG_CQL_QUEUED));
         flying += entry->place == TG_CQL_FLYING ? 1 : 0;
     }
-    for (uint32_t block = pending->free_block; block != TG_CQL_NO_BLOCK; block = pending->block_next[block]) { blocks++; }
+    for (uint32_t block = pending->free_block; block != TG_CQL_NO_BLOCK; block = pending->block_next[block]) {
+        blocks++;
+    }
     TG_ASSERT(blocks == pending->block_count);
     TG_ASSERT(images == pending->images);
     TG_ASSERT(before == pending->before_flush);

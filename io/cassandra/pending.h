@@ -1,9 +1,10 @@
 /* Rows on their way to Cassandra: for each row key the newest revision that waits, and the one in flight. Coalescing
- * happens here; so does the bound on memory. Images (statement.h) are kept in chains of small fixed blocks, so that rows
- * of 60 bytes and of 64 KiB share one pool.
+ * happens here; so does the bound on memory. Images (statement.h) are kept in chains of small fixed blocks, so that
+ * rows of 60 bytes and of 64 KiB share one pool.
  *
- * An entry is in exactly one place: waiting in the queue, in flight, or delayed for a retry. While its image is in flight
- * (or delayed) newer revisions replace each other in `waiting`; once the image is acknowledged they queue again. */
+ * An entry is in exactly one place: waiting in the queue, in flight, or delayed for a retry. While its image is in
+ * flight (or delayed) newer revisions replace each other in `waiting`; once the image is acknowledged they queue again.
+ */
 #ifndef TG_IO_CASSANDRA_PENDING_H
 #define TG_IO_CASSANDRA_PENDING_H
 

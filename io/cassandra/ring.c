@@ -49,7 +49,9 @@ static void find_replicas(struct tg_cql_ring *ring, uint32_t start, uint32_t wan
         met |= 1ull << node;
         met_count++;
         bool new_rack = true;
-        for (uint32_t k = 0; racks != NULL && k < rack_count; k++) { new_rack = new_rack && met_racks[k] != racks[node]; }
+        for (uint32_t k = 0; racks != NULL && k < rack_count; k++) {
+            new_rack = new_rack && met_racks[k] != racks[node];
+        }
         if (!new_rack) {
             skipped[skipped_count++] = node;
             continue;

@@ -63,7 +63,9 @@ static tg_status session_connect(struct tg_cql_session *session, const struct tg
         if (session->connection.fatal.status != TG_OK) { break; }
     }
     const struct tg_cql_connection *c = &session->connection;
-    if (c->fatal.status != TG_OK) { return tg_fail(err, c->fatal.code, 0, "Cassandra at %s: %s", first, c->fatal.text); }
+    if (c->fatal.status != TG_OK) {
+        return tg_fail(err, c->fatal.code, 0, "Cassandra at %s: %s", first, c->fatal.text);
+    }
     return tg_fail(err, TG1301, 0, "Cassandra is not reachable at %s%s (%s).  Is it running?  Set hosts, e.g. "
                    "CASSANDRA_HOSTS=node1:9042", first, count > 1 ? " and the other hosts" : "", c->why);
 }

@@ -20,7 +20,8 @@ const struct tg_option tg_cql_options[TG_CQL_OPTION_COUNT] = {
      "How long a row waits for a newer revision of its key before it is written."},
     {"replication", TG_OPTION_TEXT, false, NULL, NULL,
      "Replication map of a keyspace that --create-tables creates; SimpleStrategy with factor 1 if none is given."},
-    {"datacenter", TG_OPTION_TEXT, false, NULL, NULL, "Local data center; the one of the first node reached if none is given."},
+    {"datacenter", TG_OPTION_TEXT, false, NULL, NULL,
+     "Local data center; the one of the first node reached if none is given."},
     {"nulls", TG_OPTION_CHOICE, false, "erase", "erase|keep",
      "A null column erases what the table holds (a tombstone), or keeps it (unset)."},
 };
@@ -33,8 +34,8 @@ static tg_status bounded(const struct tg_options *options, const char *name, int
 {
     *out = tg_option_number(options, name);
     if (*out >= low && *out <= high) { return TG_OK; }
-    return tg_fail(err, TG1004, 0, "cassandra %s is %lld, allowed are %lld to %lld", name, (long long)*out, (long long)low,
-                   (long long)high);
+    return tg_fail(err, TG1004, 0, "cassandra %s is %lld, allowed are %lld to %lld", name, (long long)*out,
+                   (long long)low, (long long)high);
 }
 
 static tg_status read_numbers(struct tg_cql_settings *s, const struct tg_options *options, struct tg_error *err)

@@ -97,15 +97,17 @@ static tg_status sink_open(void *state, const struct tg_sink_env *env, struct tg
                        .version_base = env->version_base, .shard = (int)env->shard};
     tg_status status = tg_cql_settings_read(&s->settings, env->options, err);
     if (status != TG_OK) { return status; }
-    status = tg_cql_statement_init(&s->statement, &s->settings.target, env->schema, env->key_columns, env->key_count,
-                                   env->arena, err);
+    const struct tg_cql_statement_config insert = {&s->settings.target, env->schema, env->key_columns, env->key_count};
+    status = tg_cql_statement_init(&s->statement, &insert, env->arena, err);
     if (status != TG_OK) { return status; }
     s->statement.nulls_unset = s->settings.nulls_unset;
     status = open_pending(s, env, err);
     if (status != TG_OK) { return status; }
     s->image = tg_arena_alloc(env->arena, s->statement.image_bytes_max, 64);
     s->scratch = tg_arena_alloc(env->arena, 2 * (size_t)s->statement.image_bytes_max + 4 * TG_COLUMNS_MAX, 64);
-    if (s->image == NULL || s->scratch == NULL) { return tg_fail(err, TG1601, 0, "arena too small for a Cassandra row"); }
+    if (s->image == NULL || s->scratch == NULL) {
+        return tg_fail(err, TG1601, 0, "arena too small for a Cassandra row");
+    }
     s->prng.state = (uint64_t)tg_clock_wall_us(&env->clock) * 64 + env->shard;
     struct tg_cql_cluster_config config = {
         .connection = tg_cql_settings_connection(&s->settings),
@@ -313,7 +315,9 @@ static void watch(struct sink *s, uint64_t now_ns)
     }
     if (s->down_ns == 0) { s->down_ns = now_ns; }
     uint64_t suppressed = 0;
-    if (s->shard != 0 || now_ns - s->down_ns < GRACE_NS || !tg_log_allowed(&s->waiting_limit, now_ns, &suppressed)) { return; }
+    if (s->shard != 0 || now_ns - s->down_ns < GRACE_NS || !tg_log_allowed(&s->waiting_limit, now_ns, &suppressed)) {
+        return;
+    }
     char where[64];
     char fields[128];
     (void)snprintf(fields, sizeof fields, "host=%s pending=%llu",

@@ -157,19 +157,19 @@ static void put_insert(const struct tg_cql_statement *statement, const struct tg
     tg_cql_put_raw(writer, ")", 2);
 }
 
-tg_status tg_cql_statement_init(struct tg_cql_statement *statement, const struct tg_cql_target *target,
-                                const struct tg_schema *schema, const uint32_t *key_columns, uint32_t key_count,
+tg_status tg_cql_statement_init(struct tg_cql_statement *statement, const struct tg_cql_statement_config *config,
                                 struct tg_arena *arena, struct tg_error *err)
 {
-    TG_ASSERT(key_count > 0 && key_count <= schema->column_count);
-    *statement = (struct tg_cql_statement){.schema = schema, .key_count = key_count};
-    order_columns(statement, key_columns);
+    const struct tg_schema *schema = config->schema;
+    TG_ASSERT(config->key_count > 0 && config->key_count <= schema->column_count);
+    *statement = (struct tg_cql_statement){.schema = schema, .key_count = config->key_count};
+    order_columns(statement, config->key_columns);
     for (uint32_t i = 0; i < schema->column_count; i++) {
         statement->image_bytes_max += value_bytes_max(&schema->columns[i]);
     }
     char text[TG_CQL_TEXT_BYTES];
     struct tg_cql_writer writer = {.data = (uint8_t *)text, .capacity = sizeof text};
-    put_insert(statement, target, &writer);
+    put_insert(statement, config->target, &writer);
     statement->cql = writer.overflow ? NULL : tg_arena_strdup(arena, text);
     if (statement->cql == NULL) { return tg_fail(err, TG1601, 0, "column names of a Cassandra sink are too long"); }
     return TG_OK;
@@ -184,11 +184,13 @@ static tg_status bind_column(const struct tg_cql_statement *statement, uint32_t 
 {
     const struct tg_column *column = &statement->schema->columns[statement->order[marker]];
     if (tg_cql_type_fits(column, type)) { return TG_OK; }
-    return tg_fail(err, TG1312, 0, "column \"%s\" is %s in the table, %s in the job: change the table, or  %s: {from: ..., "
-                   "cast: ...}", column->name, tg_cql_type_name(type), tg_type_name(column->type), column->name);
+    return tg_fail(err, TG1312, 0,
+                   "column \"%s\" is %s in the table, %s in the job: change the table (the job's fits %s)", column->name,
+                   tg_cql_type_name(type), tg_type_name(column->type), tg_cql_type_name(tg_cql_type_for(column)));
 }
 
-tg_status tg_cql_statement_bind(struct tg_cql_statement *statement, struct tg_cql_reader *metadata, struct tg_error *err)
+tg_status tg_cql_statement_bind(struct tg_cql_statement *statement, struct tg_cql_reader *metadata,
+                                struct tg_error *err)
 {
     const uint32_t flags = tg_cql_get_u32(metadata);
     const uint32_t column_count = tg_cql_get_u32(metadata);

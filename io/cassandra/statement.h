@@ -49,10 +49,17 @@ void tg_cql_put_name(struct tg_cql_writer *writer, const char *name);
 /* keyspace.table, quoted where needed, terminated; false when out is too small.  @setup */
 bool tg_cql_target_print(const struct tg_cql_target *target, char *out, uint32_t capacity);
 
+struct tg_cql_statement_config {
+    const struct tg_cql_target *target;
+    const struct tg_schema *schema;    /* borrowed for the statement's life */
+    const uint32_t *key_columns;       /* [key_count] of schema */
+    uint32_t key_count;                /* >= 1 */
+};
+
 /* Errors: TG1601.  @setup */
-TG_MUST_USE tg_status tg_cql_statement_init(struct tg_cql_statement *statement, const struct tg_cql_target *target,
-                                            const struct tg_schema *schema, const uint32_t *key_columns,
-                                            uint32_t key_count, struct tg_arena *arena, struct tg_error *err);
+TG_MUST_USE tg_status tg_cql_statement_init(struct tg_cql_statement *statement,
+                                            const struct tg_cql_statement_config *config, struct tg_arena *arena,
+                                            struct tg_error *err);
 /* Take types and partition key from the metadata of a PREPARED result (after the ids). A column whose type cannot hold
  * the job's is TG1312; broken metadata is TG1303. The second time nothing may have changed.  @shard */
 TG_MUST_USE tg_status tg_cql_statement_bind(struct tg_cql_statement *statement, struct tg_cql_reader *metadata,

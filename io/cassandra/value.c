@@ -91,7 +91,8 @@ static uint32_t varint(tg_dec value, uint8_t out[16])
 {
     uint32_t first = 0;
     for (uint32_t i = 0; i < 16; i++) { out[i] = (uint8_t)(value >> (8 * (15 - i))); }
-    while (first < 15 && ((out[first] == 0x00 && out[first + 1] < 0x80) || (out[first] == 0xff && out[first + 1] >= 0x80))) {
+    while (first < 15 &&
+           ((out[first] == 0x00 && out[first + 1] < 0x80) || (out[first] == 0xff && out[first + 1] >= 0x80))) {
         first++;
     }
     memmove(out, out + first, 16 - first);

@@ -64,7 +64,8 @@ static bool is_secret(const char *name)
     return false;
 }
 
-/* A text of librdkafka without the broker in front and the timings behind: "Connect to ... failed: Connection refused". */
+/* A text of librdkafka without the broker in front and the timings behind: "Connect to ... failed: Connection refused".
+ */
 static void keep_reason(struct tg_kafka_client *client, const char *text)
 {
     const char *from = strstr(text, ": ");
@@ -103,7 +104,9 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     struct tg_kafka_client *client = rd_kafka_opaque(rk);
     uint64_t suppressed = 0;
     /* Connection failures come through on_error as well. */
-    if (client->quiet || level > SYSLOG_WARNING || strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0) { return; }
+    if (client->quiet || level > SYSLOG_WARNING || strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0) {
+        return;
+    }
     if (!tg_log_allowed(&client->noise_limit, client->now_ns, &suppressed)) { return; }
     tg_log(TG_LOG_WARN, TG_CODE_NONE, client->shard, NULL, "%s: Kafka client: %s %s (%llu more)", client->block,
            facility, text, (unsigned long long)suppressed);
@@ -141,8 +144,8 @@ static tg_status set_one(const struct tg_kafka_client *client, rd_kafka_conf_t *
                    is_secret(name) ? "" : ": ", is_secret(name) ? "" : text);
 }
 
-static tg_status set_map(const struct tg_kafka_client *client, const struct tg_kafka_setup *setup, rd_kafka_conf_t *conf,
-                         struct tg_error *err)
+static tg_status set_map(const struct tg_kafka_client *client, const struct tg_kafka_setup *setup,
+                         rd_kafka_conf_t *conf, struct tg_error *err)
 {
     const struct tg_option_value *map = tg_option(setup->options, "client");
     for (uint32_t i = 0; map->is_set && i < map->count; i++) {
@@ -176,7 +179,8 @@ static tg_status read_brokers(struct tg_kafka_client *client, const struct tg_ka
                                    brokers->texts[i]);
         used += (size_t)bytes;
         if (used >= sizeof client->brokers) {
-            return tg_fail(err, TG1004, 0, "%s.brokers is longer than %zu bytes", client->block, sizeof client->brokers);
+            return tg_fail(err, TG1004, 0, "%s.brokers is longer than %zu bytes", client->block,
+                           sizeof client->brokers);
         }
     }
     if (used == 0) {

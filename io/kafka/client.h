@@ -1,6 +1,6 @@
-/* One librdkafka client: its configuration out of a connector's options, what it last complained about, and the codes its
- * errors get. Everything librdkafka allocates is on the heap and its threads are its own: the exception to "memory from
- * the arena", kept inside this folder. */
+/* One librdkafka client: its configuration out of a connector's options, what it last complained about, and the codes
+ * its errors get. Everything librdkafka allocates is on the heap and its threads are its own: the exception to "memory
+ * from the arena", kept inside this folder. */
 #ifndef TG_IO_KAFKA_CLIENT_H
 #define TG_IO_KAFKA_CLIENT_H
 

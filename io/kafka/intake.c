@@ -1,12 +1,12 @@
-/* One call of the client's callback queue per poll. The callback copies the value, for a message lives no longer than the
- * callback; it ends the call with rd_kafka_yield, which puts the rest of the queue back in place.
+/* One call of the client's callback queue per poll. The callback copies the value, for a message lives no longer than
+ * the callback; it ends the call with rd_kafka_yield, which puts the rest of the queue back in place.
  *
- * The fetch stall. librdkafka 2.0.2 decides before each fetch whether a partition's queue is above its limit. If all are,
- * the broker thread sleeps up to a second, and taking messages out of the queue does not wake it: measured, a consumer
- * that is a little slower than the broker gets 8,000 records a second in place of 200,000. Every thing sent to the
- * thread wakes it, and it then looks at the queues again. The lightest thing there is: setting the SASL credentials the
- * client already has, which sends every broker thread of the client a wake-up and nothing over the wire. (Versions from
- * 2.2 look again by themselves; there it does no harm.) test_kafka_source.c proves that the stall is gone. */
+ * The fetch stall. librdkafka 2.0.2 decides before each fetch whether a partition's queue is above its limit. If all
+ * are, the broker thread sleeps up to a second, and taking messages out of the queue does not wake it. Every thing sent
+ * to the thread wakes it, and it then looks at the queues again. The lightest thing there is: setting the SASL
+ * credentials the client already has, which sends every broker thread of the client a wake-up and nothing over the
+ * wire. test_kafka_source.c measures it: a consumer slower than the broker takes 20,000 records in 2.05 s with gaps of
+ * 0.93 s without this, in 0.24 s with gaps of 4 ms with it. (Versions from 2.2 look again by themselves.) */
 #include "io/kafka/intake.h"
 
 #include <stdlib.h>
@@ -184,7 +184,9 @@ static void watch_queue(struct tg_kafka_intake *intake, struct tg_kafka_partitio
 
 void tg_kafka_intake_check(struct tg_kafka_intake *intake, const struct tg_kafka_partition *partition, uint64_t now_ns)
 {
-    if (partition->at_end || partition->next >= partition->high || now_ns - intake->roused_ns < ROUSE_IDLE_NS) { return; }
+    if (partition->at_end || partition->next >= partition->high || now_ns - intake->roused_ns < ROUSE_IDLE_NS) {
+        return;
+    }
     if (rd_kafka_queue_length(partition->queue) == 0) { rouse(intake, now_ns); }
 }
 

@@ -1,5 +1,6 @@
-/* ListOffsets has marks for "first" and "end" in the place of a time, so three lists of one request per broker answer for
- * all partitions at once; the library's own watermark query asks partition by partition and waits without a limit. */
+/* ListOffsets has marks for "first" and "end" in the place of a time, so three lists of one request per broker answer
+ * for all partitions at once; the library's own watermark query asks partition by partition and waits without a limit.
+ */
 #include "io/kafka/positions.h"
 
 #include <time.h>
@@ -99,10 +100,12 @@ tg_status tg_kafka_positions_start(const struct tg_kafka_positions *positions, u
     if (positions->want_committed && committed->offset >= 0) {
         *offset = committed->offset;
         if (*offset >= low && *offset <= high) { return TG_OK; }
-        return tg_fail(err, TG1205, 0, "topic \"%s\" partition %d: the committed offset %lld is %s (the log holds %lld to "
-                       "%lld)\n  %s. To begin anew: --fresh", committed->topic, committed->partition,
-                       (long long)*offset, *offset < low ? "no longer in the log" : "beyond the end of the log",
-                       (long long)low, (long long)high,
+        return tg_fail(err, TG1205, 0,
+                       "topic \"%s\" partition %d: the committed offset %lld is %s (the log holds %lld to "
+                       "%lld)\n  %s. To begin anew: --fresh",
+                       committed->topic, committed->partition, (long long)*offset,
+                       *offset < low ? "no longer in the log" : "beyond the end of the log", (long long)low,
+                       (long long)high,
                        *offset < low ? "records were deleted before the job read them; raise the topic's retention"
                                      : "was the topic created again?");
     }

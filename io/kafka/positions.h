@@ -1,5 +1,5 @@
-/* Where reading begins and, for bounded input, ends: the questions to the cluster that librdkafka only offers as blocking
- * calls. They run on the I/O helper, a bounded time at a go, so that a shard never waits for a broker. */
+/* Where reading begins and, for bounded input, ends: the questions to the cluster that librdkafka only offers as
+ * blocking calls. They run on the I/O helper, a bounded time at a go, so that a shard never waits for a broker. */
 #ifndef TG_IO_KAFKA_POSITIONS_H
 #define TG_IO_KAFKA_POSITIONS_H
 

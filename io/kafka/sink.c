@@ -1,7 +1,8 @@
-/* The Kafka sink: an append log of JSON rows, keyed by the row key where there is one. Idempotent producer, all replicas,
- * no time-out: a row is confirmed, waits, or ends the job by name. An idempotent producer of librdkafka 2.0.2 can declare
- * itself dead (a time-out in the wrong moment breaks its sequence numbers); the rows are still in the spool, so it is
- * replaced and they are sent again. At-least-once: such a replacement, and a crash, may write rows twice. */
+/* The Kafka sink: an append log of JSON rows, keyed by the row key where there is one. Idempotent producer, all
+ * replicas, no time-out: a row is confirmed, waits, or ends the job by name. An idempotent producer of librdkafka 2.0.2
+ * can declare itself dead (a time-out in the wrong moment breaks its sequence numbers); the rows are still in the
+ * spool, so it is replaced and they are sent again. At-least-once: such a replacement, and a crash, may write rows
+ * twice. */
 #include <stdio.h>
 #include <string.h>
 
@@ -209,8 +210,9 @@ static void on_delivery(void *owner, const rd_kafka_message_t *message)
     if (sink->status != TG_OK) { return; }
     const bool missing = message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
                          message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-    sink->status = tg_fail(&sink->error, missing ? TG1203 : TG1206, 0, "topic \"%s\" on %s refuses a row of %u bytes: %s",
-                           sink->topic_name, sink->client.brokers, slot->value_bytes, rd_kafka_message_errstr(message));
+    sink->status =
+        tg_fail(&sink->error, missing ? TG1203 : TG1206, 0, "topic \"%s\" on %s refuses a row of %u bytes: %s",
+                sink->topic_name, sink->client.brokers, slot->value_bytes, rd_kafka_message_errstr(message));
 }
 
 /* ---- sending ----------------------------------------------------------------------------------------------------- */
@@ -228,9 +230,10 @@ static bool produce(struct kafka_sink *sink, struct tg_kafka_slot *slot)
     if (err == RD_KAFKA_RESP_ERR__FATAL) {
         sink->client.fatal = true;
     } else if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL && sink->status == TG_OK) {
-        sink->status = tg_fail(&sink->error, TG1206, 0, "topic \"%s\": a row of %u bytes cannot be sent: %s (%s.client: "
-                               "message.max.bytes is the limit)", sink->topic_name, slot->value_bytes,
-                               rd_kafka_err2str(err), sink->client.block);
+        sink->status = tg_fail(&sink->error, TG1206, 0,
+                               "topic \"%s\": a row of %u bytes cannot be sent: %s (%s.client: "
+                               "message.max.bytes is the limit)",
+                               sink->topic_name, slot->value_bytes, rd_kafka_err2str(err), sink->client.block);
     }
     return false;
 }
@@ -254,7 +257,8 @@ static struct tg_kafka_slot *spool_row(struct kafka_sink *sink, const struct tg_
         if (!writer.overflow) { return tg_kafka_spool_commit(&sink->spool, &writer, key_bytes); }
     }
     if (tg_kafka_spool_count(&sink->spool) == 0 && sink->status == TG_OK) {
-        sink->status = tg_fail(&sink->error, TG1206, 0, "sink %s: a row is longer than queue_bytes", sink->env.sink_name);
+        sink->status =
+            tg_fail(&sink->error, TG1206, 0, "sink %s: a row is longer than queue_bytes", sink->env.sink_name);
     }
     return NULL;
 }
@@ -292,8 +296,9 @@ static void replace_client(struct kafka_sink *sink)
     }
     if (sink->now_ns - sink->replaced_ns < REPLACE_NS) { return; }
     sink->replaced_ns = sink->now_ns;
-    tg_log(TG_LOG_WARN, TG_CODE_NONE, sink->client.shard, NULL, "%s: the producer gave up (%s); %llu rows are sent again",
-           sink->client.block, sink->client.reason, (unsigned long long)tg_kafka_spool_count(&sink->spool));
+    tg_log(TG_LOG_WARN, TG_CODE_NONE, sink->client.shard, NULL,
+           "%s: the producer gave up (%s); %llu rows are sent again", sink->client.block, sink->client.reason,
+           (unsigned long long)tg_kafka_spool_count(&sink->spool));
     client_close(sink);
     sink->status = client_open(sink, &sink->error);
     sink->resend = sink->spool.first;

@@ -1,6 +1,7 @@
-/* The Kafka source: one librdkafka consumer per (source, shard), given its partitions by assign() with explicit offsets;
- * it joins no group and uses `group` only to remember positions. A cluster that is away is waited for, for ever; what can
- * never heal (a deleted topic, records deleted before they were read, refused credentials) ends the job by name. */
+/* The Kafka source: one librdkafka consumer per (source, shard), given its partitions by assign() with explicit
+ * offsets; it joins no group and uses `group` only to remember positions. A cluster that is away is waited for, for
+ * ever; what can never heal (a deleted topic, records deleted before they were read, refused credentials) ends the job
+ * by name. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -28,7 +29,8 @@ static const struct tg_option options_table[] = {
     {"group", TG_OPTION_TEXT, false, NULL, NULL,
      "Name under which positions are kept in Kafka; default: the job's name. No group is joined."},
     {"start", TG_OPTION_CHOICE, false, "earliest", "earliest|latest|horizon|committed",
-     "Where to begin a partition without a committed position (or with --fresh): earliest; latest; horizon = as far back "
+     "Where to begin a partition without a committed position (or with --fresh): earliest; latest; horizon = as far "
+     "back "
      "as the job's steps look; committed = like earliest. A committed position wins over all of them."},
     {"client", TG_OPTION_MAP, false, NULL, NULL,
      "Further librdkafka settings (TLS, SASL, timeouts), e.g. {security.protocol: sasl_ssl}."},
@@ -332,8 +334,9 @@ static void commits_flush(struct kafka_source *source)
     if (rd_kafka_commit_queue(source->client.rk, list, queue, NULL, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CLOSE_MS);
         if (event == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            tg_log(TG_LOG_WARN, TG_CODE_NONE, source->client.shard, NULL, "%s: the last positions were not committed: %s",
-                   source->client.block, event == NULL ? "no answer" : rd_kafka_event_error_string(event));
+            tg_log(TG_LOG_WARN, TG_CODE_NONE, source->client.shard, NULL,
+                   "%s: the last positions were not committed: %s", source->client.block,
+                   event == NULL ? "no answer" : rd_kafka_event_error_string(event));
         }
         if (event != NULL) { rd_kafka_event_destroy(event); }
     }

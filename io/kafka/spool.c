@@ -1,5 +1,5 @@
-/* A row's bytes never wrap: where the stretch up to the end of the ring is too short, the row starts at the beginning and
- * the rest of the end is part of its room, so that room is given back in one piece. */
+/* A row's bytes never wrap: where the stretch up to the end of the ring is too short, the row starts at the beginning
+ * and the rest of the end is part of its room, so that room is given back in one piece. */
 #include "io/kafka/spool.h"
 
 #include "base/assert.h"

@@ -1,6 +1,6 @@
-/* Rows on their way to Kafka: their bytes and what is known about them, in the order they were taken, until the cluster has
- * confirmed them. The client sends straight from here, so nothing is copied, and whatever becomes of the client the rows
- * are still there to be sent again. Two rings: slots, and the bytes they point to. */
+/* Rows on their way to Kafka: their bytes and what is known about them, in the order they were taken, until the cluster
+ * has confirmed them. The client sends straight from here, so nothing is copied, and whatever becomes of the client the
+ * rows are still there to be sent again. Two rings: slots, and the bytes they point to. */
 #ifndef TG_IO_KAFKA_SPOOL_H
 #define TG_IO_KAFKA_SPOOL_H
 

@@ -39,8 +39,7 @@ static inline uint64_t digits8(uint32_t n)
     return tens | (word - tens * 10) << 8;
 }
 
-/* Decimal text of n < 10^8; writes up to 8 bytes, returns where the text ends. Counts are mostly small: worth a
- * branch. */
+/* Decimal text of n < 10^8; writes up to 8 bytes, returns where it ends. Small counts are common: a branch. */
 static inline char *put_below_1e8(char *out, uint32_t n)
 {
     if (n < 100) {

@@ -1,24 +1,11 @@
-/* The contract of io/loop.h, every case over both backends; and the fall-back when the kernel denies io_uring. */
-#include <arpa/inet.h>
-#include <criterion/criterion.h>
-#include <errno.h>
+/* The contract of io/loop.h, every case over both backends. */
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/prng.h"
-#include "io/loop.h"
+#include "tests/contract/loop_fixture.h"
 #include "tests/seed.h"
 
 #define BOTH(claim) \
@@ -26,91 +13,6 @@
     Test(loop_uring, claim) { claim(TG_LOOP_URING); } \
     Test(loop_epoll, claim) { claim(TG_LOOP_EPOLL); } \
     static void claim(enum tg_loop_backend backend)
-
-enum { WAIT_NS = 10000000, SECOND_NS = 1000000000 };
-
-/* Outcome of one operation. */
-struct outcome {
-    struct tg_io io;
-    int32_t result;
-    uint32_t runs;
-};
-
-static void note(struct tg_io *io, int32_t result)
-{
-    struct outcome *outcome = io->owner;
-    outcome->result = result;
-    outcome->runs++;
-}
-
-static void prepare(struct outcome *outcome) { *outcome = (struct outcome){.io = {.done = note, .owner = outcome}}; }
-
-static struct tg_loop *open_loop(enum tg_loop_backend backend)
-{
-    struct tg_loop *loop = NULL;
-    struct tg_error err = {0};
-    const struct tg_loop_config config = {.backend = backend, .ops_max = 1024};
-    if (tg_loop_open(&loop, &config, NULL, &err) != TG_OK) {
-        if (backend == TG_LOOP_URING && (err.os_errno == EPERM || err.os_errno == ENOSYS)) {
-            cr_skip_test("io_uring is denied here: %s", err.text);
-        }
-        cr_assert_fail("%s", err.text);
-    }
-    cr_assert_str_eq(tg_loop_name(loop), backend == TG_LOOP_URING ? "io_uring" : "epoll");
-    return loop;
-}
-
-static bool idle(void *self)
-{
-    (void)self;
-    return true;
-}
-
-static uint64_t now_ns(void)
-{
-    const struct tg_clock clock = tg_clock_real();
-    return tg_clock_now_ns(&clock);
-}
-
-/* Poll until `outcome` has run, at most 10 s. */
-static void await(struct tg_loop *loop, const struct outcome *outcome)
-{
-    const uint64_t end = now_ns() + 10ULL * SECOND_NS;
-    while (outcome->runs == 0) {
-        cr_assert_lt(now_ns(), end, "operation never completed");
-        if (tg_loop_poll(loop) == 0) { tg_loop_park(loop, WAIT_NS, idle, NULL); }
-    }
-}
-
-static int listener(struct sockaddr_in *address)
-{
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t bytes = sizeof *address;
-    cr_assert_eq(bind(fd, (struct sockaddr *)address, bytes), 0);
-    cr_assert_eq(listen(fd, 128), 0);
-    cr_assert_eq(getsockname(fd, (struct sockaddr *)address, &bytes), 0);
-    return fd;
-}
-
-/* A connected pair: *fd is the loop's, *peer a plain blocking socket. */
-static void connected(struct tg_loop *loop, int *fd, int *peer)
-{
-    struct sockaddr_in address;
-    const int server = listener(&address);
-    *fd = tg_loop_socket(loop, AF_INET);
-    cr_assert_geq(*fd, 0);
-    struct outcome outcome;
-    prepare(&outcome);
-    tg_loop_connect(loop, &outcome.io, *fd, (struct sockaddr *)&address, sizeof address);
-    memset(&address, 0xEE, sizeof address); /* the loop has copied it */
-    cr_assert_eq(outcome.runs, 0, "done ran inside the call that started it");
-    await(loop, &outcome);
-    cr_assert_eq(outcome.result, 0);
-    *peer = accept(server, NULL, NULL);
-    cr_assert_geq(*peer, 0);
-    (void)close(server);
-}
 
 BOTH(connect_succeeds_and_bytes_flow_both_ways)
 {
@@ -577,41 +479,3 @@ BOTH(a_poll_ends_although_its_dones_start_more)
     tg_loop_close(loop);
     (void)close(peer);
 }
-
-/* What Docker's default seccomp profile (EPERM) and old kernels (ENOSYS) do. */
-static void deny_io_uring(int os_errno)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)os_errno),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
-    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
-}
-
-static void denied_means_epoll(int os_errno)
-{
-    deny_io_uring(os_errno); /* each test has a process of its own */
-    struct tg_loop *loop = NULL;
-    struct tg_error err = {0};
-    int denied = 0;
-    struct tg_loop_config config = {.backend = TG_LOOP_AUTO, .ops_max = 16};
-    cr_assert_eq(tg_loop_open(&loop, &config, &denied, &err), TG_OK, "%s", err.text);
-    cr_assert_eq(denied, os_errno);
-    cr_assert_str_eq(tg_loop_name(loop), "epoll");
-    int fd, peer;
-    connected(loop, &fd, &peer);
-    tg_loop_shutdown(loop, fd);
-    (void)close(peer);
-    tg_loop_close(loop);
-    config.backend = TG_LOOP_URING;
-    cr_assert_eq(tg_loop_open(&loop, &config, &denied, &err), TG_ERR_IO);
-    cr_assert_eq(err.os_errno, os_errno);
-    cr_assert_eq(denied, 0);
-}
-
-Test(loop_auto, falls_back_to_epoll_when_io_uring_is_forbidden) { denied_means_epoll(EPERM); }
-Test(loop_auto, falls_back_to_epoll_when_io_uring_does_not_exist) { denied_means_epoll(ENOSYS); }

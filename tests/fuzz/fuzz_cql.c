@@ -1,5 +1,5 @@
-/* Whatever a node sends: frames and envelopes in random pieces, then every reader of answers. The first byte says whether
- * frames are expected and how the input is cut; checksums are made right so that the fuzzer gets past them. */
+/* Whatever a node sends: frames and envelopes in random pieces, then every reader of answers. The first byte says
+ * whether frames are expected and how the input is cut; checksums are made right so that the fuzzer gets past them. */
 #include <stdlib.h>
 
 #include "io/cassandra/connection.h"
@@ -13,17 +13,20 @@ static struct tg_cql_statement prepared;
 static struct tg_schema schema = {
     .name = "t",
     .column_count = 3,
-    .columns = {{.name = "k", .type = TG_TYPE_TEXT}, {.name = "n", .type = TG_TYPE_INTEGER}, {.name = "t", .type = TG_TYPE_TIMESTAMP}},
+    .columns = {{.name = "k", .type = TG_TYPE_TEXT},
+                {.name = "n", .type = TG_TYPE_INTEGER},
+                {.name = "t", .type = TG_TYPE_TIMESTAMP}},
 };
 
 static void open_once(void)
 {
     static const uint32_t key[] = {0};
     const struct tg_cql_target target = {"ks", "t"};
+    const struct tg_cql_statement_config config = {&target, &schema, key, 1};
     if (arena.base != NULL) { return; }
     tg_schema_layout(&schema);
     if (tg_arena_open(&arena, 16 << 20, NULL) != TG_OK || tg_cql_decoder_init(&decoder, &arena, NULL) != TG_OK ||
-        tg_cql_statement_init(&prepared, &target, &schema, key, 1, &arena, NULL) != TG_OK) {
+        tg_cql_statement_init(&prepared, &config, &arena, NULL) != TG_OK) {
         abort();
     }
 }
@@ -39,7 +42,9 @@ static void read_rows(const struct tg_cql_envelope *envelope)
                 uint32_t left = UINT32_MAX;
                 struct tg_cql_view element;
                 char text[64];
-                while (tg_cql_elements_next(&reader, i % 2 == 1, &left, &element)) { tg_cql_view_copy(element, text, sizeof text); }
+                while (tg_cql_elements_next(&reader, i % 2 == 1, &left, &element)) {
+                    tg_cql_view_copy(element, text, sizeof text);
+                }
             }
         }
     }
@@ -67,7 +72,8 @@ static void read_answer(const struct tg_cql_envelope *envelope)
 static void repair(uint8_t *data, size_t bytes)
 {
     for (size_t at = 0; bytes - at >= 10;) {
-        const uint32_t header = ((uint32_t)data[at] | (uint32_t)data[at + 1] << 8 | (uint32_t)data[at + 2] << 16) & 0x3ffff;
+        const uint32_t header = ((uint32_t)data[at] | (uint32_t)data[at + 1] << 8 | (uint32_t)data[at + 2] << 16) &
+                                0x3ffff;
         const uint32_t payload = header & TG_CQL_FRAME_PAYLOAD_MAX;
         if (payload + 10 > bytes - at) { return; }
         data[at + 2] &= 3;

@@ -94,7 +94,9 @@ static void write_rows(struct instance *in, struct pump *pump, struct tg_batch *
         push_all(pump, batch);
         done += batch->count;
         turn(pump);
-        while (in->rate > 0 && (tg_clock_now_ns(&pump->clock) - start_ns) / 1000 * in->rate / 1000000 < done) { turn(pump); }
+        while (in->rate > 0 && (tg_clock_now_ns(&pump->clock) - start_ns) / 1000 * in->rate / 1000000 < done) {
+            turn(pump);
+        }
     }
     free(revisions);
 }
@@ -106,7 +108,8 @@ static void *run_instance(void *self)
     struct tg_arena arena;
     struct tg_loop *loop = NULL;
     const struct tg_loop_config loop_config = {.backend = in->backend, .ops_max = 256};
-    if (tg_arena_open(&arena, (size_t)1 << 30, &err) != TG_OK || tg_loop_open(&loop, &loop_config, NULL, &err) != TG_OK) {
+    if (tg_arena_open(&arena, (size_t)1 << 30, &err) != TG_OK ||
+        tg_loop_open(&loop, &loop_config, NULL, &err) != TG_OK) {
         fail(&err);
     }
     struct tg_sink_env env = {.job_name = "check", .sink_name = "check", .options = &options.options, .schema = &schema,
@@ -149,6 +152,17 @@ static void check_target(void)
     if (tg_cassandra_sink.check(&env, tg_clock_now_ns(&clock) + 20000000000u, &err) != TG_OK) { fail(&err); }
 }
 
+static uint32_t number(const char *text)
+{
+    char *end = NULL;
+    const unsigned long value = strtoul(text, &end, 10);
+    if (*text == '\0' || *end != '\0' || value > UINT32_MAX) {
+        (void)fprintf(stderr, "not a number: %s\n", text);
+        exit(64);
+    }
+    return (uint32_t)value;
+}
+
 int main(int argc, char **argv)
 {
     const char *host = getenv("TURGO_CASSANDRA");
@@ -161,20 +175,20 @@ int main(int argc, char **argv)
         return 64;
     }
     maker_schema(&schema);
-    (void)tg_test_options(&options, tg_cassandra_sink.options, tg_cassandra_sink.option_count, "hosts", host, "table", argv[1],
-                          "protocol", argv[5], NULL);
+    (void)tg_test_options(&options, tg_cassandra_sink.options, tg_cassandra_sink.option_count, "hosts", host, "table",
+                          argv[1], "protocol", argv[5], NULL);
     check_target();
-    const uint32_t instances = (uint32_t)atoi(argv[4]);
+    const uint32_t instances = number(argv[4]);
     const uint64_t seed = tg_test_seed();
     struct instance *all = calloc(instances, sizeof *all);
     for (uint32_t i = 0; i < instances; i++) {
         struct instance *in = &all[i];
         in->index = i;
         in->instances = instances;
-        in->rows = (uint32_t)atoi(argv[2]) / instances;
-        in->keys = (uint32_t)atoi(argv[3]) / instances;
+        in->rows = number(argv[2]) / instances;
+        in->keys = number(argv[3]) / instances;
         in->backend = strcmp(argv[6], "uring") == 0 ? TG_LOOP_URING : TG_LOOP_EPOLL;
-        in->rate = (uint32_t)atoi(argv[7]);
+        in->rate = number(argv[7]);
         in->seed = seed + i;
         in->last = aligned_alloc(64, ((size_t)in->keys * schema.row_bytes + 63) / 64 * 64);
         in->texts = malloc((size_t)in->keys * TG_TEXT_BYTES_MAX);
@@ -183,10 +197,13 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; i < instances; i++) { (void)pthread_join(all[i].thread, NULL); }
     for (uint32_t i = 0; i < instances; i++) {
         const struct tg_sink_stats *s = &all[i].stats;
-        (void)fprintf(stderr, "instance %u: taken %lu written %lu retries %lu errors %lu pending %lu latency p50 %lu us p99 %lu us "
-                      "count %lu\n", i, s->rows_taken, s->rows_written, s->retries, s->errors, s->pending,
-                      tg_histogram_quantile_ns(&all[i].latency, 0.5) / 1000, tg_histogram_quantile_ns(&all[i].latency, 0.99) / 1000,
-                      tg_histogram_count(&all[i].latency));
+        (void)fprintf(
+            stderr,
+            "instance %u: taken %lu written %lu retries %lu errors %lu pending %lu latency p50 %lu us p99 %lu us "
+            "count %lu\n",
+            i, s->rows_taken, s->rows_written, s->retries, s->errors, s->pending,
+            tg_histogram_quantile_ns(&all[i].latency, 0.5) / 1000,
+            tg_histogram_quantile_ns(&all[i].latency, 0.99) / 1000, tg_histogram_count(&all[i].latency));
         print_rows(&all[i]);
     }
     return 0;

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import random
-import statistics
 import tempfile
 import unittest
 
@@ -126,13 +125,14 @@ class Hostile(unittest.TestCase):
                 (base / name / "in" / TOPIC).mkdir(parents=True)
                 for number in range(2):  # users are split by parity, so each lives in one partition
                     (base / name / "in" / TOPIC / f"p{number}.jsonl").write_bytes(b"".join(value + b"\n" for value in values[number::2]))
-            for _ in range(3):
+            for _ in range(5):
                 for name in rates:
                     code, text, report = turgo.replay(base / name, Params(drain=False), timeout=120)
                     self.assertEqual(code, 0, text)
                     rates[name].append(report["records_per_second"])
-        ratio = statistics.median(rates["hostile"]) / statistics.median(rates["clean"])
-        print(f"(hostile / clean {ratio:.2f}, clean {statistics.median(rates['clean']) / 1e6:.2f} M/s) ", end="", flush=True)
+        # The best of each: what other processes take away on a shared machine is not the records' cost.
+        ratio = max(rates["hostile"]) / max(rates["clean"])
+        print(f"(hostile / clean {ratio:.2f}, clean {max(rates['clean']) / 1e6:.2f} M/s) ", end="", flush=True)
         self.assertGreaterEqual(ratio, RATE_FLOOR, rates)
 
 

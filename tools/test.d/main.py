@@ -57,7 +57,7 @@ class Run:
         out.flush()
         # A group of its own: what a phase leaves behind can be ended without touching anything else.
         child = subprocess.Popen(["nice", *map(str, command)], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
-                                 stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}, start_new_session=True)
+                                 stdin=subprocess.DEVNULL, env=environment(env), start_new_session=True)
         out.close()
         self.children.add(child)
         return child
@@ -224,6 +224,12 @@ class Run:
         return 1 if failed or passed == 0 else 0
 
 
+def environment(changes):
+    """This process's environment with `changes`; None takes a variable away."""
+    merged = {**os.environ, **(changes or {})}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
 def sanitizer_env():
     return {"ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1", "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"}
@@ -289,16 +295,17 @@ SANITIZED = {"TURGO_BIN": str(ROOT / "build/asan/turgo"), "TURGO_QUICK": "1"}
 
 
 def run_quick(run):
+    run.one("tidy", ["tools/tidy"], 600)
     run.build("release")
     run.unittests("reference model", MODEL)
-    run.ctest("unit release", "release", ["-E", "^test_contract"], {"TURGO_KAFKA": "", "TURGO_CASSANDRA": ""})
+    run.ctest("unit release", "release", ["-E", "^tidy$"], dict.fromkeys(("TURGO_KAFKA", "TURGO_CASSANDRA", "TURGO_POSTGRES")))
     run.unittests("replay", REPLAY, {"TURGO_QUICK": "1"})
     run.sim("release", 10, 20)
 
 
 def run_unit(run, full=False):
-    run.ctest("unit release", "release", ["-E", "^stress_.*_long$"])
-    run.ctest("unit asan", "asan", ["-E", "^perf_"])
+    run.ctest("unit release", "release", ["-E", "^tidy$"])
+    run.ctest("unit asan", "asan", ["-E", "^(perf_|tidy$)"])
     if full:
         run.ctest("stress tsan", "tsan", ["-R", "^stress_"], timeout=900)
         for script in sorted((ROOT / "tests/stress").glob("mutate_*")):

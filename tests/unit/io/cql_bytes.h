@@ -1,6 +1,6 @@
 /* Hexadecimal for golden values. */
-#ifndef TG_TESTS_CQL_BYTES_H
-#define TG_TESTS_CQL_BYTES_H
+#ifndef TG_TESTS_UNIT_IO_CQL_BYTES_H
+#define TG_TESTS_UNIT_IO_CQL_BYTES_H
 
 #include <stdint.h>
 #include <stdio.h>
@@ -20,7 +20,9 @@ static inline uint32_t from_hex(const char *hex, uint8_t *out)
 static inline const char *to_hex(const uint8_t *data, uint32_t bytes)
 {
     static char text[4096];
-    for (uint32_t i = 0; i < bytes && i < sizeof text / 2 - 1; i++) { (void)snprintf(text + 2 * (size_t)i, 3, "%02x", data[i]); }
+    for (uint32_t i = 0; i < bytes && i < sizeof text / 2 - 1; i++) {
+        (void)snprintf(text + 2 * (size_t)i, 3, "%02x", data[i]);
+    }
     text[2 * (size_t)bytes] = '\0';
     return text;
 }

@@ -57,7 +57,8 @@ static void expect_body(const struct tg_cql_envelope *envelope, int16_t stream, 
 }
 
 /* Feed data[from, to) in pieces that fit; collect envelopes until MORE. Returns false on CORRUPT. */
-static bool feed(struct tg_cql_decoder *decoder, const uint8_t *data, uint32_t bytes, struct tg_cql_envelope *last, uint32_t *count)
+static bool feed(struct tg_cql_decoder *decoder, const uint8_t *data, uint32_t bytes, struct tg_cql_envelope *last,
+                 uint32_t *count)
 {
     for (uint32_t at = 0; at < bytes;) {
         uint32_t room = 0;
@@ -212,7 +213,11 @@ Test(cql_frame, warnings_tracing_and_payload_are_cut_off_the_body)
     bench_open(&bench, false);
     uint8_t data[128];
     /* flags 0x0e; tracing id, warnings ["hi"], payload {"k": null}, then body ab cd */
-    const uint32_t bytes = from_hex("850e0005080000002100112233445566778899aabbccddeeff" "000100026869" "000100016bffffffff" "abcd", data);
+    const uint32_t bytes = from_hex("850e0005080000002100112233445566778899aabbccddeeff"
+                                    "000100026869"
+                                    "000100016bffffffff"
+                                    "abcd",
+                                    data);
     struct tg_cql_envelope last = {0};
     uint32_t count = 0;
     cr_assert(feed(&bench.decoder, data, bytes, &last, &count));

@@ -1,4 +1,5 @@
-/* Pending rows against a plain model: last version wins, one image of a key in flight, flushes end, memory comes back. */
+/* Pending rows against a plain model: last version wins, one image of a key in flight, flushes end, memory comes back.
+ */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -57,7 +58,8 @@ static void put(struct world *w, struct tg_prng *prng, int64_t version)
     const uint32_t salt = tg_prng_below(prng, 1000);
     uint8_t image[IMAGE_MAX];
     image_of(key, salt, bytes, image);
-    const struct tg_cql_image from = {.version = version, .due_ns = w->now_ns + tg_prng_below(prng, 50), .arrived_ns = w->now_ns};
+    const struct tg_cql_image from = {
+        .version = version, .due_ns = w->now_ns + tg_prng_below(prng, 50), .arrived_ns = w->now_ns};
     if (!tg_cql_pending_put(&w->pending, image, bytes, KEY_BYTES, &from)) {
         w->refused++;
         return;

@@ -13,7 +13,9 @@ enum { VERSION_BASE = 1000000, BATCH = 64 };
 static struct tg_schema schema = {
     .name = "t",
     .column_count = 3,
-    .columns = {{.name = "key", .type = TG_TYPE_TEXT}, {.name = "n", .type = TG_TYPE_INTEGER}, {.name = "note", .type = TG_TYPE_TEXT}},
+    .columns = {{.name = "key", .type = TG_TYPE_TEXT},
+                {.name = "n", .type = TG_TYPE_INTEGER},
+                {.name = "note", .type = TG_TYPE_TEXT}},
 };
 static const uint32_t key_columns[] = {0};
 static char key_names[SERVER_KEYS][8];
@@ -47,24 +49,34 @@ static void open_rig(const char *timeout, const char *protocol, const char *user
     tg_log_configure(&log);
     tg_schema_layout(&schema);
     for (uint32_t i = 0; i < SERVER_KEYS; i++) { (void)snprintf(key_names[i], sizeof key_names[i], "k%u", i); }
-    (void)snprintf(hosts, sizeof hosts, rig.server_count > 1 ? "127.0.0.1:%u,127.0.0.1:%u" : "127.0.0.1:%u", servers[0].port,
-                   servers[1].port);
-    (void)tg_test_options(&rig.options, tg_cassandra_sink.options, tg_cassandra_sink.option_count, "hosts", hosts, "table",
-                          "ks.t", "request_timeout", timeout, "flush_every", "2ms", "protocol", protocol, "max_in_flight", "64",
-                          "max_pending", "300", NULL);
+    (void)snprintf(hosts, sizeof hosts, rig.server_count > 1 ? "127.0.0.1:%u,127.0.0.1:%u" : "127.0.0.1:%u",
+                   servers[0].port, servers[1].port);
+    (void)tg_test_options(&rig.options, tg_cassandra_sink.options, tg_cassandra_sink.option_count, "hosts", hosts,
+                          "table", "ks.t", "request_timeout", timeout, "flush_every", "2ms", "protocol", protocol,
+                          "max_in_flight", "64", "max_pending", "300", NULL);
     if (user != NULL) { tg_test_option_set(&rig.options, "username", user); }
     if (password != NULL) { tg_test_option_set(&rig.options, "password", password); }
     cr_assert_eq(tg_arena_open(&rig.arena, (size_t)512 << 20, &err), TG_OK);
     const struct tg_loop_config loop = {.backend = rig.backend, .ops_max = 256};
     cr_assert_eq(tg_loop_open(&rig.loop, &loop, NULL, &err), TG_OK, "%s", err.text);
     rig.clock = tg_clock_real();
-    const struct tg_sink_env env = {
-        .job_name = "j", .sink_name = "s", .options = &rig.options.options, .schema = &schema, .key_columns = key_columns,
-        .key_count = 1, .version_base = VERSION_BASE, .shard_count = 1, .max_keys = 100000, .latency = &rig.latency,
-        .arena = &rig.arena, .loop = rig.loop, .clock = rig.clock};
+    const struct tg_sink_env env = {.job_name = "j",
+                                    .sink_name = "s",
+                                    .options = &rig.options.options,
+                                    .schema = &schema,
+                                    .key_columns = key_columns,
+                                    .key_count = 1,
+                                    .version_base = VERSION_BASE,
+                                    .shard_count = 1,
+                                    .max_keys = 100000,
+                                    .latency = &rig.latency,
+                                    .arena = &rig.arena,
+                                    .loop = rig.loop,
+                                    .clock = rig.clock};
     rig.state = calloc(1, tg_cassandra_sink.state_bytes(&env));
     cr_assert_eq(tg_cassandra_sink.open(rig.state, &env, &err), TG_OK, "%s", err.text);
-    rig.batch = (struct tg_batch){.schema = &schema, .capacity = BATCH, .rows = aligned_alloc(64, BATCH * (size_t)schema.row_bytes)};
+    rig.batch = (struct tg_batch){
+        .schema = &schema, .capacity = BATCH, .rows = aligned_alloc(64, BATCH * (size_t)schema.row_bytes)};
 }
 
 static void turn(void)
@@ -84,9 +96,11 @@ static void push_some(void)
         memset(row, 0, schema.row_bytes);
         row->revision = ++rig.revisions[key];
         rig.numbers[key] = (int32_t)tg_prng_next(&rig.prng);
-        *(tg_text *)tg_row_value(&schema, row, 0) = (tg_text){.data = key_names[key], .bytes = (uint32_t)strlen(key_names[key])};
+        *(tg_text *)tg_row_value(&schema, row, 0) = (tg_text){.data = key_names[key],
+                                                              .bytes = (uint32_t)strlen(key_names[key])};
         *(int32_t *)tg_row_value(&schema, row, 1) = rig.numbers[key];
-        *(tg_text *)tg_row_value(&schema, row, 2) = (tg_text){.data = "a note that is somewhat longer", .bytes = rig.batch.count % 30};
+        *(tg_text *)tg_row_value(&schema, row, 2) = (tg_text){.data = "a note that is somewhat longer",
+                                                              .bytes = rig.batch.count % 30};
     }
     uint32_t from = 0;
     const uint64_t end_ns = tg_clock_now_ns(&rig.clock) + 60000000000u;
@@ -252,8 +266,9 @@ Test(cql_sink, late_answers_match_nothing_else)
 Test(cql_sink, everything_at_once)
 {
     prepare(TG_LOOP_EPOLL);
-    static const enum server_action actions[] = {SERVER_OVERLOADED, SERVER_UNAVAILABLE, SERVER_TIMEOUT_APPLIED, SERVER_TIMEOUT_LOST,
-                                                 SERVER_SILENT, SERVER_LATE_ANSWER, SERVER_CUT, SERVER_CORRUPT, SERVER_FORGET};
+    static const enum server_action actions[] = {SERVER_OVERLOADED,   SERVER_UNAVAILABLE, SERVER_TIMEOUT_APPLIED,
+                                                 SERVER_TIMEOUT_LOST, SERVER_SILENT,      SERVER_LATE_ANSWER,
+                                                 SERVER_CUT,          SERVER_CORRUPT,     SERVER_FORGET};
     for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) { servers[0].weights[actions[i]] = 8; }
     servers[0].late_ms = 400;
     server_start(&servers[0]);

@@ -31,7 +31,8 @@ static void make(struct tg_cql_statement *statement, struct tg_schema *schema, c
     struct tg_cql_target target;
     cr_assert_eq(tg_cql_target_parse(&target, "streaming_demo.user_transaction_counts", &err), TG_OK);
     tg_schema_layout(schema);
-    cr_assert_eq(tg_cql_statement_init(statement, &target, schema, key, key_count, &arena, &err), TG_OK);
+    const struct tg_cql_statement_config config = {&target, schema, key, key_count};
+    cr_assert_eq(tg_cql_statement_init(statement, &config, &arena, &err), TG_OK);
     char text[1024];
     cr_assert(tg_cql_statement_create_table(statement, &target, text, sizeof text));
     for (uint32_t i = 0; i < schema->column_count; i++) { /* as if PREPARED said what we would create */
@@ -44,8 +45,9 @@ Test(cql_statement, names_are_quoted_where_case_or_a_reserved_word_needs_it)
 {
     struct tg_cql_statement statement;
     make(&statement, &counts, counts_key, 1);
-    cr_assert_str_eq(statement.cql, "INSERT INTO streaming_demo.user_transaction_counts (\"userId\", \"purchaseCount\", "
-                                    "\"eventTimestamp\", \"order\") VALUES (?, ?, ?, ?)");
+    cr_assert_str_eq(statement.cql,
+                     "INSERT INTO streaming_demo.user_transaction_counts (\"userId\", \"purchaseCount\", "
+                     "\"eventTimestamp\", \"order\") VALUES (?, ?, ?, ?)");
     struct tg_cql_target target = {"streaming_demo", "user_transaction_counts"};
     char text[1024];
     cr_assert(tg_cql_statement_create_table(&statement, &target, text, sizeof text));
@@ -111,7 +113,8 @@ static const char *encode(struct tg_column column, uint16_t type, const void *va
     static struct tg_schema one;
     static const uint32_t key[] = {0};
     struct tg_cql_statement statement;
-    one = (struct tg_schema){.name = "one", .column_count = 2, .columns = {{.name = "k", .type = TG_TYPE_BOOLEAN}, column}};
+    one = (struct tg_schema){
+        .name = "one", .column_count = 2, .columns = {{.name = "k", .type = TG_TYPE_BOOLEAN}, column}};
     one.columns[1].name = "v";
     make(&statement, &one, key, 1);
     statement.types[1] = type;
@@ -195,7 +198,8 @@ Test(cql_statement, null_is_erased_or_kept_and_a_null_key_is_refused)
     cr_assert_eq(tg_cql_statement_token(&statement, image, writer.used, image), 0, "partition key not known yet");
     statement.partition_count = 1;
     uint8_t scratch[512];
-    cr_assert_eq(tg_cql_statement_token(&statement, image, writer.used, scratch), tg_cql_token((const uint8_t *)"u", 1));
+    cr_assert_eq(tg_cql_statement_token(&statement, image, writer.used, scratch),
+                 tg_cql_token((const uint8_t *)"u", 1));
     statement.nulls_unset = true;
     writer.used = 0;
     cr_assert(tg_cql_statement_encode(&statement, row, &writer, &key_bytes));
@@ -246,5 +250,6 @@ Test(cql_statement, binding_takes_types_and_refuses_what_does_not_fit)
     cr_assert(strstr(err.text, "\"purchaseCount\" is text in the table, integer in the job") != NULL, "%s", err.text);
     reader = (struct tg_cql_reader){.data = data, .bytes = metadata(data, 0x02)};
     err = (struct tg_error){0};
-    cr_assert_eq(tg_cql_statement_bind(&statement, &reader, &err), TG_ERR_CONFIG, "bigint fits, but it was int a moment ago");
+    cr_assert_eq(tg_cql_statement_bind(&statement, &reader, &err), TG_ERR_CONFIG,
+                 "bigint fits, but it was int a moment ago");
 }

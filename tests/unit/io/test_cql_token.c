@@ -103,7 +103,9 @@ static void expect_replicas(const struct tg_cql_ring *ring, int64_t token, const
 {
     const uint8_t *found = tg_cql_ring_replicas(ring, token);
     char text[TG_CQL_REPLICAS_MAX + 1] = {0};
-    for (uint32_t i = 0; i < TG_CQL_REPLICAS_MAX && found[i] != TG_CQL_NO_NODE; i++) { text[i] = (char)('0' + found[i]); }
+    for (uint32_t i = 0; i < TG_CQL_REPLICAS_MAX && found[i] != TG_CQL_NO_NODE; i++) {
+        text[i] = (char)('0' + found[i]);
+    }
     cr_assert_str_eq(text, want, "token %ld", token);
 }
 

@@ -112,6 +112,7 @@ Test(file_sink, every_kth_call_failing_in_every_way_leaves_an_exact_file)
                 hit = faulty.hit;
                 if (status == TG_OK) {
                     cr_assert_not(faulty.sync_failed, "a failed fdatasync must not be swallowed");
+                    cr_assert_not(faulty.unsynced, "flushed means durable");
                     lines_verify(&model, path, LINES_ALL);
                     recovered += hit;
                 } else {
@@ -120,7 +121,7 @@ Test(file_sink, every_kth_call_failing_in_every_way_leaves_an_exact_file)
                                   rig.error.text);
                     failed++;
                     /* as long as cutting off fails too, nothing can mend the file */
-                    const bool still_failing = faulty.calls < faulty.first + faulty.count;
+                    const bool still_failing = faulty.calls + 1 < faulty.first + faulty.count;
                     if (access(path, F_OK) == 0) {
                         lines_verify(&model, path, still_failing ? LINES_SOME_LAST_TORN : LINES_SOME);
                     }
@@ -172,6 +173,35 @@ Test(file_sink, waits_out_a_full_disk_with_back_pressure_and_loses_nothing)
     cr_assert_eq(settle(), TG_OK);
     rig_close(&rig);
     lines_verify(&model, path, LINES_ALL);
+}
+
+Test(file_sink, flush_makes_durable_what_was_written_before_it)
+{
+    struct tg_prng prng = {2};
+    int64_t revision = 0;
+    uint32_t from = 0;
+    faulty_use(&faulty, FAULTY_EIO, 0, 0);
+    prepare(1);
+    cr_assert_eq(rig_share(&rig), TG_OK);
+    cr_assert_eq(rig_open_shard(&rig, 0), TG_OK);
+    batch_fill(&prng, 0, 5, &revision);
+    cr_assert(rig_push(&rig, 0, &from));
+    for (uint32_t i = 0; i < 10; i++) { /* flush_every writes them out */
+        rig_cycle(&rig, 0);
+        rig_advance(&rig, 5000000);
+    }
+    struct tg_sink_stats stats;
+    rig.ops->stats(rig.state[0], &stats);
+    cr_assert_eq(stats.pending, 0);
+    cr_assert(faulty.unsynced, "time alone does not sync");
+    rig.ops->flush(rig.state[0]);
+    cr_assert_not(rig.ops->flushed(rig.state[0]), "written is not durable");
+    cr_assert_eq(settle(), TG_OK);
+    cr_assert_not(faulty.unsynced);
+    const uint64_t calls = faulty.calls;
+    cr_assert_eq(settle(), TG_OK);
+    cr_assert_eq(faulty.calls, calls, "a second flush has nothing to do");
+    rig_close(&rig);
 }
 
 Test(file_sink, replaces_an_existing_file_but_not_before_the_run_starts)

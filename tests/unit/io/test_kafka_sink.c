@@ -30,7 +30,8 @@ static void sink_open(struct kit_sink *sink, uint32_t key_count)
     sink->schema.columns[0] = (struct tg_column){.name = "user", .type = TG_TYPE_TEXT};
     sink->schema.columns[1] = (struct tg_column){.name = "n", .type = TG_TYPE_BIGINT};
     tg_schema_layout(&sink->schema);
-    const struct tg_batch_config batch = {.schema = &sink->schema, .capacity = ROWS, .wm_capacity = 1, .has_blob = true};
+    const struct tg_batch_config batch = {
+        .schema = &sink->schema, .capacity = ROWS, .wm_capacity = 1, .has_blob = true};
     cr_assert_eq(tg_arena_open(&sink->arena, tg_batch_bytes(&batch) + (64u << 20), &err), TG_OK, "%s", err.text);
     sink->batch = tg_batch_create(&batch, &sink->arena);
     sink->latency = tg_arena_alloc(&sink->arena, sizeof *sink->latency, 64);
@@ -122,9 +123,11 @@ static void read_back(const char *brokers, int partitions, uint64_t count, uint3
             unsigned long long user = 0, n = 0, revision = 0;
             char final[8] = "", expected[128];
             (void)snprintf(text, sizeof text, "%.*s", (int)message->len, (const char *)message->payload);
-            cr_assert_eq(sscanf(text, "{\"user\":\"u%llu\",\"n\":%llu,\"_revision\":%llu,\"_final\":%5[a-z]}", &user, &n,
-                                &revision, final), 4, "%s", text);
-            cr_assert(n < count && revision == n && user == n % 10 && strcmp(final, (n & 1) != 0 ? "true" : "false") == 0);
+            cr_assert_eq(sscanf(text, "{\"user\":\"u%llu\",\"n\":%llu,\"_revision\":%llu,\"_final\":%5[a-z]}", &user,
+                                &n, &revision, final),
+                         4, "%s", text);
+            cr_assert(n < count && revision == n && user == n % 10 &&
+                      strcmp(final, (n & 1) != 0 ? "true" : "false") == 0);
             (void)snprintf(expected, sizeof expected, "{\"user\":\"u%llu\"}", user);
             cr_assert_eq(message->key_len, keyed ? strlen(expected) : 0);
             if (keyed) { cr_assert_arr_eq(message->key, expected, message->key_len); }

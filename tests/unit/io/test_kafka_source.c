@@ -1,67 +1,11 @@
 /* The Kafka source against librdkafka's mock cluster: order, ends, faults, codes. What needs a real broker is in
- * test_kafka_broker.c. */
+ * test_kafka_cluster.c. */
 #include "base/prng.h"
 #include "io/kafka/intake.h"
 #include "tests/kafka_kit.h"
 #include "tests/seed.h"
 
 #define TOPIC "numbers"
-
-/* ---- discover and options ---------------------------------------------------------------------------------------- */
-
-static enum tg_code discover_code(const struct tg_test_options *options, uint64_t wait_ns, struct tg_error *err)
-{
-    uint32_t count = 0;
-    *err = (struct tg_error){0};
-    const struct tg_clock clock = tg_clock_real();
-    (void)tg_kafka_source.discover(&options->options, "in", tg_clock_now_ns(&clock) + wait_ns, &count, err);
-    return err->code;
-}
-
-Test(kafka_source, a_cluster_that_is_away_is_named_with_its_reason_within_the_deadline)
-{
-    struct kit_source source = {0};
-    struct tg_error err;
-    KIT_OPTIONS(&source, "brokers", "127.0.0.1:1", "topic", TOPIC);
-    const uint64_t begin = kit_now_ns();
-    cr_assert_eq(discover_code(&source.options, 700000000, &err), TG1201);
-    cr_assert_lt(kit_now_ns() - begin, 2500000000u);
-    cr_assert_not_null(strstr(err.text, "127.0.0.1:1"), "%s", err.text);
-    cr_assert_not_null(strstr(err.text, "Connection refused"), "%s", err.text);
-    cr_assert_not_null(strstr(err.text, "sources.in.kafka.brokers comes from test"), "%s", err.text);
-}
-
-Test(kafka_source, missing_brokers_and_refused_settings_are_named_without_their_values)
-{
-    struct kit_source source = {0};
-    struct tg_error err;
-    KIT_OPTIONS(&source, "topic", TOPIC);
-    cr_assert_eq(discover_code(&source.options, 0, &err), TG1003);
-    static const char *const wrong[] = {"group.id=x", "enable.auto.commit=true", "isolation.level=read_uncommitted",
-                                        "sasl.password=hunter2", "no.such.setting=hunter2", "socket.timeout.ms=hunter2",
-                                        "security.protocol=hunter2", "bootstrap.servers=hunter2"};
-    for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        KIT_OPTIONS(&source, "topic", TOPIC, "brokers", "127.0.0.1:1", "client", wrong[i]);
-        cr_expect_eq(discover_code(&source.options, 0, &err), TG1202, "%s: %s", wrong[i], err.text);
-        const size_t name_bytes = strcspn(wrong[i], "=");
-        cr_expect_not_null(memmem(err.text, strlen(err.text), wrong[i], name_bytes), "%s", err.text);
-        if (strstr(wrong[i], "password") != NULL) { cr_expect_null(strstr(err.text, "hunter2"), "%s", err.text); }
-    }
-}
-
-Test(kafka_source, a_missing_topic_is_named_with_the_nearest_one)
-{
-    struct kit_mock mock;
-    struct kit_source source = {0};
-    struct tg_error err;
-    kit_mock_open(&mock, 1, "user-transactions-topic", 1);
-    rd_kafka_mock_topic_set_error(mock.cluster, "user-transaction-topic", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
-    KIT_OPTIONS(&source, "brokers", mock.brokers, "topic", "user-transaction-topic");
-    cr_assert_eq(discover_code(&source.options, 10000000000, &err), TG1203, "%s", err.text);
-    cr_assert_not_null(strstr(err.text, "nearest: \"user-transactions-topic\""), "%s", err.text);
-    cr_assert_not_null(strstr(err.text, "kafka-topics --bootstrap-server"), "%s", err.text);
-    kit_mock_close(&mock);
-}
 
 /* ---- order and ends ---------------------------------------------------------------------------------------------- */
 
@@ -171,7 +115,8 @@ Test(kafka_source, committed_positions_win_over_start_unless_the_run_is_fresh)
 
 /* ---- buffers ----------------------------------------------------------------------------------------------------- */
 
-/* Records from nothing to 3 MB against buffers of 64 KiB, while the receiver keeps some: held records and back-pressure. */
+/* Records from nothing to 3 MB against buffers of 64 KiB, while the receiver keeps some: held records and
+ * back-pressure. */
 Test(kafka_source, records_of_any_size_survive_small_buffers_and_a_slow_receiver)
 {
     enum { COUNT = 60, KEPT_MAX = 5 };
@@ -401,8 +346,8 @@ Test(kafka_source, a_committed_position_outside_the_log_ends_the_job_by_name)
 
 /* ---- the fetch stall --------------------------------------------------------------------------------------------- */
 
-/* A consumer slower than the broker, a queue of about a hundred records. Measured: without the wake-up 2.05 s with gaps of
- * 0.93 s, with it 0.24 s and 4 ms. */
+/* A consumer slower than the broker, a queue of about a hundred records. Measured: without the wake-up 2.05 s with gaps
+ * of 0.93 s, with it 0.24 s and 4 ms. */
 Test(kafka_source, a_full_queue_does_not_put_the_fetcher_to_sleep, .timeout = 120)
 {
     enum { COUNT = 20000, BATCH = 50 };

@@ -40,7 +40,8 @@ Test(kafka_spool, rows_keep_their_bytes_until_they_are_confirmed_in_any_order)
             const struct tg_kafka_slot *slot = put_row(&spool, bytes, fill);
             if (slot == NULL) {
                 refused++;
-                cr_assert(tg_kafka_spool_count(&spool) > 0, "seed %lu: an empty spool takes any row", (unsigned long)seed);
+                cr_assert(tg_kafka_spool_count(&spool) > 0, "seed %lu: an empty spool takes any row",
+                          (unsigned long)seed);
             } else {
                 wrapped += slot->end - slot->begin != bytes;
                 cr_assert_eq(slot->key_bytes, bytes / 3);
@@ -58,7 +59,8 @@ Test(kafka_spool, rows_keep_their_bytes_until_they_are_confirmed_in_any_order)
             const struct tg_kafka_slot *slot = tg_kafka_spool_slot(&spool, at);
             cr_assert_eq(slot->key_bytes + slot->value_bytes, model[at % SLOTS].bytes);
             for (uint32_t i = 0; i < model[at % SLOTS].bytes; i++) {
-                cr_assert_eq((char)slot->data[i], model[at % SLOTS].fill, "seed %lu step %u", (unsigned long)seed, step);
+                cr_assert_eq((char)slot->data[i], model[at % SLOTS].fill, "seed %lu step %u", (unsigned long)seed,
+                             step);
             }
         }
     }

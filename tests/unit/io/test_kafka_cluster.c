@@ -1,9 +1,67 @@
-/* The Kafka source against a real broker, named by TURGO_KAFKA=host:port; without it every test here is skipped and says
- * so. What the mock cluster cannot show: a million records over several instances, transaction marks, offsets by time. */
+/* What a cluster answers: to a client that is set up wrongly or finds nobody (no server needed), and, where
+ * TURGO_KAFKA=host:port names a real broker, what the mock cluster cannot show: a million records over several
+ * instances, transaction marks, offsets by time. Without it those tests are skipped and say so. */
 #include "base/prng.h"
 #include "io/kafka/client.h"
 #include "tests/kafka_kit.h"
 #include "tests/seed.h"
+
+/* ---- discover and options ---------------------------------------------------------------------------------------- */
+
+static enum tg_code discover_code(const struct tg_test_options *options, uint64_t wait_ns, struct tg_error *err)
+{
+    uint32_t count = 0;
+    *err = (struct tg_error){0};
+    (void)tg_kafka_source.discover(&options->options, "in", wait_ns, &count, err);
+    return err->code;
+}
+
+Test(kafka_client, a_cluster_that_is_away_is_named_with_its_reason_within_the_deadline)
+{
+    struct kit_source source = {0};
+    struct tg_error err;
+    KIT_OPTIONS(&source, "brokers", "127.0.0.1:1", "topic", "numbers");
+    const uint64_t begin = kit_now_ns();
+    cr_assert_eq(discover_code(&source.options, 700000000, &err), TG1201);
+    cr_assert_lt(kit_now_ns() - begin, 2500000000u);
+    cr_assert_not_null(strstr(err.text, "127.0.0.1:1"), "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "Connection refused"), "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "sources.in.kafka.brokers comes from test"), "%s", err.text);
+}
+
+Test(kafka_client, missing_brokers_and_refused_settings_are_named_without_their_values)
+{
+    struct kit_source source = {0};
+    struct tg_error err;
+    KIT_OPTIONS(&source, "topic", "numbers");
+    cr_assert_eq(discover_code(&source.options, 0, &err), TG1003);
+    static const char *const wrong[] = {"group.id=x", "enable.auto.commit=true", "isolation.level=read_uncommitted",
+                                        "sasl.password=hunter2", "no.such.setting=hunter2", "socket.timeout.ms=hunter2",
+                                        "security.protocol=hunter2", "bootstrap.servers=hunter2"};
+    for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        KIT_OPTIONS(&source, "topic", "numbers", "brokers", "127.0.0.1:1", "client", wrong[i]);
+        cr_expect_eq(discover_code(&source.options, 0, &err), TG1202, "%s: %s", wrong[i], err.text);
+        const size_t name_bytes = strcspn(wrong[i], "=");
+        cr_expect_not_null(memmem(err.text, strlen(err.text), wrong[i], name_bytes), "%s", err.text);
+        if (strstr(wrong[i], "password") != NULL) { cr_expect_null(strstr(err.text, "hunter2"), "%s", err.text); }
+    }
+}
+
+Test(kafka_client, a_missing_topic_is_named_with_the_nearest_one)
+{
+    struct kit_mock mock;
+    struct kit_source source = {0};
+    struct tg_error err;
+    kit_mock_open(&mock, 1, "user-transactions-topic", 1);
+    rd_kafka_mock_topic_set_error(mock.cluster, "user-transaction-topic", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    KIT_OPTIONS(&source, "brokers", mock.brokers, "topic", "user-transaction-topic");
+    cr_assert_eq(discover_code(&source.options, 10000000000, &err), TG1203, "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "nearest: \"user-transactions-topic\""), "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "kafka-topics --bootstrap-server"), "%s", err.text);
+    kit_mock_close(&mock);
+}
+
+/* ---- a real broker --------------------------------------------------------------------------------------------- */
 
 enum { PARTITIONS = 5 };
 
@@ -15,13 +73,16 @@ static struct tg_test_options admin_options;
 static void topic_open(void)
 {
     brokers = getenv("TURGO_KAFKA");
-    if (brokers == NULL) { cr_skip_test("TURGO_KAFKA=host:port is not set"); }
+    if (brokers == NULL) {
+        (void)fputs("skipped: needs a real broker, TURGO_KAFKA=host:port\n", stderr);
+        cr_skip_test("TURGO_KAFKA=host:port is not set");
+    }
     static const struct tg_kafka_setting none[] = {{NULL, NULL}};
     struct tg_error err = {0};
     bool created = false;
     (void)snprintf(topic, sizeof topic, "test_kafka_%llx", (unsigned long long)kit_now_ns());
-    tg_test_options(&admin_options, tg_kafka_sink.options, tg_kafka_sink.option_count, "brokers", brokers, "topic", topic,
-                    NULL);
+    tg_test_options(&admin_options, tg_kafka_sink.options, tg_kafka_sink.option_count, "brokers", brokers, "topic",
+                    topic, NULL);
     const struct tg_kafka_setup setup = {.kind = "test", .options = &admin_options.options, .defaults = none,
                                          .fixed = none, .producer = true, .quiet = true, .shard = -1};
     cr_assert_eq(tg_kafka_client_open(&admin, &setup, &err), TG_OK, "%s", err.text);
@@ -57,7 +118,8 @@ Test(kafka_broker, a_million_records_come_once_in_order_over_one_to_three_instan
             KIT_OPTIONS(&sources[i], "brokers", brokers, "topic", topic, "queue_bytes", shards == 2 ? "1MiB" : "64MiB");
             cr_assert_eq(kit_source_open(&sources[i], i, shards, KIT_POOL, &err), TG_OK, "%s", err.text);
         }
-        kit_put_numbers(&producer, topic, (int32_t)shards - 1, EACH, 1000, 8); /* behind the end of this round or the next */
+        kit_put_numbers(&producer, topic, (int32_t)shards - 1, EACH, 1000,
+                        8); /* behind the end of this round or the next */
         uint32_t open = shards;
         const uint64_t until = kit_now_ns() + 40000000000u;
         while (open > 0 && kit_now_ns() < until) {
@@ -160,7 +222,8 @@ Test(kafka_broker, a_wrong_topic_name_is_answered_with_the_nearest)
     uint32_t count = 0;
     (void)snprintf(wrong, sizeof wrong, "%ss", topic);
     KIT_OPTIONS(&source, "brokers", brokers, "topic", wrong);
-    cr_assert_eq(tg_kafka_source.discover(&source.options.options, "in", 10000000000, &count, &err), TG_ERR_UNAVAILABLE);
+    cr_assert_eq(tg_kafka_source.discover(&source.options.options, "in", 10000000000, &count, &err),
+                 TG_ERR_UNAVAILABLE);
     cr_assert_eq(err.code, TG1203);
     cr_assert_not_null(strstr(err.text, topic), "%s", err.text);
 }
