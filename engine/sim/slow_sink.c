@@ -1,5 +1,5 @@
-/* The job's sinks keep all their operations but push: that one is ours. The replay profile has sinks of one kind, so one
- * copy of the operations serves them all. */
+/* The job's sinks keep all their operations but push: that one is ours. The replay profile has sinks of one kind, so
+ * one copy of the operations serves them all. */
 #include "engine/sim/slow_sink.h"
 
 #include "base/assert.h"
