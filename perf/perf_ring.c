@@ -193,8 +193,11 @@ int main(int argc, char **argv)
     (void)pthread_join(producer, NULL);
     int failed = 0;
     failed |= tg_measure_judge("ring, batch 1, per item", &measures[OURS_1], "ck_ring spsc", &measures[CK], 1.0, smoke);
-    failed |= tg_measure_judge("ring, batch 1, per item", &measures[OURS_1], "plain cached-index", &measures[PLAIN], 1.0, smoke);
-    failed |= tg_measure_judge("ring, batch 32, per item", &measures[OURS_32], "ck_ring spsc", &measures[CK], 3.0, smoke);
-    failed |= tg_measure_judge("ring, batch 32, per item", &measures[OURS_32], "plain cached-index", &measures[PLAIN], 3.0, smoke);
+    failed |= tg_measure_judge("ring, batch 1, per item", &measures[OURS_1], "plain cached-index", &measures[PLAIN],
+                               1.0, smoke);
+    failed |=
+        tg_measure_judge("ring, batch 32, per item", &measures[OURS_32], "ck_ring spsc", &measures[CK], 3.0, smoke);
+    failed |= tg_measure_judge("ring, batch 32, per item", &measures[OURS_32], "plain cached-index", &measures[PLAIN],
+                               3.0, smoke);
     return failed;
 }

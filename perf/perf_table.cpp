@@ -1,6 +1,6 @@
-/* Keyed state: find-or-create and update in batches of 512, against boost::unordered_flat_map, std::unordered_map and, out
- * of the cache, a prefetched random update of the same bytes without any table (the memory's own speed).
- * Bias against ourselves: rivals get plain 8-byte keys where we get the engine's encoded ones, hashes that are ready or
+/* Keyed state: find-or-create and update in batches of 512, against boost::unordered_flat_map, std::unordered_map and,
+ * out of the cache, a prefetched random update of the same bytes without any table (the memory's own speed). Bias
+ * against ourselves: rivals get plain 8-byte keys where we get the engine's encoded ones, hashes that are ready or
  * cheaper than ours, capacity reserved, and memory on huge pages like our arena.
  *   perf_table [--smoke | part of a name] */
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -46,8 +46,10 @@ template <typename T> struct huge_allocator {
         static std::size_t left = 0;
         const std::size_t bytes = (n * sizeof(T) + 63) & ~std::size_t{63};
         if (bytes > left) {
-            const std::size_t chunk = bytes > (std::size_t{64} << 20) ? bytes + (std::size_t{2} << 20) : std::size_t{64} << 20;
-            void *base = mmap(nullptr, chunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            const std::size_t chunk =
+                bytes > (std::size_t{64} << 20) ? bytes + (std::size_t{2} << 20) : std::size_t{64} << 20;
+            void *base =
+                mmap(nullptr, chunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
             if (base == MAP_FAILED) { throw std::bad_alloc(); }
             (void)madvise(base, chunk, MADV_HUGEPAGE);
             next = static_cast<unsigned char *>(base);
@@ -142,9 +144,9 @@ template <typename M> struct map_runner {
         for (uint32_t i = 0; i < CHUNK; i++) { touch((*map)[c.keys[i]], i); }
     }
 };
-/* Each row's place known, nothing but the misses, prefetched at the distance and to the level that were found best. With
- * `index`, a random line of an array as large as our index is read for each row too: what a table of this shape must
- * touch. */
+/* Each row's place known, nothing but the misses, prefetched at the distance and to the level that were found best.
+ * With `index`, a random line of an array as large as our index is read for each row too: what a table of this shape
+ * must touch. */
 struct gather_runner {
     unsigned char *slots;
     const uint64_t *index;
@@ -257,7 +259,9 @@ template <typename K> int run_shape(const shape &s, bool smoke)
             case 1: tg_measure_add(&boosts, run<K>(by_flat, s.key_count, n, round), n); break;
             case 2: tg_measure_add(&stds, run<K>(by_node, s.key_count, n, round), n); break;
             case 3:
-                if (by_gather.slots != nullptr) { tg_measure_add(&gathers, run<K>(by_gather, s.key_count, n, round), n); }
+                if (by_gather.slots != nullptr) {
+                    tg_measure_add(&gathers, run<K>(by_gather, s.key_count, n, round), n);
+                }
                 break;
             default:
                 if (by_both.slots != nullptr) { tg_measure_add(&boths, run<K>(by_both, s.key_count, n, round), n); }

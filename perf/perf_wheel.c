@@ -1,6 +1,6 @@
-/* Timers at 1 M and 10 M live keys: arm (first time), re-arm (later and a little earlier), expire with re-arming, against a
- * binary heap with positions and a plain wheel (4 levels of 256 buckets, 1 ms ticks, moves at every re-arm, fires by the
- * tick). All three keep their bookkeeping in or beside the same 64-byte records, on huge pages.
+/* Timers at 1 M and 10 M live keys: arm (first time), re-arm (later and a little earlier), expire with re-arming,
+ * against a binary heap with positions and a plain wheel (4 levels of 256 buckets, 1 ms ticks, moves at every re-arm,
+ * fires by the tick). All three keep their bookkeeping in or beside the same 64-byte records, on huge pages.
  *   perf_wheel [--smoke | live timers] */
 #include <sys/mman.h>
 
@@ -39,10 +39,14 @@ static void ours_open(void)
     struct tg_error err = {0};
     struct tg_heap *heap;
     struct tg_table *table;
-    const struct tg_table_config config = {.entry_count_max = live, .hash_seed = 0x9E3779B97F4A7C15u, .value_bytes = sizeof(struct value)};
-    struct tg_wheel_config wheel_config = {.node_offset = offsetof(struct value, node), .tick_bits = TG_WHEEL_TICK_BITS};
-    if (tg_arena_open(&arena, tg_table_bytes(&config) + tg_heap_bytes(4096) + tg_wheel_bytes(&wheel_config), &err) != TG_OK ||
-        tg_heap_create(&heap, 4096, &arena, &err) != TG_OK || tg_table_create(&table, &config, heap, &arena, &err) != TG_OK) {
+    const struct tg_table_config config = {
+        .entry_count_max = live, .hash_seed = 0x9E3779B97F4A7C15u, .value_bytes = sizeof(struct value)};
+    struct tg_wheel_config wheel_config = {.node_offset = offsetof(struct value, node),
+                                           .tick_bits = TG_WHEEL_TICK_BITS};
+    if (tg_arena_open(&arena, tg_table_bytes(&config) + tg_heap_bytes(4096) + tg_wheel_bytes(&wheel_config), &err) !=
+            TG_OK ||
+        tg_heap_create(&heap, 4096, &arena, &err) != TG_OK ||
+        tg_table_create(&table, &config, heap, &arena, &err) != TG_OK) {
         exit(1);
     }
     wheel_config.table = table;
@@ -198,7 +202,8 @@ static uint32_t plain_expire(int64_t clock, uint32_t *records, uint32_t count_ma
 /* ---- what is measured ---- */
 
 /* The same random records and instants for everyone; time by CPU, a batch of preparation outside the clock. */
-static uint64_t run_arms(const struct contest *c, int64_t clock, uint32_t count, int64_t spread, bool in_order, uint64_t seed)
+static uint64_t run_arms(const struct contest *c, int64_t clock, uint32_t count, int64_t spread, bool in_order,
+                         uint64_t seed)
 {
     static uint32_t records[BATCH];
     static int64_t dues[BATCH];
@@ -209,7 +214,8 @@ static uint64_t run_arms(const struct contest *c, int64_t clock, uint32_t count,
             records[i] = in_order ? (done + i) % live : tg_prng_below(&prng, live);
             dues[i] = clock + HORIZON + (int64_t)tg_prng_below(&prng, (uint32_t)spread);
         }
-        for (uint32_t i = 0; i < BATCH; i++) { *(volatile uint8_t *)c->record(records[i]); } /* the row's state is at hand */
+        /* As in the engine, where the row's state is at hand when its timer is armed. */
+        for (uint32_t i = 0; i < BATCH; i++) { *(volatile uint8_t *)c->record(records[i]); }
         const uint64_t start = tg_measure_cpu_ns();
         for (uint32_t i = 0; i < BATCH; i++) { c->arm(records[i], dues[i]); }
         elapsed += tg_measure_cpu_ns() - start;
@@ -288,7 +294,9 @@ static int run(uint32_t live_count, bool smoke)
     static struct tg_measure life[CONTESTS];
     for (uint32_t c = 0; c < CONTESTS; c++) {
         life[c].count = rearm[c].count;
-        for (uint32_t i = 0; i < life[c].count; i++) { life[c].rounds[i] = first[c].rounds[0] + rearm[c].rounds[i] + expire[c].rounds[i]; }
+        for (uint32_t i = 0; i < life[c].count; i++) {
+            life[c].rounds[i] = first[c].rounds[0] + rearm[c].rounds[i] + expire[c].rounds[i];
+        }
     }
     (void)snprintf(what[0], sizeof what[0], "arm + re-arm + expire, %u k live", live / 1000);
     failed |= tg_measure_judge(what[0], &life[0], "binary heap", &life[1], 8.0, smoke);

@@ -17,8 +17,8 @@ struct tg_mesh {
 
 size_t tg_mesh_bytes(uint32_t shard_count, uint32_t slot_count);
 /* Lay the rings out in the arena. Errors: TG1601.  @setup */
-TG_MUST_USE tg_status tg_mesh_init(struct tg_mesh *mesh, uint32_t shard_count, uint32_t slot_count, struct tg_arena *arena,
-                                   struct tg_error *err);
+TG_MUST_USE tg_status tg_mesh_init(struct tg_mesh *mesh, uint32_t shard_count, uint32_t slot_count,
+                                   struct tg_arena *arena, struct tg_error *err);
 
 static inline struct tg_ring *tg_mesh_forward(const struct tg_mesh *mesh, uint32_t from, uint32_t to)
 {

@@ -16,7 +16,10 @@ struct cpu_set {
     uint64_t words[CPU_COUNT_MAX / 64];
 };
 
-static bool cpu_set_has(const struct cpu_set *set, uint32_t cpu) { return (set->words[cpu / 64] >> (cpu % 64) & 1) == 1; }
+static bool cpu_set_has(const struct cpu_set *set, uint32_t cpu)
+{
+    return (set->words[cpu / 64] >> (cpu % 64) & 1) == 1;
+}
 
 static bool cpu_set_empty(const struct cpu_set *set)
 {
@@ -72,7 +75,9 @@ static bool cpu_list_parse(const char *text, struct cpu_set *out)
         const unsigned long first = strtoul(at, &end, 10);
         unsigned long last = first;
         if (*end == '-') { last = strtoul(end + 1, &end, 10); }
-        for (unsigned long cpu = first; cpu <= last && cpu < CPU_COUNT_MAX; cpu++) { out->words[cpu / 64] |= 1ull << (cpu % 64); }
+        for (unsigned long cpu = first; cpu <= last && cpu < CPU_COUNT_MAX; cpu++) {
+            out->words[cpu / 64] |= 1ull << (cpu % 64);
+        }
         at = *end == ',' ? end + 1 : end;
     }
     return !cpu_set_empty(out);
@@ -119,7 +124,9 @@ static void cgroup_path(const char *cgroups, const char *controller, char path[P
         }
         if (!found) { continue; }
         const int length = (int)strcspn(end + 1, "\n");
-        if (end[1] == '/' && strncmp(end + 1, "/..", 3) != 0) { (void)snprintf(path, PATH_BYTES, "%.*s", length, end + 1); }
+        if (end[1] == '/' && strncmp(end + 1, "/..", 3) != 0) {
+            (void)snprintf(path, PATH_BYTES, "%.*s", length, end + 1);
+        }
         return;
     }
 }
@@ -182,7 +189,9 @@ static void cgroup_read(struct tg_topology *topology, const char *root, const ch
     bool has_set = false;
     cgroup_path(cgroups, controller, path);
     for (uint32_t depth = 0; depth < CGROUP_DEPTH_MAX && path[0] != '\0'; depth++) {
-        if (snprintf(folder, sizeof folder, "%s%s", mount, path[1] == '\0' ? "" : path) >= (int)sizeof folder) { return; }
+        if (snprintf(folder, sizeof folder, "%s%s", mount, path[1] == '\0' ? "" : path) >= (int)sizeof folder) {
+            return;
+        }
         cgroup_limits_read(topology, root, folder);
         for (uint32_t i = 0; i < 3 && !has_set; i++) { /* the nearest one holds: it is a part of its ancestors' */
             struct cpu_set set;
@@ -257,7 +266,8 @@ void tg_topology_read(struct tg_topology *topology, const char *root)
     struct cpu_set allowed;
     *topology = (struct tg_topology){0};
     memory_read(topology, root);
-    const char *affinity = file_read(root, "/proc/self", "status", status) ? line_find(status, "Cpus_allowed_list:") : NULL;
+    const char *affinity =
+        file_read(root, "/proc/self", "status", status) ? line_find(status, "Cpus_allowed_list:") : NULL;
     const bool known = affinity != NULL && cpu_list_parse(affinity, &allowed);
     if (!known) { memset(&allowed, 0, sizeof allowed); }
     cgroups_read(topology, root, &allowed);

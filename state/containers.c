@@ -217,7 +217,9 @@ void *tg_map_upsert(struct tg_map *map, struct tg_heap *heap, struct tg_map_shap
     uint32_t index = 0;
     if (map->capacity != 0) {
         index = map_seek(map, shape, key, hash);
-        if (map_slot_hash(map_slot(map, shape, index)) != 0) { return map_slot(map, shape, index) + map_value_offset(shape); }
+        if (map_slot_hash(map_slot(map, shape, index)) != 0) {
+            return map_slot(map, shape, index) + map_value_offset(shape);
+        }
     }
     if (4 * ((uint64_t)map->count + 1) > 3 * (uint64_t)map->capacity) {
         if (!map_grow(map, heap, shape)) { return NULL; }

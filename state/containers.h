@@ -40,7 +40,8 @@ struct tg_list {
     uint8_t *elements;
 };
 /* Append a copy of *element; returns its place, NULL when the heap is spent.  @shard */
-TG_MUST_USE void *tg_list_append(struct tg_list *list, struct tg_heap *heap, uint32_t element_bytes, const void *element);
+TG_MUST_USE void *tg_list_append(struct tg_list *list, struct tg_heap *heap, uint32_t element_bytes,
+                                 const void *element);
 void *tg_list_at(const struct tg_list *list, uint32_t element_bytes, uint32_t index);
 /* Remove element `index`, keeping order.  @shard */
 void tg_list_remove(struct tg_list *list, uint32_t element_bytes, uint32_t index);
@@ -57,12 +58,14 @@ struct tg_map_shape {
     uint32_t value_bytes;
 };
 /* Value of `key`, created zeroed when absent (*fresh); NULL when the heap is spent.  @shard */
-TG_MUST_USE void *tg_map_upsert(struct tg_map *map, struct tg_heap *heap, struct tg_map_shape shape, const void *key, bool *fresh);
+TG_MUST_USE void *tg_map_upsert(struct tg_map *map, struct tg_heap *heap, struct tg_map_shape shape, const void *key,
+                                bool *fresh);
 void *tg_map_find(const struct tg_map *map, struct tg_map_shape shape, const void *key);
 /* False when absent.  @shard */
 bool tg_map_remove(struct tg_map *map, struct tg_map_shape shape, const void *key);
 /* Next occupied slot at or after `slot`: its index with *key and *value set, UINT32_MAX at the end.  @shard */
-uint32_t tg_map_next(const struct tg_map *map, struct tg_map_shape shape, uint32_t slot, const void **key, void **value);
+uint32_t tg_map_next(const struct tg_map *map, struct tg_map_shape shape, uint32_t slot, const void **key,
+                     void **value);
 void tg_map_clear(struct tg_map *map, struct tg_heap *heap, struct tg_map_shape shape);
 
 #endif

@@ -1,7 +1,7 @@
-/* Blocks of 2^k bytes. Small classes are cut from 64 KiB segments, larger blocks come from the arena range singly; both
- * from one bump pointer. A released block goes on the free list of its class, first used last freed, because it is still
- * in the cache. When the range is spent, larger free blocks are halved; halves are never joined again, which the doubled
- * address range makes up for. There is no header per block: the caller knows what it asked for. */
+/* Blocks of 2^k bytes. Small classes are cut from 64 KiB segments, larger blocks come from the arena range singly;
+ * both from one bump pointer. A released block goes on the free list of its class, first used last freed, because it
+ * is still in the cache. When the range is spent, larger free blocks are halved; halves are never joined again, which
+ * the doubled address range makes up for. There is no header per block: the caller knows what it asked for. */
 #include "state/heap.h"
 
 #include <string.h>

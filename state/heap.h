@@ -1,5 +1,5 @@
-/* Size-class pools for what varies in state: long keys and containers' elements. Blocks of 2^k bytes (32 B to 8 MiB) are
- * carved from the shard's arena in 64 KiB segments (larger ones singly) and kept on free lists; a hard limit makes
+/* Size-class pools for what varies in state: long keys and containers' elements. Blocks of 2^k bytes (32 B to 8 MiB)
+ * are carved from the shard's arena in 64 KiB segments (larger ones singly) and kept on free lists; a hard limit makes
  * exhaustion an outcome. */
 #ifndef TG_STATE_HEAP_H
 #define TG_STATE_HEAP_H
@@ -11,7 +11,8 @@ struct tg_heap; /* opaque: heap.c */
 
 /* Address space needed from the arena for `bytes_max` of blocks.  @setup */
 size_t tg_heap_bytes(uint64_t bytes_max);
-TG_MUST_USE tg_status tg_heap_create(struct tg_heap **heap, uint64_t bytes_max, struct tg_arena *arena, struct tg_error *err);
+TG_MUST_USE tg_status tg_heap_create(struct tg_heap **heap, uint64_t bytes_max, struct tg_arena *arena,
+                                     struct tg_error *err);
 
 /* At least `bytes` (1 to 8 MiB), 16-byte aligned, contents undefined; *capacity (may be NULL) is what was really given.
  * NULL = the limit is spent.  @shard */

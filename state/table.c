@@ -1,14 +1,15 @@
 /* The index is an array of 8-byte entries {tag, slot number + 1} in groups of four (half a cache line). The tag is the
  * upper half of hash x seed with its last bit set, and its leading bits are the group where probing starts: an entry
- * alone tells where it belongs, so removal closes gaps without looking at a single slot. Probing is linear, a group at a
- * time: four tags are compared at once and the branch that follows hardly ever mispredicts, which is what makes the
+ * alone tells where it belongs, so removal closes gaps without looking at a single slot. Probing is linear, a group at
+ * a time: four tags are compared at once and the branch that follows hardly ever mispredicts, which is what makes the
  * table as fast as inline-stored maps while it is in the cache.
  *
  * Batches overlap the misses. Groups of GROUP_ROWS keys run through three steps: (1) prefetch the index line, (2) look
  * the tag up and prefetch the slot it names, (3) compare the key or insert. Steps work on different groups at the same
  * time (step 3 on group g, 2 on g + 1, 1 on g + 2), so that each miss has a whole group of other work to hide behind.
  * Prefetches ask for the second-level cache: more of them can be under way than first-level fills, and what comes from
- * there is soon enough. At 10 M keys that took an update from 28 to 21 ns, in the cache it costs 3 %. */
+ * there is soon enough. At 10 M keys that took an update from 28 to 21 ns; while all is in the
+ * second level it costs some 5 %, so small tables do without. */
 #include "state/table.h"
 
 #include <string.h>
@@ -61,7 +62,10 @@ static uint32_t index_bits_for(uint64_t entry_count_max)
     return bits;
 }
 
-static uint32_t slot_bytes_for(uint32_t value_bytes) { return ((uint32_t)sizeof(struct tg_slot) + value_bytes + 31) & ~31u; }
+static uint32_t slot_bytes_for(uint32_t value_bytes)
+{
+    return ((uint32_t)sizeof(struct tg_slot) + value_bytes + 31) & ~31u;
+}
 
 static uint64_t segment_count_for(const struct tg_table_config *config)
 {
@@ -264,7 +268,8 @@ static inline bool slot_set_key(struct tg_table *table, struct tg_slot *slot, st
 
 /* The whole search, then insertion at the first free entry: new keys, keys that came earlier in this batch, and the
  * rare equal tags of different keys. NULL when table or heap are full. */
-static struct tg_slot *find_or_insert(struct tg_table *table, struct tg_key key, uint64_t hash, uint32_t tag, bool *fresh)
+static struct tg_slot *find_or_insert(struct tg_table *table, struct tg_key key, uint64_t hash, uint32_t tag,
+                                      bool *fresh)
 {
     uint32_t at = home_of(table, tag);
     uint32_t probes = 0;
@@ -358,7 +363,8 @@ static inline uint32_t step_settle(struct tg_table *table, const struct rows *ro
     for (; key != key_end; key++, value++) {
         const struct tg_slot *slot = tg_slots_of_value(*value);
         const uint32_t bytes = key->bytes;
-        if (TG_LIKELY(slot->key_bytes == bytes && bytes <= TG_KEY_INLINE_BYTES && bytes_equal(slot->key, key->data, bytes))) {
+        if (TG_LIKELY(slot->key_bytes == bytes && bytes <= TG_KEY_INLINE_BYTES &&
+                      bytes_equal(slot->key, key->data, bytes))) {
             continue;
         }
         if (!settle_slowly(table, rows, (uint32_t)(key - rows->keys))) { return (uint32_t)(key - rows->keys); }

@@ -25,8 +25,8 @@ struct tg_table; /* opaque: table.c */
 /* Address space needed from the arena.  @setup */
 size_t tg_table_bytes(const struct tg_table_config *config);
 /* Lay out a table in the arena; long keys come from `heap`, which is borrowed. Errors: TG1601.  @setup */
-TG_MUST_USE tg_status tg_table_create(struct tg_table **table, const struct tg_table_config *config, struct tg_heap *heap,
-                                      struct tg_arena *arena, struct tg_error *err);
+TG_MUST_USE tg_status tg_table_create(struct tg_table **table, const struct tg_table_config *config,
+                                      struct tg_heap *heap, struct tg_arena *arena, struct tg_error *err);
 
 /* Find or create the state of `count` keys in one call (1 to TG_BATCH_ROWS_MAX).
  *   keys    in  [count]         borrowed for this call

@@ -1,23 +1,24 @@
-/* Time is cut into ticks of 2^tick_bits microseconds. Level l has 256 buckets of 256^l ticks each, used as a ring: a node
- * lies at the lowest level whose ring reaches its tick from the wheel's position. Bitmaps tell which buckets are occupied
- * and `cascade_at` when the next one above level 0 begins, so that the clock jumps over months as cheaply as over a
- * bucket. The levels cover the whole 64-bit range: there is no overflow list. An instant before the position goes to the
- * bucket of the position.
+/* Time is cut into ticks of 2^tick_bits microseconds. Level l has 256 buckets of 256^l ticks each, used as a ring: a
+ * node lies at the lowest level whose ring reaches its tick from the wheel's position. Bitmaps tell which buckets are
+ * occupied and `cascade_at` when the next one above level 0 begins, so that the clock jumps over months as cheaply as
+ * over a bucket. The levels cover the whole 64-bit range: there is no overflow list. An instant before the position
+ * goes to the bucket of the position.
  *
- * Rejected: choosing the level by the highest digit in which tick and position differ. It saves a subtraction, but every
- * timer beyond the next boundary of a large bucket then waits in that one bucket, and crossing the boundary moves them
- * all at once: a third of a second at 10 M timers, once a minute.
+ * Rejected: choosing the level by the highest digit in which tick and position differ. It saves a subtraction, but
+ * every timer beyond the next boundary of a large bucket then waits in that one bucket, and crossing the boundary
+ * moves them all at once: with 10 M timers and some 30 ns a move, a pause of a third of a second.
  *
  * When the position reaches a bucket of a higher level its nodes move down. That is also where lazy re-arming is paid:
- * a node says when it is due now, its bucket only says when to look. Arming anew needs no list operation as long as the
- * bucket will be looked at in time.
+ * a node says when it is due now, its bucket only says when to look. Arming anew needs no list operation as long as
+ * the bucket will be looked at in time.
  *
- * The bucket of the position itself holds nodes on both sides of the clock. `rest_due` bounds them from below, so a clock
- * that creeps does not look at them again in vain.
+ * The bucket of the position itself holds nodes on both sides of the clock. `rest_due` bounds them from below, so a
+ * clock that creeps does not look at them again in vain.
  *
  * Nodes are far apart in memory and a list shows the next one only after the last one has arrived. So each bucket is
- * STRIPE_COUNT lists, filled in turn and walked side by side, and a node remembers the node two places on as it was when
- * it was linked: twice STRIPE_COUNT misses are under way at once, which halved the cost of an expiry at 4 M timers. */
+ * STRIPE_COUNT lists, filled in turn and walked side by side, and a node remembers the node two places on as it was
+ * when it was linked: twice STRIPE_COUNT misses are under way at once. The hint alone took an expiry with 4 M timers
+ * from 112 to 75 ns (2 virtual cores of Zen 4, shared with other work). */
 #include "state/wheel.h"
 
 #include "base/assert.h"
@@ -142,7 +143,8 @@ static inline uint32_t bucket_first(const struct tg_wheel *wheel, uint32_t level
     const uint32_t from = (uint32_t)(wheel->position >> (level * DIGIT_BITS)) & (DIGIT_COUNT - 1);
     uint32_t word = from / 64;
     uint64_t bits = wheel->occupied[level][word] & (~0ull << (from % 64));
-    for (uint32_t tried = 0; bits == 0 && tried < WORD_COUNT; tried++) { /* the first word twice: its lower bits come last */
+    /* The first word is looked at twice: its lower bits come last. */
+    for (uint32_t tried = 0; bits == 0 && tried < WORD_COUNT; tried++) {
         word = (word + 1) & (WORD_COUNT - 1);
         bits = wheel->occupied[level][word];
     }
@@ -170,7 +172,9 @@ static inline void node_link(struct tg_wheel *wheel, struct tg_wheel_node *node,
         bucket_mark(wheel, level, digit);
     }
     wheel->heads[list] = link;
-    if (level != 0 && unit << (level * DIGIT_BITS) < wheel->cascade_at) { wheel->cascade_at = unit << (level * DIGIT_BITS); }
+    if (level != 0 && unit << (level * DIGIT_BITS) < wheel->cascade_at) {
+        wheel->cascade_at = unit << (level * DIGIT_BITS);
+    }
     if (node->due < wheel->rest_due) { wheel->rest_due = node->due; } /* too low is harmless, for other buckets too */
 }
 
@@ -242,7 +246,8 @@ static inline uint32_t stripes_begin(const struct tg_wheel *wheel, const uint32_
 /* Load the first nodes of the finest bucket that comes after `digit`, while that one is being drained. */
 static inline void stripes_prefetch_after(const struct tg_wheel *wheel, uint32_t digit)
 {
-    const uint64_t later = wheel->occupied[0][digit / 64] & (~1ull << (digit % 64)); /* looking one word far is enough */
+    /* Looking as far as the word's end is enough. */
+    const uint64_t later = wheel->occupied[0][digit / 64] & (~1ull << (digit % 64));
     if (later == 0) { return; }
     const uint32_t next = (digit & ~63u) + (uint32_t)__builtin_ctzll(later);
     for (uint32_t s = 0; s < STRIPE_COUNT; s++) {
@@ -277,8 +282,9 @@ static TG_COLD void stripes_restore(struct tg_wheel *wheel, uint32_t level, uint
     bucket_mark(wheel, level, digit);
 }
 
-/* Empty a bucket whose first tick is the position: at a higher level, or at level 0 with the clock beyond it. What is due
- * comes out, the rest goes where it belongs now. Without room, due nodes of a higher level move down and level 0 stops. */
+/* Empty a bucket whose first tick is the position: at a higher level, or at level 0 with the clock beyond it. What is
+ * due comes out, the rest goes where it belongs now. Without room, due nodes of a higher level move down and level 0
+ * stops. */
 static void bucket_empty(struct tg_wheel *wheel, uint32_t level, uint32_t digit, struct expiry *expiry)
 {
     uint32_t cursors[STRIPE_COUNT];
@@ -353,7 +359,9 @@ static void wheel_cascade(struct tg_wheel *wheel, struct expiry *expiry)
         const uint32_t shift = level * DIGIT_BITS;
         if ((wheel->position & ((1ull << shift) - 1)) != 0) { break; }
         const uint32_t digit = (uint32_t)(wheel->position >> shift) & (DIGIT_COUNT - 1);
-        if ((wheel->occupied[level][digit / 64] >> (digit % 64) & 1) == 1) { bucket_empty(wheel, level, digit, expiry); }
+        if ((wheel->occupied[level][digit / 64] >> (digit % 64) & 1) == 1) {
+            bucket_empty(wheel, level, digit, expiry);
+        }
     }
     wheel->cascade_at = UINT64_MAX;
     for (uint32_t levels = wheel->used_levels & ~1u; levels != 0; levels &= levels - 1) {

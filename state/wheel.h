@@ -19,19 +19,19 @@ static_assert(sizeof(struct tg_wheel_node) == 24, "part of every state slot");
 
 struct tg_wheel; /* opaque: wheel.c */
 
-/* About 1 ms: timers of up to a minute then move once before they fire, and a clock that creeps meets a handful of nodes
- * in its bucket. Results never depend on it. */
+/* About 1 ms: timers of up to a minute then move once before they fire, and a clock that creeps meets a handful of
+ * nodes in its bucket. Results never depend on it. */
 enum { TG_WHEEL_TICK_BITS = 10 };
 
 struct tg_wheel_config {
     struct tg_table *table; /* the slots */
     uint32_t node_offset;   /* of the node inside a value */
-    uint32_t tick_bits;     /* 1 to 40: the finest bucket is 2^tick_bits microseconds wide; TG_WHEEL_TICK_BITS suits most */
+    uint32_t tick_bits; /* 1 to 40: the finest bucket is 2^tick_bits microseconds wide; TG_WHEEL_TICK_BITS suits most */
 };
 
 size_t tg_wheel_bytes(const struct tg_wheel_config *config);
-TG_MUST_USE tg_status tg_wheel_create(struct tg_wheel **wheel, const struct tg_wheel_config *config, struct tg_arena *arena,
-                                      struct tg_error *err);
+TG_MUST_USE tg_status tg_wheel_create(struct tg_wheel **wheel, const struct tg_wheel_config *config,
+                                      struct tg_arena *arena, struct tg_error *err);
 
 /* Arm or re-arm the node of `value` for `due`. A due below the clock is legal: the next expire returns it.  @shard */
 TG_HOT void tg_wheel_arm(struct tg_wheel *wheel, void *value, int64_t due);

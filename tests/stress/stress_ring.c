@@ -91,7 +91,8 @@ static int run_once(uint32_t batch, uint32_t slot_count, uint64_t count, uint64_
     run.cells = calloc(count, sizeof *run.cells);
     if (run.cells == NULL) { return 1; }
     tg_ring_init(&run.ring, run.slots, slot_count);
-    if (pthread_create(&threads[0], NULL, produce, &run) != 0 || pthread_create(&threads[1], NULL, consume, &run) != 0) {
+    if (pthread_create(&threads[0], NULL, produce, &run) != 0 ||
+        pthread_create(&threads[1], NULL, consume, &run) != 0) {
         (void)fprintf(stderr, "stress_ring: no threads\n");
         exit(1);
     }
@@ -99,8 +100,8 @@ static int run_once(uint32_t batch, uint32_t slot_count, uint64_t count, uint64_
     (void)pthread_join(threads[1], NULL);
     free(run.cells);
     if (run.wrong != 0) {
-        (void)fprintf(stderr, "stress_ring: %" PRIu64 " wrong items: batch %u, %u slots, seed %" PRIu64 "\n", run.wrong, batch,
-                      slot_count, seed);
+        (void)fprintf(stderr, "stress_ring: %" PRIu64 " wrong items: batch %u, %u slots, seed %" PRIu64 "\n", run.wrong,
+                      batch, slot_count, seed);
     }
     return run.wrong != 0;
 }

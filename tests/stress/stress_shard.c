@@ -1,6 +1,6 @@
 /* Shards that park the moment they are idle and wake each other through rings. Tokens travel from shard to shard; a
- * wake-up that is lost shows as a park that lasted its whole timeout although a token was waiting, and the run has a time
- * limit. Once with few tokens (nearly every hop wakes a sleeper), once with many (parking races with pushing).
+ * wake-up that is lost shows as a park that lasted its whole timeout although a token was waiting, and the run has a
+ * time limit. Once with few tokens (nearly every hop wakes a sleeper), once with many (parking races with pushing).
  *   stress_shard [hops] */
 #include <errno.h>
 #include <inttypes.h>
@@ -81,7 +81,9 @@ static void forward(struct node *node, struct token *token)
     const uint32_t to = (node->index + 1 + tg_prng_below(&node->prng, SHARDS - 1)) % SHARDS; /* never to itself */
     void *item = token;
     token->at = to;
-    if (tg_ring_push(tg_mesh_forward(&node->world->mesh, node->index, to), &item, 1) != 1) { abort(); } /* it has room */
+    if (tg_ring_push(tg_mesh_forward(&node->world->mesh, node->index, to), &item, 1) != 1) {
+        abort();
+    } /* it has room */
     wake(&node->world->nodes[to]);
 }
 
@@ -144,8 +146,8 @@ static int world_close(struct world *world, uint64_t hops_expected)
         woken += node->woken;
     }
     for (uint32_t i = 0; i < SHARDS; i++) { (void)close(world->nodes[i].wake_fd); } /* after the last one may wake */
-    (void)printf("stress_shard: %" PRIu64 " hops, %" PRIu64 " parks, %" PRIu64 " woken, %" PRIu64 " lost\n", hops, parks, woken,
-                 lost);
+    (void)printf("stress_shard: %" PRIu64 " hops, %" PRIu64 " parks, %" PRIu64 " woken, %" PRIu64 " lost\n", hops,
+                 parks, woken, lost);
     return hops != hops_expected || lost != 0 || parks == 0;
 }
 

@@ -150,12 +150,14 @@ struct map_model {
     bool present;
 };
 
-static void check_walk(const struct tg_map *map, struct tg_map_shape shape, const struct map_model *model, uint32_t keys)
+static void check_walk(const struct tg_map *map, struct tg_map_shape shape, const struct map_model *model,
+                       uint32_t keys)
 {
     uint32_t walked = 0;
     const void *key;
     void *value;
-    for (uint32_t n = tg_map_next(map, shape, 0, &key, &value); n != UINT32_MAX; n = tg_map_next(map, shape, n + 1, &key, &value)) {
+    for (uint32_t n = tg_map_next(map, shape, 0, &key, &value); n != UINT32_MAX;
+         n = tg_map_next(map, shape, n + 1, &key, &value)) {
         uint32_t index = 0;
         memcpy(&index, key, shape.key_bytes < 4 ? shape.key_bytes : 4);
         cr_assert_lt(index, keys);
@@ -185,17 +187,21 @@ static void run_map(struct tg_map_shape shape, uint32_t keys)
             if (fresh) { memset(entry->value, 0, sizeof entry->value); }
             cr_assert_eq(memcmp(value, entry->value, shape.value_bytes), 0, "seed %" PRIu64 " step %u", f.seed, step);
             cr_assert_eq((uintptr_t)value % 8, 0);
-            for (uint32_t b = 0; b < shape.value_bytes; b++) { value[b] = entry->value[b] = (uint8_t)tg_prng_next(&f.prng); }
+            for (uint32_t b = 0; b < shape.value_bytes; b++) {
+                value[b] = entry->value[b] = (uint8_t)tg_prng_next(&f.prng);
+            }
             count += fresh;
             entry->present = true;
         } else {
-            cr_assert_eq(tg_map_remove(&map, shape, entry->key), entry->present, "seed %" PRIu64 " step %u", f.seed, step);
+            cr_assert_eq(tg_map_remove(&map, shape, entry->key), entry->present, "seed %" PRIu64 " step %u", f.seed,
+                         step);
             count -= entry->present;
             entry->present = false;
         }
         cr_assert_eq(map.count, count);
         entry = &model[tg_prng_below(&f.prng, keys)];
-        cr_assert_eq(tg_map_find(&map, shape, entry->key) != NULL, entry->present, "seed %" PRIu64 " step %u", f.seed, step);
+        cr_assert_eq(tg_map_find(&map, shape, entry->key) != NULL, entry->present, "seed %" PRIu64 " step %u", f.seed,
+                     step);
         if (step % 2000 == 0) { check_walk(&map, shape, model, keys); }
     }
     tg_map_clear(&map, f.heap, shape);

@@ -48,7 +48,8 @@ Test(heap, random_blocks_keep_their_bytes_and_the_limit)
             blocks[b].data = tg_heap_acquire(f.heap, blocks[b].bytes, &blocks[b].capacity);
             if (blocks[b].data == NULL) {
                 refused++;
-                cr_assert_gt(used + 2ull * blocks[b].bytes, LIMIT, "seed %" PRIu64 " step %u: refused too early", seed, step);
+                cr_assert_gt(used + 2ull * blocks[b].bytes, LIMIT, "seed %" PRIu64 " step %u: refused too early", seed,
+                             step);
                 continue;
             }
             cr_assert_geq(blocks[b].capacity, blocks[b].bytes);
@@ -102,7 +103,8 @@ Test(heap, halves_larger_free_blocks_when_its_range_is_spent)
         static void *blocks[LIMIT / 32];
         const uint32_t bytes = LIMIT >> (round + 1);
         count = 0;
-        for (void *block = tg_heap_acquire(f.heap, bytes, NULL); block != NULL; block = tg_heap_acquire(f.heap, bytes, NULL)) {
+        for (void *block = tg_heap_acquire(f.heap, bytes, NULL); block != NULL;
+             block = tg_heap_acquire(f.heap, bytes, NULL)) {
             memset(block, 1, bytes);
             blocks[count++] = block;
         }

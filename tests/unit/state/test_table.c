@@ -31,10 +31,12 @@ struct fixture {
     struct tg_table *table;
 };
 
-static void open_table(struct fixture *f, uint64_t entry_count_max, uint32_t value_bytes, uint64_t heap_bytes, uint64_t seed)
+static void open_table(struct fixture *f, uint64_t entry_count_max, uint32_t value_bytes, uint64_t heap_bytes,
+                       uint64_t seed)
 {
     struct tg_error err = {0};
-    const struct tg_table_config config = {.entry_count_max = entry_count_max, .hash_seed = seed | 1, .value_bytes = value_bytes};
+    const struct tg_table_config config = {
+        .entry_count_max = entry_count_max, .hash_seed = seed | 1, .value_bytes = value_bytes};
     cr_assert_eq(tg_arena_open(&f->arena, tg_table_bytes(&config) + tg_heap_bytes(heap_bytes), &err), TG_OK);
     cr_assert_eq(tg_heap_create(&f->heap, heap_bytes, &f->arena, &err), TG_OK);
     cr_assert_eq(tg_table_create(&f->table, &config, f->heap, &f->arena, &err), TG_OK);
@@ -168,6 +170,7 @@ static void run_model(uint32_t hash_bits, uint32_t value_bytes, uint32_t steps)
 }
 
 Test(table, agrees_with_a_model) { run_model(64, sizeof(struct payload), 600); }
+/* Beyond the second-level cache, where batches take the three-step way. */
 Test(table, agrees_with_a_model_when_values_are_large) { run_model(64, 1000, 200); }
 Test(table, keeps_keys_apart_whose_whole_hashes_are_equal) { run_model(7, sizeof(struct payload), 60); }
 Test(table, keeps_keys_apart_when_all_hashes_are_one) { run_model(0, sizeof(struct payload), 3); }

@@ -34,10 +34,12 @@ static void open_fixture(struct fixture *f, uint32_t tick_bits)
 {
     struct tg_error err = {0};
     memset(f, 0, sizeof *f);
-    const struct tg_table_config config = {.entry_count_max = TIMERS, .hash_seed = 77777, .value_bytes = sizeof(struct payload)};
+    const struct tg_table_config config = {
+        .entry_count_max = TIMERS, .hash_seed = 77777, .value_bytes = sizeof(struct payload)};
     struct tg_wheel_config wheel = {.node_offset = offsetof(struct payload, node), .tick_bits = tick_bits};
-    cr_assert_eq(tg_arena_open(&f->arena, tg_table_bytes(&config) + tg_heap_bytes(4096) + WHEELS * tg_wheel_bytes(&wheel), &err),
-                 TG_OK);
+    cr_assert_eq(
+        tg_arena_open(&f->arena, tg_table_bytes(&config) + tg_heap_bytes(4096) + WHEELS * tg_wheel_bytes(&wheel), &err),
+        TG_OK);
     cr_assert_eq(tg_heap_create(&f->heap, 4096, &f->arena, &err), TG_OK);
     cr_assert_eq(tg_table_create(&f->table, &config, f->heap, &f->arena, &err), TG_OK);
     wheel.table = f->table;
