@@ -108,7 +108,8 @@ void encode(uint64_t number, uint64_t &key, unsigned char *out, tg_key &encoded)
 }
 void encode(uint64_t number, text_key &key, unsigned char *out, tg_key &encoded)
 {
-    (void)snprintf(key.bytes, sizeof key.bytes, "user_%08llx", static_cast<unsigned long long>(number & 0xffffffff));
+    memcpy(key.bytes, "user_00000000\0\0", sizeof key.bytes);
+    for (uint32_t i = 0; i < 8; i++) { key.bytes[12 - i] = "0123456789abcdef"[number >> (4 * i) & 15]; }
     const uint32_t bytes = 13;
     out[0] = 1;
     memcpy(out + 1, &bytes, 4);
@@ -143,20 +144,21 @@ template <typename M> struct map_runner {
         for (uint32_t i = 0; i < CHUNK; i++) { touch((*map)[c.keys[i]], i); }
     }
 };
-/* Each row's place known, nothing but the misses, prefetched at the best distance. With `index`, a random line of an
- * array as large as our index is read for each row too: the same bytes that any table of this shape must touch. */
+/* Each row's place known, nothing but the misses, prefetched at the distance and to the level that were found best.
+ * With `index`, a random line of an array as large as our index is read for each row too: what a table of this shape
+ * must touch. */
 struct gather_runner {
     unsigned char *slots;
     const uint64_t *index;
     uint64_t index_mask;
     template <typename K> void operator()(const chunk<K> &c) const
     {
-        constexpr uint32_t AHEAD = 24;
+        constexpr uint32_t AHEAD = 64;
         uint64_t sum = 0;
         for (uint32_t i = 0; i < CHUNK + AHEAD; i++) {
             if (i < CHUNK) {
-                __builtin_prefetch(slots + std::size_t{c.numbers[i]} * 64 + 32, 1);
-                if (index != nullptr) { __builtin_prefetch(index + (c.hashes[i] & index_mask)); }
+                __builtin_prefetch(slots + std::size_t{c.numbers[i]} * 64 + 32, 0, 2);
+                if (index != nullptr) { __builtin_prefetch(index + (c.hashes[i] & index_mask), 0, 2); }
             }
             if (i >= AHEAD) {
                 if (index != nullptr) { sum += index[c.hashes[i - AHEAD] & index_mask]; }

@@ -131,8 +131,8 @@ static uint32_t heap_expire(int64_t clock, uint32_t *records, uint32_t count_max
 
 /* Plain wheel: doubly linked buckets, the level by the distance from now, cascades when a level wraps. */
 struct plain_record {
-    uint32_t next; /* + 1 */
-    uint32_t prev; /* + 1 */
+    uint32_t next;   /* + 1 */
+    uint32_t prev;   /* + 1 */
     uint32_t bucket; /* + 1 */
     uint32_t pad;
     int64_t due;
@@ -214,7 +214,7 @@ static uint64_t run_arms(const struct contest *c, int64_t clock, uint32_t count,
             records[i] = in_order ? (done + i) % live : tg_prng_below(&prng, live);
             dues[i] = clock + HORIZON + (int64_t)tg_prng_below(&prng, (uint32_t)spread);
         }
-        /* the row's state is at hand */
+        /* As in the engine, where the row's state is at hand when its timer is armed. */
         for (uint32_t i = 0; i < BATCH; i++) { *(volatile uint8_t *)c->record(records[i]); }
         const uint64_t start = tg_measure_cpu_ns();
         for (uint32_t i = 0; i < BATCH; i++) { c->arm(records[i], dues[i]); }

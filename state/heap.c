@@ -1,7 +1,7 @@
-/* Blocks of 2^k bytes. Small classes are cut from 64 KiB segments, larger blocks come from the arena range singly; both
- * from one bump pointer. A released block goes on the free list of its class, first used last freed, because it is
- * still in the cache. When the range is spent, larger free blocks are halved; halves are never joined again, which the
- * doubled address range makes up for. There is no header per block: the caller knows what it asked for. */
+/* Blocks of 2^k bytes. Small classes are cut from 64 KiB segments, larger blocks come from the arena range singly;
+ * both from one bump pointer. A released block goes on the free list of its class, first used last freed, because it
+ * is still in the cache. When the range is spent, larger free blocks are halved; halves are never joined again, which
+ * the doubled address range makes up for. There is no header per block: the caller knows what it asked for. */
 #include "state/heap.h"
 
 #include <string.h>
@@ -45,7 +45,6 @@ tg_status tg_heap_create(struct tg_heap **heap, uint64_t bytes_max, struct tg_ar
     if (self == NULL || range == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for %llu bytes of state", (unsigned long long)bytes_max);
     }
-    tg_arena_advise_huge(range, range_bytes_for(bytes_max)); /* blocks are touched at random: spare the page walks */
     *self = (struct tg_heap){.bytes_max = bytes_max, .range = range, .range_bytes = range_bytes_for(bytes_max)};
     *heap = self;
     return TG_OK;

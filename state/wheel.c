@@ -5,20 +5,20 @@
  * goes to the bucket of the position.
  *
  * Rejected: choosing the level by the highest digit in which tick and position differ. It saves a subtraction, but
- * every timer beyond the next boundary of a large bucket then waits in that one bucket, and crossing the boundary moves
- * them all at once: a third of a second at 10 M timers, once a minute.
+ * every timer beyond the next boundary of a large bucket then waits in that one bucket, and crossing the boundary
+ * moves them all at once: with 10 M timers and some 30 ns a move, a pause of a third of a second.
  *
  * When the position reaches a bucket of a higher level its nodes move down. That is also where lazy re-arming is paid:
- * a node says when it is due now, its bucket only says when to look. Arming anew needs no list operation as long as the
- * bucket will be looked at in time.
+ * a node says when it is due now, its bucket only says when to look. Arming anew needs no list operation as long as
+ * the bucket will be looked at in time.
  *
  * The bucket of the position itself holds nodes on both sides of the clock. `rest_due` bounds them from below, so a
  * clock that creeps does not look at them again in vain.
  *
  * Nodes are far apart in memory and a list shows the next one only after the last one has arrived. So each bucket is
  * STRIPE_COUNT lists, filled in turn and walked side by side, and a node remembers the node two places on as it was
- * when it was linked: twice STRIPE_COUNT misses are under way at once, which halved the cost of an expiry at 4 M
- * timers. */
+ * when it was linked: twice STRIPE_COUNT misses are under way at once. The hint alone took an expiry with 4 M timers
+ * from 112 to 75 ns (2 virtual cores of Zen 4, shared with other work). */
 #include "state/wheel.h"
 
 #include "base/assert.h"
@@ -143,8 +143,8 @@ static inline uint32_t bucket_first(const struct tg_wheel *wheel, uint32_t level
     const uint32_t from = (uint32_t)(wheel->position >> (level * DIGIT_BITS)) & (DIGIT_COUNT - 1);
     uint32_t word = from / 64;
     uint64_t bits = wheel->occupied[level][word] & (~0ull << (from % 64));
-    for (uint32_t tried = 0; bits == 0 && tried < WORD_COUNT;
-         tried++) { /* the first word twice: its lower bits come last */
+    /* The first word is looked at twice: its lower bits come last. */
+    for (uint32_t tried = 0; bits == 0 && tried < WORD_COUNT; tried++) {
         word = (word + 1) & (WORD_COUNT - 1);
         bits = wheel->occupied[level][word];
     }
@@ -246,8 +246,8 @@ static inline uint32_t stripes_begin(const struct tg_wheel *wheel, const uint32_
 /* Load the first nodes of the finest bucket that comes after `digit`, while that one is being drained. */
 static inline void stripes_prefetch_after(const struct tg_wheel *wheel, uint32_t digit)
 {
-    const uint64_t later =
-        wheel->occupied[0][digit / 64] & (~1ull << (digit % 64)); /* looking one word far is enough */
+    /* Looking as far as the word's end is enough. */
+    const uint64_t later = wheel->occupied[0][digit / 64] & (~1ull << (digit % 64));
     if (later == 0) { return; }
     const uint32_t next = (digit & ~63u) + (uint32_t)__builtin_ctzll(later);
     for (uint32_t s = 0; s < STRIPE_COUNT; s++) {

@@ -9,11 +9,11 @@
 
 /* Embedded in the value at a fixed offset; all-zero is "not armed". */
 struct tg_wheel_node {
-    uint32_t next; /* slot number + 1; 0 = none */
-    uint32_t prev; /* slot number + 1; 0 = first of its bucket */
-    uint32_t bucket; /* bucket index + 1; 0 = not in the wheel */
+    uint32_t next;     /* slot number + 1; 0 = none */
+    uint32_t prev;     /* slot number + 1; 0 = first of its bucket */
+    uint32_t bucket;   /* bucket index + 1; 0 = not in the wheel */
     uint32_t reserved; /* the wheel's */
-    int64_t due; /* microseconds; meaningful while in the wheel */
+    int64_t due;       /* microseconds; meaningful while in the wheel */
 };
 static_assert(sizeof(struct tg_wheel_node) == 24, "part of every state slot");
 
@@ -29,9 +29,7 @@ struct tg_wheel_config {
     uint32_t tick_bits; /* 1 to 40: the finest bucket is 2^tick_bits microseconds wide; TG_WHEEL_TICK_BITS suits most */
 };
 
-/* Arena bytes tg_wheel_create takes.  @setup */
 size_t tg_wheel_bytes(const struct tg_wheel_config *config);
-/* An empty wheel in the arena, its clock at TG_TS_MIN. Errors: TG1601.  @setup */
 TG_MUST_USE tg_status tg_wheel_create(struct tg_wheel **wheel, const struct tg_wheel_config *config,
                                       struct tg_arena *arena, struct tg_error *err);
 

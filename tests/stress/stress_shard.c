@@ -81,8 +81,9 @@ static void forward(struct node *node, struct token *token)
     const uint32_t to = (node->index + 1 + tg_prng_below(&node->prng, SHARDS - 1)) % SHARDS; /* never to itself */
     void *item = token;
     token->at = to;
-    /* it has room */
-    if (tg_ring_push(tg_mesh_forward(&node->world->mesh, node->index, to), &item, 1) != 1) { abort(); }
+    if (tg_ring_push(tg_mesh_forward(&node->world->mesh, node->index, to), &item, 1) != 1) {
+        abort();
+    } /* it has room */
     wake(&node->world->nodes[to]);
 }
 

@@ -170,6 +170,7 @@ static void run_model(uint32_t hash_bits, uint32_t value_bytes, uint32_t steps)
 }
 
 Test(table, agrees_with_a_model) { run_model(64, sizeof(struct payload), 600); }
+/* Beyond the second-level cache, where batches take the three-step way. */
 Test(table, agrees_with_a_model_when_values_are_large) { run_model(64, 1000, 200); }
 Test(table, keeps_keys_apart_whose_whole_hashes_are_equal) { run_model(7, sizeof(struct payload), 60); }
 Test(table, keeps_keys_apart_when_all_hashes_are_one) { run_model(0, sizeof(struct payload), 3); }
