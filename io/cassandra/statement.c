@@ -184,9 +184,9 @@ static tg_status bind_column(const struct tg_cql_statement *statement, uint32_t 
 {
     const struct tg_column *column = &statement->schema->columns[statement->order[marker]];
     if (tg_cql_type_fits(column, type)) { return TG_OK; }
-    return tg_fail(err, TG1312, 0,
-                   "column \"%s\" is %s in the table, %s in the job: change the table (the job's fits %s)", column->name,
-                   tg_cql_type_name(type), tg_type_name(column->type), tg_cql_type_name(tg_cql_type_for(column)));
+    return tg_fail(
+        err, TG1312, 0, "column \"%s\" is %s in the table, %s in the job: change the table (the job's fits %s)",
+        column->name, tg_cql_type_name(type), tg_type_name(column->type), tg_cql_type_name(tg_cql_type_for(column)));
 }
 
 tg_status tg_cql_statement_bind(struct tg_cql_statement *statement, struct tg_cql_reader *metadata,

@@ -65,14 +65,14 @@ static tg_status read_share(const struct tg_options *options, const char *source
     return TG_OK;
 }
 
-static tg_status read_count(const struct tg_options *options, const char *source_name, const char *name, int64_t min,
-                            int64_t max, int64_t *value, struct tg_error *err)
+static tg_status read_count(const struct tg_options *options, const char *source_name, const char *name, uint32_t max,
+                            uint32_t *value, struct tg_error *err)
 {
-    *value = tg_option_number(options, name);
-    if (*value < min || *value > max) {
-        return tg_fail(err, TG1004, 0, "sources.%s.generate.%s must be between %lld and %lld", source_name, name,
-                       (long long)min, (long long)max);
+    const int64_t number = tg_option_number(options, name);
+    if (number < 1 || number > max) {
+        return tg_fail(err, TG1004, 0, "sources.%s.generate.%s must be between 1 and %u", source_name, name, max);
     }
+    *value = (uint32_t)number;
     return TG_OK;
 }
 
@@ -93,11 +93,9 @@ static tg_status read_start(const struct tg_options *options, const char *source
 static tg_status read_config(const struct tg_options *options, const char *source_name, tg_ts now,
                              struct tg_generate_config *config, struct tg_error *err)
 {
-    int64_t partitions = 0;
-    int64_t keys = 0;
     *config = (struct tg_generate_config){.kind = (enum tg_generate_kind)tg_option_number(options, "kind")};
-    tg_status status = read_count(options, source_name, "partitions", 1, TG_PARTITIONS_MAX, &partitions, err);
-    if (status == TG_OK) { status = read_count(options, source_name, "keys", 1, UINT32_MAX, &keys, err); }
+    tg_status status = read_count(options, source_name, "partitions", TG_PARTITIONS_MAX, &config->partitions, err);
+    if (status == TG_OK) { status = read_count(options, source_name, "keys", UINT32_MAX, &config->keys, err); }
     if (status == TG_OK) { status = read_share(options, source_name, "late", &config->late_ppm, err); }
     if (status == TG_OK) { status = read_share(options, source_name, "malformed", &config->malformed_ppm, err); }
     if (status == TG_OK) { status = read_share(options, source_name, "duplicate", &config->duplicate_ppm, err); }
@@ -106,8 +104,6 @@ static tg_status read_config(const struct tg_options *options, const char *sourc
 
     const struct tg_option_value *count = tg_option(options, "count");
     const bool is_bench = config->kind != TG_GENERATE_TX;
-    config->partitions = (uint32_t)partitions;
-    config->keys = (uint32_t)keys;
     config->seed = (uint64_t)tg_option_number(options, "seed");
     config->count = count->is_set ? (uint64_t)count->number : (is_bench ? BENCH_COUNT : 0);
     config->rate = (uint64_t)tg_option_number(options, "rate");
@@ -118,13 +114,14 @@ static tg_status read_config(const struct tg_options *options, const char *sourc
     config->jitter = tg_option(options, "jitter")->is_set ? tg_option_number(options, "jitter") : BENCH_JITTER_US;
     if ((count->is_set && count->number < 1) || config->skew < 0 || config->disorder < 0 || config->span < 0 ||
         config->jitter < 0 || config->jitter >= UINT32_MAX) {
-        return tg_fail(err, TG1004, 0, "sources.%s.generate: count must be at least 1, skew, disorder and span not "
-                       "negative, jitter below 71 minutes", source_name);
-    }
-    if (!is_bench && keys < partitions) {
         return tg_fail(err, TG1004, 0,
-                       "sources.%s.generate: %lld keys cannot fill %lld partitions, a user lives in one", source_name,
-                       (long long)keys, (long long)partitions);
+                       "sources.%s.generate: count must be at least 1, skew, disorder and span not "
+                       "negative, jitter below 71 minutes",
+                       source_name);
+    }
+    if (!is_bench && config->keys < config->partitions) {
+        return tg_fail(err, TG1004, 0, "sources.%s.generate: %u keys cannot fill %u partitions, a user lives in one",
+                       source_name, config->keys, config->partitions);
     }
     if ((uint64_t)config->late_ppm + config->malformed_ppm + config->duplicate_ppm > MILLION) {
         return tg_fail(err, TG1004, 0, "sources.%s.generate: late, malformed and duplicate add up to more than 1",
