@@ -356,22 +356,21 @@ static void begin_batch(struct tg_ctx *stage, struct tg_batch *batch, uint32_t f
     }
 }
 
-/* True when every row has been applied or refused. */
+/* True when every row has been applied or refused. A key without room ends the placing of a batch: from there on rows
+ * are placed one by one, for the keys that have state already go on. */
 static bool work_rows(struct tg_ctx *stage)
 {
     const uint32_t count = stage->batch->count;
-    bool crowded = false;
     while (stage->row < count) {
-        if (stage->row == stage->placed) { /* no room for a new key: this row is refused, the others go on one by one */
+        if (stage->row >= stage->placed) { place(stage, stage->row, true); }
+        if (stage->row == stage->placed) {
             stage->refusal = NULL;
             if (!tg_stage_refuse(stage)) { return false; }
             stage->row++;
-            crowded = true;
-        } else {
-            stage->plan->step->op->on_batch(stage);
-            if (stage->error.status != TG_OK || stage->row < stage->placed) { return false; }
+            continue;
         }
-        if (stage->row < count && stage->row == stage->placed && crowded) { place(stage, stage->row, true); }
+        stage->plan->step->op->on_batch(stage);
+        if (stage->error.status != TG_OK || stage->row < stage->placed) { return false; }
     }
     purge(stage);
     if (count != 0) {

@@ -52,10 +52,10 @@ TG_MUST_USE tg_status tg_decoder_create(struct tg_decoder **decoder, const struc
 void tg_decoder_destroy(struct tg_decoder *decoder);
 
 /* Decode the slices of a raw batch.
- *   rows     out [count x schema->row_bytes]   columns and null bitmap of the accepted ones are filled; the head is not
- *                                              touched. Texts point into raw->buffer (data, or scratch when
+ *   rows     out [raw->count x schema->row_bytes]  columns and null bitmap of the accepted ones are filled; the head
+ *                                              is not touched. Texts point into raw->buffer (data, or scratch when
  *                                              unescaped: it has room as long as no slice is decoded twice).
- *   results  out [count]
+ *   results  out [raw->count]
  * The bytes behind each slice are readable for TG_BUFFER_PADDING (the buffer's promise). Returns the number of stamps
  * that fell into a gap or overlap of `zone`.  @shard */
 TG_HOT uint64_t tg_decode_json(struct tg_decoder *decoder, const struct tg_raw_batch *raw, uint8_t *rows,

@@ -20,8 +20,8 @@ static inline uint32_t tg_fill_room(const struct tg_fill *fill)
 }
 
 /* Make sure that a record of `bytes` fits, changing the buffer if need be. False = no buffer is free. The old buffer is
- * let go first: it may be the only large one, and then it can come back only when nobody holds it, us included.  @shard
- */
+ * let go first: it may be the only large one, and then it can come back only when nobody holds it, us included.
+ * @shard */
 static inline bool tg_fill_begin(struct tg_fill *fill, uint32_t bytes)
 {
     if (fill->buffer != NULL && tg_fill_room(fill) >= bytes) { return true; }

@@ -274,7 +274,9 @@ int main(int argc, char **argv)
     if (shards < 1 || shards > SHARDS_MAX || pairs < 1 || pairs > PAIRS_MAX) {
         die("--shards: 1 to 16, --pairs: 1 to 100");
     }
-    if (tg_kafka_source.discover(&options, "in", 10000000000, &partition_count, &err) != TG_OK) { die(err.text); }
+    const struct tg_clock clock = tg_clock_real();
+    const uint64_t deadline_ns = tg_clock_now_ns(&clock) + 10000000000u;
+    if (tg_kafka_source.discover(&options, "in", deadline_ns, &partition_count, &err) != TG_OK) { die(err.text); }
     if (tg_helper_create(&helper, shards, NULL, NULL, &err) != TG_OK || tg_helper_start(helper, &err) != TG_OK) {
         die(err.text);
     }

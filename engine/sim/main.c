@@ -61,12 +61,14 @@ int main(int argc, char **argv)
         struct tg_sim_options options;
         struct tg_error err = {0};
         char dir[512];
-        uint64_t steps = 0;
+        struct tg_sim_outcome outcome = {0};
         tg_sim_options_draw(&options, arguments.seed + i);
         (void)snprintf(dir, sizeof dir, "%s/%" PRIu64, arguments.dir, options.seed);
-        const tg_status status = tg_sim_run(&options, arguments.job, dir, &steps, &err);
+        const tg_status status = tg_sim_run(&options, arguments.job, dir, &outcome, &err);
         tg_sim_options_print(&options, stdout);
-        (void)printf(" steps=%" PRIu64 " result=%s\n", steps, status == TG_OK ? "ran" : "failed");
+        (void)printf(" records_in=%" PRIu64 " duplicates=%" PRIu64 " ignored=%" PRIu64 " steps=%" PRIu64 " result=%s\n",
+                     outcome.totals.records_in, outcome.totals.duplicates, outcome.totals.ignored, outcome.steps,
+                     status == TG_OK ? "ran" : "failed");
         (void)fflush(stdout);
         if (status != TG_OK) {
             (void)fprintf(stderr, "seed %" PRIu64 ": %s\n", options.seed, err.text);

@@ -27,6 +27,8 @@ void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed)
     static const tg_us idles[] = {30000000, 1000000, 400000000};
     static const tg_us latenesses[] = {0, 0, 10000000};
     static const uint32_t rates[] = {1, 5, 100};
+    static const uint32_t sink_rows[] = {0, 1, 5, 300};
+    static const uint32_t key_limits[] = {0, 0, 0, 2, 12};
     struct tg_prng prng = {seed * 0x9E3779B97F4A7C15ULL + 1};
     *options = (struct tg_sim_options){.seed = seed};
     options->shards = 1 + tg_prng_below(&prng, 8);
@@ -47,6 +49,8 @@ void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed)
     options->late_ppm = pick(&prng, 3, shares);
     options->malformed_ppm = pick(&prng, 3, shares);
     options->duplicate_ppm = options->ids ? pick(&prng, 3, shares) : 0;
+    options->sink_rows = pick(&prng, 4, sink_rows);
+    options->max_keys = pick(&prng, 5, key_limits);
 }
 
 void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
@@ -55,9 +59,10 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
                   "seed=%" PRIu64
                   " shards=%u poll=%u budget=%u partitions=%u keys=%u records=%u bias=%u no_drain=%d ids=%d "
                   "rate=%" PRIu64 " disorder_us=%" PRId64 " delay_us=%" PRId64 " window_us=%" PRId64 " idle_us=%" PRId64
-                  " lateness_us=%" PRId64 " late_ppm=%u malformed_ppm=%u duplicate_ppm=%u",
+                  " lateness_us=%" PRId64 " late_ppm=%u malformed_ppm=%u duplicate_ppm=%u "
+                  "sink_rows=%u max_keys=%u",
                   options->seed, options->shards, options->poll, options->budget, options->partitions, options->keys,
                   options->records, options->bias, options->no_drain, options->ids, options->rate, options->disorder,
                   options->delay, options->window, options->idle, options->lateness, options->late_ppm,
-                  options->malformed_ppm, options->duplicate_ppm);
+                  options->malformed_ppm, options->duplicate_ppm, options->sink_rows, options->max_keys);
 }

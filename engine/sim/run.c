@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "engine/sim/sim.h"
+#include "engine/sim/slow_sink.h"
 #include "io/generate/generate.h"
 
 #define TOPIC "user-transaction-topic"
@@ -93,6 +94,8 @@ static tg_status load_job(const struct tg_sim_options *options, const char *job_
         return tg_fail(err, findings.count != 0 ? findings.list[0].code : TG1001, 0, "%s",
                        findings.count != 0 ? findings.list[0].text : job_path);
     }
+    if (options->max_keys != 0) { (*job)->engine.max_keys = options->max_keys; }
+    if (options->sink_rows != 0) { tg_slow_sink_put_before(*job, options->sink_rows, options->seed); }
     return TG_OK;
 }
 
@@ -138,7 +141,7 @@ static void step(struct tg_cluster *cluster, const struct tg_sim_options *option
 }
 
 static tg_status run_cluster(struct tg_cluster *cluster, const struct tg_sim_options *options, struct sim_time *time,
-                             uint64_t *steps, struct tg_error *err)
+                             struct tg_sim_outcome *outcome, struct tg_error *err)
 {
     struct tg_prng prng = {options->seed ^ 0x5DEECE66DULL};
     const uint64_t steps_max = STEPS_FLOOR + (uint64_t)options->records * STEPS_PER_RECORD_MAX;
@@ -159,12 +162,13 @@ static tg_status run_cluster(struct tg_cluster *cluster, const struct tg_sim_opt
         taken++;
     }
     for (uint32_t i = 0; i < opened; i++) { tg_worker_close(&cluster->workers[i]); }
-    if (steps != NULL) { *steps = taken; }
+    outcome->steps = taken;
+    tg_cluster_totals(cluster, &outcome->totals);
     return status;
 }
 
-tg_status tg_sim_run(const struct tg_sim_options *options, const char *job_path, const char *dir, uint64_t *steps,
-                     struct tg_error *err)
+tg_status tg_sim_run(const struct tg_sim_options *options, const char *job_path, const char *dir,
+                     struct tg_sim_outcome *outcome, struct tg_error *err)
 {
     struct tg_job *job = NULL;
     tg_status status = write_input(options, dir, err);
@@ -192,7 +196,7 @@ tg_status tg_sim_run(const struct tg_sim_options *options, const char *job_path,
     struct tg_cluster *cluster = NULL;
     if (status == TG_OK) { status = tg_cluster_create(&cluster, &config, err); }
     if (status == TG_OK) {
-        status = run_cluster(cluster, options, &time, steps, err);
+        status = run_cluster(cluster, options, &time, outcome, err);
         tg_cluster_destroy(cluster);
     }
     tg_job_destroy(job);

@@ -28,6 +28,15 @@ struct tg_sim_options {
     uint32_t late_ppm;
     uint32_t malformed_ppm;
     uint32_t duplicate_ppm;
+    uint32_t
+        sink_rows;     /* sinks refuse most offers and take at most so many rows of the others; 0 = sinks as they are */
+    uint32_t max_keys; /* of the job: so few that there is no room for all; 0 = enough */
+};
+
+/* What a run came to, also when it failed. */
+struct tg_sim_outcome {
+    uint64_t steps;
+    struct tg_totals totals;
 };
 
 /* Draw the options of `seed`.  @setup */
@@ -35,9 +44,9 @@ void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed);
 /* One line of name=value.  @setup */
 void tg_sim_options_print(const struct tg_sim_options *options, FILE *out);
 
-/* Write the input below dir/in, run the job file, leave its output below dir/out. `steps` (may be NULL) is how many
- * agent steps it took. A run that does not end is TG1403 (liveness).  @setup */
+/* Write the input below dir/in, run the job file, leave its output below dir/out. A run that does not end is TG1403
+ * (liveness).  @setup */
 TG_MUST_USE tg_status tg_sim_run(const struct tg_sim_options *options, const char *job_path, const char *dir,
-                                 uint64_t *steps, struct tg_error *err);
+                                 struct tg_sim_outcome *outcome, struct tg_error *err);
 
 #endif

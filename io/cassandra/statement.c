@@ -7,13 +7,14 @@
 
 /* CQL's reserved words: bare they are a syntax error. */
 static const char *const reserved_words[] = {
-    "add",    "allow",    "alter",   "and",    "apply",   "asc",    "authorize", "batch",  "begin", "by",
-    "column", "columnfamily", "create", "default", "delete", "desc", "describe", "drop",  "entries", "execute",
-    "from",   "full",     "grant",   "if",     "in",      "index",  "infinity",  "insert", "into",  "is",
-    "keyspace", "limit",  "materialized", "mbean", "mbeans", "modify", "nan",    "norecursive", "not", "null",
-    "of",     "on",       "or",      "order",  "primary", "rename", "replace",   "revoke", "schema", "select",
-    "set",    "table",    "to",      "token",  "truncate", "unlogged", "unset",  "update", "use",   "using",
-    "view",   "where",    "with",
+    "add",          "allow",  "alter",    "and",          "apply",   "asc",         "authorize", "batch",
+    "begin",        "by",     "column",   "columnfamily", "create",  "default",     "delete",    "desc",
+    "describe",     "drop",   "entries",  "execute",      "from",    "full",        "grant",     "if",
+    "in",           "index",  "infinity", "insert",       "into",    "is",          "keyspace",  "limit",
+    "materialized", "mbean",  "mbeans",   "modify",       "nan",     "norecursive", "not",       "null",
+    "of",           "on",     "or",       "order",        "primary", "rename",      "replace",   "revoke",
+    "schema",       "select", "set",      "table",        "to",      "token",       "truncate",  "unlogged",
+    "unset",        "update", "use",      "using",        "view",    "where",       "with",
 };
 
 static bool reserved(const char *name)

@@ -1,7 +1,10 @@
 import com.datastax.oss.driver.api.core.CqlSession;
+import com.datastax.oss.driver.api.core.config.DefaultDriverOption;
+import com.datastax.oss.driver.api.core.config.DriverConfigLoader;
 import com.datastax.oss.driver.api.core.cql.PreparedStatement;
 import java.lang.management.ManagementFactory;
 import java.net.InetSocketAddress;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
@@ -15,8 +18,10 @@ public class Rival {
         String table = args[2];
         int rows = Integer.parseInt(args[3]);
         var os = (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+        // A cold or busy node answers late: that shall cost time, not rows.
+        var config = DriverConfigLoader.programmaticBuilder().withDuration(DefaultDriverOption.REQUEST_TIMEOUT, Duration.ofSeconds(60)).build();
         try (CqlSession session = CqlSession.builder().addContactPoint(new InetSocketAddress(args[0], Integer.parseInt(args[1])))
-                .withLocalDatacenter("datacenter1").build()) {
+                .withLocalDatacenter("datacenter1").withConfigLoader(config).build()) {
             PreparedStatement insert = session.prepare("INSERT INTO " + table
                     + " (\"userId\", \"purchaseCount\", \"eventTimestamp\", \"isTimeout\") VALUES (?, ?, ?, ?)");
             Semaphore room = new Semaphore(IN_FLIGHT);
