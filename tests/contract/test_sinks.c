@@ -31,7 +31,12 @@ static const char *server_of(const struct tg_sink_ops *ops)
     return NULL;
 }
 
-static bool takes_part(const struct tg_sink_ops *ops) { return !ops->needs_server || server_of(ops) != NULL; }
+static bool takes_part(const struct tg_sink_ops *ops)
+{
+    if (!ops->needs_server || server_of(ops) != NULL) { return true; }
+    (void)fprintf(stderr, "sink %s skipped: no server is named\n", ops->name);
+    return false;
+}
 
 static bool is(const struct tg_sink_ops *ops, const char *name) { return strcmp(ops->name, name) == 0; }
 

@@ -47,7 +47,11 @@ static bool is(const struct tg_source_ops *ops, const char *name) { return strcm
 static bool takes_part(const struct tg_source_ops *ops)
 {
     const char *brokers = getenv("TURGO_KAFKA");
-    return !is(ops, "kafka") || (brokers != NULL && *brokers != '\0' && getenv("TURGO_KAFKA_TOPIC") != NULL);
+    if (!is(ops, "kafka") || (brokers != NULL && *brokers != '\0' && getenv("TURGO_KAFKA_TOPIC") != NULL)) {
+        return true;
+    }
+    (void)fprintf(stderr, "source %s skipped: TURGO_KAFKA and TURGO_KAFKA_TOPIC are not set\n", ops->name);
+    return false;
 }
 
 /* ---- input ------------------------------------------------------------------------------------------------------- */

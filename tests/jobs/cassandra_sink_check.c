@@ -166,7 +166,7 @@ static uint32_t number(const char *text)
 int main(int argc, char **argv)
 {
     const char *host = getenv("TURGO_CASSANDRA");
-    if (host == NULL) {
+    if (host == NULL || *host == '\0') {
         (void)fprintf(stderr, "skipped: TURGO_CASSANDRA is not set\n");
         return 77;
     }

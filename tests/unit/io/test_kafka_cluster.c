@@ -73,7 +73,7 @@ static struct tg_test_options admin_options;
 static void topic_open(void)
 {
     brokers = getenv("TURGO_KAFKA");
-    if (brokers == NULL) {
+    if (brokers == NULL || *brokers == '\0') {
         (void)fputs("skipped: needs a real broker, TURGO_KAFKA=host:port\n", stderr);
         cr_skip_test("TURGO_KAFKA=host:port is not set");
     }
