@@ -13,6 +13,8 @@ enum {
     FLUSH_ROWS = 256,                                   /* a batch worth sending before the input pauses */
 };
 #define FLUSH_AGE_NS 500000u
+/* More than this between two polls is our own pause (a stopped process, a busy core), not the input's silence. */
+#define LISTEN_NS_MAX 20000000u
 
 size_t tg_ingest_bytes(const struct tg_plan *plan, uint32_t source)
 {
@@ -89,6 +91,7 @@ tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *e
         .published = env->published,
         .progress = env->progress,
         .clock = env->clock,
+        .buffers = env->buffers,
         .no_drain = env->no_drain,
     };
     const struct tg_schema *schema = &ingest->source->schema;
@@ -368,8 +371,10 @@ static uint32_t flush_edges(struct tg_ingest *ingest, uint32_t rows_min)
     return sent;
 }
 
-static void check_idle(struct tg_ingest *ingest, uint64_t now_ns, uint64_t elapsed_ns)
+/* Silence counts while we were free to listen: also while other partitions of ours are busy. */
+static void check_idle(struct tg_ingest *ingest, uint64_t now_ns, uint64_t since_ns)
 {
+    const uint64_t elapsed_ns = since_ns < LISTEN_NS_MAX ? since_ns : LISTEN_NS_MAX;
     for (uint32_t i = 0; i < ingest->owned_count; i++) {
         struct tg_partition *partition = &ingest->partitions[i];
         if (!partition->at_end || partition->ended) { continue; }
@@ -422,11 +427,14 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
     const uint64_t elapsed_ns = ingest->last_ns == 0 ? 0 : now_ns - ingest->last_ns;
     ingest->last_ns = now_ns;
     if (ingest->end_sent || ingest->error.status != TG_OK) { return flush_edges(ingest, 0); }
+    const uint64_t refused = ingest->buffers->refused;
     uint32_t done = 0;
     bool blocked = ingest->in_work && !finish_batch(ingest);
     bool dry = false;
     for (uint32_t i = 0; !blocked && !ingest->stopping && i < budget; i++) {
-        ingest->raw = (struct tg_raw_batch){0};
+        ingest->raw.count = 0; /* not the whole of it: 32 KiB of slices */
+        ingest->raw.flags = 0;
+        ingest->raw.buffer = NULL;
         if (ingest->source->ops->poll(ingest->state, &ingest->raw, now_ns) == 0) {
             dry = true;
             break;
@@ -436,7 +444,9 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
         done++;
     }
     if (ingest->port.reader_count != 0) { (void)tg_port_deliver(&ingest->port); }
-    if (!blocked && done == 0) { check_idle(ingest, now_ns, elapsed_ns); }
+    const bool waited = blocked || ingest->buffers->refused != refused; /* no buffer: records wait for us unseen */
+    if (!waited) { check_idle(ingest, now_ns, ingest->was_blocked ? 0 : elapsed_ns); }
+    ingest->was_blocked = waited;
     if (dry && ingest->source->ops->failure(ingest->state, &ingest->error) != TG_OK) { return 0; }
     if (done != 0 && ingest->staged_ns == 0) { ingest->staged_ns = now_ns; }
     const bool stale = ingest->staged_ns != 0 && now_ns - ingest->staged_ns >= FLUSH_AGE_NS;
