@@ -181,22 +181,35 @@ static struct tg_row *row_at(const struct tg_ingest *ingest, uint32_t index)
     return (struct tg_row *)(void *)(ingest->rows + (size_t)index * ingest->source->schema.row_bytes);
 }
 
-/* Key hashes of record `index` for every edge; a key that is too long is the record's fault, an identity too. */
+/* True when every column of the key comes before field `end`. */
+static bool key_before(const struct tg_key_spec *spec, uint32_t end)
+{
+    for (uint32_t i = 0; i < spec->column_count; i++) {
+        if (spec->columns[i] >= end) { return false; }
+    }
+    return true;
+}
+
+/* Key hashes of record `index` for every edge; a key that is too long is the record's fault, an identity too. Faults are
+ * named in the order of the fields: of a refused record only the keys before its fault count. */
 static void hash_keys(struct tg_ingest *ingest, uint32_t index)
 {
+    struct tg_decoded *result = &ingest->results[index];
+    const uint32_t end = result->reason == TG_REASON_none ? TG_COLUMNS_MAX : (uint32_t)result->field;
     uint8_t key[TG_KEY_BYTES_MAX];
-    if (ingest->source->has_dedupe && !tg_dedupe_fits(&ingest->dedupe, row_at(ingest, index))) {
-        ingest->results[index] = (struct tg_decoded){TG_REASON_too_long, (int32_t)ingest->source->dedupe_by};
-        return;
-    }
     for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
         const struct tg_key_spec *spec = &ingest->plan->edges[ingest->readers->edges[e]].key;
+        if (!key_before(spec, end)) { continue; }
         const uint32_t bytes = tg_key_encode(spec, row_at(ingest, index), key, sizeof key);
         if (bytes == 0) {
-            ingest->results[index] = (struct tg_decoded){TG_REASON_too_long, (int32_t)spec->columns[0]};
+            *result = (struct tg_decoded){TG_REASON_too_long, (int32_t)spec->columns[0]};
             return;
         }
         ingest->hashes[(size_t)e * TG_BATCH_ROWS_MAX + index] = tg_key_hash(key, bytes);
+    }
+    if (ingest->source->has_dedupe && key_before(&ingest->dedupe.spec, end) &&
+        !tg_dedupe_fits(&ingest->dedupe, row_at(ingest, index))) {
+        *result = (struct tg_decoded){TG_REASON_too_long, (int32_t)ingest->source->dedupe_by};
     }
 }
 
@@ -255,6 +268,10 @@ static enum verdict judge_identity(struct tg_ingest *ingest, uint32_t index, str
     const uint32_t owned = ingest->owned_index[ingest->raw.partition];
     enum tg_dedupe_verdict verdict = TG_DEDUPE_NEW;
     if (ingest->source->has_dedupe) { verdict = tg_dedupe_judge(&ingest->dedupe, row, owned, partition->wm); }
+    if (verdict == TG_DEDUPE_FULL) { /* what the clock has passed is still there in the middle of a batch */
+        tg_dedupe_expire(&ingest->dedupe, owned, partition->wm);
+        verdict = tg_dedupe_judge(&ingest->dedupe, row, owned, partition->wm);
+    }
     if (verdict == TG_DEDUPE_FULL) {
         const struct tg_decoded full = {TG_REASON_state_full, (int32_t)ingest->source->dedupe_by};
         if (!dead_letter(ingest, index, full, partition)) { return BLOCKED; }
@@ -301,7 +318,7 @@ static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition
     tg_decode_json(ingest->decoder, raw->count, raw->slices, raw->buffer, ingest->rows, ingest->results, &adjusted);
     for (uint32_t i = 0; i < raw->count; i++) {
         bytes += raw->slices[i].value_bytes;
-        if (ingest->results[i].reason == TG_REASON_none) { hash_keys(ingest, i); }
+        if (ingest->results[i].reason == TG_REASON_none || ingest->results[i].field > 0) { hash_keys(ingest, i); }
     }
     partition->records += raw->count;
     tg_counter_add(&ingest->progress->records_in, raw->count);
