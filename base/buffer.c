@@ -53,7 +53,10 @@ struct tg_buffer *tg_buffer_acquire(struct tg_buffer_pool *pool, uint32_t bytes)
     TG_ASSERT(bytes <= TG_RECORD_BYTES_MAX);
     struct tg_buffer **list = bytes <= pool->standard_bytes ? &pool->free_standard : &pool->free_large;
     struct tg_buffer *buffer = *list;
-    if (buffer == NULL) { return NULL; }
+    if (buffer == NULL) {
+        pool->refused++;
+        return NULL;
+    }
     *list = buffer->next_free;
     buffer->next_free = NULL;
     buffer->used = 0;

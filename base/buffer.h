@@ -23,6 +23,7 @@ struct tg_buffer_pool {
     struct tg_buffer *free_large;
     uint32_t standard_bytes;
     uint32_t in_use;
+    uint64_t refused; /* how often there was none: the input waited for us, not we for it */
 };
 
 struct tg_buffer_pool_config {

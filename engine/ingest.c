@@ -13,6 +13,8 @@ enum {
     FLUSH_ROWS = 256,                                   /* a batch worth sending before the input pauses */
 };
 #define FLUSH_AGE_NS 500000u
+/* More than this between two polls is our own pause (a stopped process, a busy core), not the input's silence. */
+#define LISTEN_NS_MAX 20000000u
 
 size_t tg_ingest_bytes(const struct tg_plan *plan, uint32_t source)
 {
@@ -89,6 +91,7 @@ tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *e
         .published = env->published,
         .progress = env->progress,
         .clock = env->clock,
+        .buffers = env->buffers,
         .no_drain = env->no_drain,
     };
     const struct tg_schema *schema = &ingest->source->schema;
@@ -178,22 +181,35 @@ static struct tg_row *row_at(const struct tg_ingest *ingest, uint32_t index)
     return (struct tg_row *)(void *)(ingest->rows + (size_t)index * ingest->source->schema.row_bytes);
 }
 
-/* Key hashes of record `index` for every edge; a key that is too long is the record's fault, an identity too. */
+/* True when every column of the key comes before field `end`. */
+static bool key_before(const struct tg_key_spec *spec, uint32_t end)
+{
+    for (uint32_t i = 0; i < spec->column_count; i++) {
+        if (spec->columns[i] >= end) { return false; }
+    }
+    return true;
+}
+
+/* Key hashes of record `index` for every edge; a key that is too long is the record's fault, an identity too. Faults are
+ * named in the order of the fields: of a refused record only the keys before its fault count. */
 static void hash_keys(struct tg_ingest *ingest, uint32_t index)
 {
+    struct tg_decoded *result = &ingest->results[index];
+    const uint32_t end = result->reason == TG_REASON_none ? TG_COLUMNS_MAX : (uint32_t)result->field;
     uint8_t key[TG_KEY_BYTES_MAX];
-    if (ingest->source->has_dedupe && !tg_dedupe_fits(&ingest->dedupe, row_at(ingest, index))) {
-        ingest->results[index] = (struct tg_decoded){TG_REASON_too_long, (int32_t)ingest->source->dedupe_by};
-        return;
-    }
     for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
         const struct tg_key_spec *spec = &ingest->plan->edges[ingest->readers->edges[e]].key;
+        if (!key_before(spec, end)) { continue; }
         const uint32_t bytes = tg_key_encode(spec, row_at(ingest, index), key, sizeof key);
         if (bytes == 0) {
-            ingest->results[index] = (struct tg_decoded){TG_REASON_too_long, (int32_t)spec->columns[0]};
+            *result = (struct tg_decoded){TG_REASON_too_long, (int32_t)spec->columns[0]};
             return;
         }
         ingest->hashes[(size_t)e * TG_BATCH_ROWS_MAX + index] = tg_key_hash(key, bytes);
+    }
+    if (ingest->source->has_dedupe && key_before(&ingest->dedupe.spec, end) &&
+        !tg_dedupe_fits(&ingest->dedupe, row_at(ingest, index))) {
+        *result = (struct tg_decoded){TG_REASON_too_long, (int32_t)ingest->source->dedupe_by};
     }
 }
 
@@ -252,6 +268,10 @@ static enum verdict judge_identity(struct tg_ingest *ingest, uint32_t index, str
     const uint32_t owned = ingest->owned_index[ingest->raw.partition];
     enum tg_dedupe_verdict verdict = TG_DEDUPE_NEW;
     if (ingest->source->has_dedupe) { verdict = tg_dedupe_judge(&ingest->dedupe, row, owned, partition->wm); }
+    if (verdict == TG_DEDUPE_FULL) { /* what the clock has passed is still there in the middle of a batch */
+        tg_dedupe_expire(&ingest->dedupe, owned, partition->wm);
+        verdict = tg_dedupe_judge(&ingest->dedupe, row, owned, partition->wm);
+    }
     if (verdict == TG_DEDUPE_FULL) {
         const struct tg_decoded full = {TG_REASON_state_full, (int32_t)ingest->source->dedupe_by};
         if (!dead_letter(ingest, index, full, partition)) { return BLOCKED; }
@@ -297,7 +317,7 @@ static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition
     const uint64_t adjusted = tg_decode_json(ingest->decoder, raw, ingest->rows, ingest->results);
     for (uint32_t i = 0; i < raw->count; i++) {
         bytes += raw->slices[i].value_bytes;
-        if (ingest->results[i].reason == TG_REASON_none) { hash_keys(ingest, i); }
+        if (ingest->results[i].reason == TG_REASON_none || ingest->results[i].field > 0) { hash_keys(ingest, i); }
     }
     partition->records += raw->count;
     tg_counter_add(&ingest->progress->records_in, raw->count);
@@ -367,8 +387,10 @@ static uint32_t flush_edges(struct tg_ingest *ingest, uint32_t rows_min)
     return sent;
 }
 
-static void check_idle(struct tg_ingest *ingest, uint64_t now_ns, uint64_t elapsed_ns)
+/* Silence counts while we were free to listen: also while other partitions of ours are busy. */
+static void check_idle(struct tg_ingest *ingest, uint64_t now_ns, uint64_t since_ns)
 {
+    const uint64_t elapsed_ns = since_ns < LISTEN_NS_MAX ? since_ns : LISTEN_NS_MAX;
     for (uint32_t i = 0; i < ingest->owned_count; i++) {
         struct tg_partition *partition = &ingest->partitions[i];
         if (!partition->at_end || partition->ended) { continue; }
@@ -421,11 +443,14 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
     const uint64_t elapsed_ns = ingest->last_ns == 0 ? 0 : now_ns - ingest->last_ns;
     ingest->last_ns = now_ns;
     if (ingest->end_sent || ingest->error.status != TG_OK) { return flush_edges(ingest, 0); }
+    const uint64_t refused = ingest->buffers->refused;
     uint32_t done = 0;
     bool blocked = ingest->in_work && !finish_batch(ingest);
     bool dry = false;
     for (uint32_t i = 0; !blocked && !ingest->stopping && i < budget; i++) {
-        ingest->raw = (struct tg_raw_batch){0};
+        ingest->raw.count = 0; /* not the whole of it: 32 KiB of slices */
+        ingest->raw.flags = 0;
+        ingest->raw.buffer = NULL;
         if (ingest->source->ops->poll(ingest->state, &ingest->raw, now_ns) == 0) {
             dry = true;
             break;
@@ -435,7 +460,9 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
         done++;
     }
     if (ingest->port.reader_count != 0) { (void)tg_port_deliver(&ingest->port); }
-    if (!blocked && done == 0) { check_idle(ingest, now_ns, elapsed_ns); }
+    const bool waited = blocked || ingest->buffers->refused != refused; /* no buffer: records wait for us unseen */
+    if (!waited) { check_idle(ingest, now_ns, ingest->was_blocked ? 0 : elapsed_ns); }
+    ingest->was_blocked = waited;
     if (dry && ingest->source->ops->failure(ingest->state, &ingest->error) != TG_OK) { return 0; }
     if (done != 0 && ingest->staged_ns == 0) { ingest->staged_ns = now_ns; }
     const bool stale = ingest->staged_ns != 0 && now_ns - ingest->staged_ns >= FLUSH_AGE_NS;

@@ -31,6 +31,7 @@ struct tg_ingest {
     struct tg_published *published; /* of all partitions of the job */
     struct tg_progress *progress;
     struct tg_clock clock;
+    const struct tg_buffer_pool *buffers;
     bool no_drain;
     /* the raw batch in work */
     struct tg_raw_batch raw;
@@ -44,6 +45,7 @@ struct tg_ingest {
     enum { TG_INGEST_JUDGE, TG_INGEST_DEDUPE, TG_INGEST_ROUTE } phase; /* of the record in work */
     /* state of the whole */
     uint64_t last_ns;   /* of the last poll */
+    bool was_blocked;   /* the last poll: what passed since was our own back-pressure */
     uint64_t staged_ns; /* when the oldest staged row was staged; 0 = none */
     uint32_t ended_count;
     bool stopping; /* no more polls: flush and end */

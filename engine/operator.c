@@ -33,6 +33,7 @@ static bool retry_refusal(struct tg_ctx *ctx)
 {
     if (!tg_stage_refuse(ctx)) { return false; }
     ctx->poisoned = false;
+    tg_stage_settle(ctx, ctx->key);
     ctx->row++;
     return true;
 }

@@ -17,6 +17,7 @@ void tg_partition_arrived(struct tg_partition *partition)
 {
     partition->at_end = false;
     partition->quiet_ns = 0;
+    tg_partition_publish(partition, false); /* now, not when its records are through: they may have to wait */
 }
 
 void tg_partition_reached_end(struct tg_partition *partition)
@@ -24,6 +25,7 @@ void tg_partition_reached_end(struct tg_partition *partition)
     if (!partition->at_end) {
         partition->quiet_ns = 0;
         partition->idle_base_wm = partition->wm;
+        partition->idle_base_ns = 0;
     }
     partition->at_end = true;
 }
@@ -54,15 +56,19 @@ bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_sp
         return false;
     }
     int64_t target = TG_TS_MIN;
-    if (!busy_minimum(around->all, around->all_count,
-                      &target)) { /* everybody is silent: event time goes on at the wall clock's rate */
+    const bool anyone_busy = busy_minimum(around->all, around->all_count, &target);
+    if (!anyone_busy) { /* everybody is silent: event time goes on at the wall clock's rate */
         if (source->idle_clock == TG_IDLE_OFF || partition->idle_base_wm == TG_TS_MIN) { return false; }
-        target = partition->idle_base_wm + (int64_t)(partition->quiet_ns / 1000);
+        target = partition->idle_base_wm + (int64_t)((partition->quiet_ns - partition->idle_base_ns) / 1000);
         const int64_t limit = around->wall_us - source->watermark_delay;
         target = target > limit ? limit : target;
     }
     if (target <= partition->wm) { return false; }
     partition->wm = target;
+    if (anyone_busy) { /* should the others fall silent too, time goes on from here */
+        partition->idle_base_wm = target;
+        partition->idle_base_ns = partition->quiet_ns;
+    }
     partition->last_raise_ns = around->now_ns;
     tg_partition_publish(partition, true);
     return true;

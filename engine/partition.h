@@ -23,7 +23,8 @@ struct tg_partition {
     bool ended;
     bool has_valid;
     uint64_t quiet_ns;    /* time at the end without our own back-pressure */
-    int64_t idle_base_wm; /* wm when it fell silent */
+    int64_t idle_base_wm;   /* wm when it fell silent, or when a busy partition last took it along */
+    uint64_t idle_base_ns;  /* quiet_ns at that moment */
     uint64_t last_raise_ns;
     uint64_t records, dead, late, duplicates;
     struct tg_published *published;

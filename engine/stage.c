@@ -206,7 +206,9 @@ int64_t tg_stage_row_clock(struct tg_ctx *stage, struct tg_key_state *key, const
     }
     if (key->partition != row->partition) {
         if ((key->flags & TG_KEY_LIVE) == 0) {
+            tg_wheel_disarm(key_wheel(stage, key), key); /* a refused row may have armed it */
             key->partition = row->partition;
+            tg_stage_settle(stage, key);
         } else if ((key->flags & TG_KEY_MOVED) == 0) {
             tg_wheel_disarm(key_wheel(stage, key), key);
             key->flags |= TG_KEY_MOVED;
@@ -259,13 +261,13 @@ bool tg_stage_fire(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock
             (void)tg_fail(&stage->error, TG1404, 0, "step %s: timer callback failed", stage->plan->step->name);
             return false;
         }
-        if (clock == TG_TS_MAX && ++stage->fires > TG_REARM_AT_INFINITY_MAX) {
-            (void)tg_fail(&stage->error, TG1603, 0, "step %s: a key armed its timer %d times after the input had ended",
-                          stage->plan->step->name, TG_REARM_AT_INFINITY_MAX);
-            return false;
-        }
         if ((key->flags & TG_KEY_FORGET) != 0) { break; }
         at = earliest_timer(stage, key, &timer);
+        if (clock == TG_TS_MAX && at < clock && ++stage->fires > TG_REARM_AT_INFINITY_MAX) {
+            (void)tg_fail(&stage->error, TG1603, 0, "step %s: a key armed its timer more than %d times after the input "
+                          "had ended", stage->plan->step->name, TG_REARM_AT_INFINITY_MAX);
+            return false;
+        }
     }
     stage->fires = 0;
     tg_stage_settle(stage, key);

@@ -107,6 +107,47 @@ class Hostile(unittest.TestCase):
         self.compare([record(b"u", b"t" * size) for size in (1013, 1014, 2000, 65_536)] + [record(b"k" * 1000, b"t" * size) for size in (14, 15)],
                      name="identities")
 
+    def test_faults_are_named_in_the_order_of_the_fields(self):
+        def record(user, stamp, identity=""):
+            return b'{"userId":"' + b"u" * user + b'"' + stamp + (b',"transactionId":"' + identity.encode() + b'"' if identity else b"") + b"}"
+        right = b',"transactionTimestamp":"2026-03-01T10:00:00Z"'
+        self.compare([record(2000, b""), record(2000, b',"transactionTimestamp":"soon"'), record(2000, right, "t"), record(2000, right, "t" * 2000),
+                      record(2000, b',"transactionTimestamp":7'), record(10, b"", "t" * 2000), record(10, right, "t" * 2000)], name="order of faults")
+
+    def test_a_full_table_refuses_new_keys_and_nobody_else(self):
+        users, rounds = 50, 20
+        values = [tx(f"u{user:02}", f"10:{turn:02}:{user:02}") for turn in range(rounds) for user in range(users)]
+        for limit in (1, 7, 49):
+            with tempfile.TemporaryDirectory(prefix="turgo-hostile-") as folder:
+                topic = pathlib.Path(folder) / "in" / TOPIC
+                topic.mkdir(parents=True)
+                (topic / "p0.jsonl").write_bytes(b"".join(value + b"\n" for value in values))
+                code, text, report = turgo.replay(folder, Params(idle=3600 * 1_000_000, window=3600 * 1_000_000), "--shards", "1", "--set", f"engine.max_keys={limit}")
+                self.assertEqual(code, 0, text[-2000:])
+                self.assertEqual(report["dead_by_reason"], {"state_full": (users - limit - 1) * rounds} if limit + 1 < users else {})
+                found = turgo.read_result(pathlib.Path(folder) / "out")
+                served = {row["userId"] for row in found.rows}
+                expected = run({0: values}, Params(idle=3600 * 1_000_000, window=3600 * 1_000_000))
+                expected.rows = [row for row in expected.rows if row["userId"] in served]
+                found.dead = []
+                self.assertEqual(turgo.differences(expected, found), [])
+
+    def test_a_key_may_arm_its_timer_10000_times_after_the_end(self):
+        for count, code in ((10_000, 0), (10_001, 70)):
+            values = [b'{"userId":"u","transactionTimestamp":"2026-03-01T10:00:00.%06dZ"}' % n for n in range(count)]
+            if code == 0:
+                self.compare(values, name="at the limit")
+                continue
+            with self.assertRaises(OverflowError):
+                run({0: values})
+            with tempfile.TemporaryDirectory(prefix="turgo-hostile-") as folder:
+                topic = pathlib.Path(folder) / "in" / TOPIC
+                topic.mkdir(parents=True)
+                (topic / "p0.jsonl").write_bytes(b"".join(value + b"\n" for value in values))
+                found, text, _ = turgo.replay(folder, Params())
+                self.assertEqual(found, code, text[-2000:])
+                self.assertIn("TG1603", text)
+
     @unittest.skipIf("asan" in str(turgo.BIN), "a rate under a sanitizer says nothing")
     def test_five_percent_hostile_records_cost_less_than_a_fifth_of_the_rate(self):
         seed = int(os.environ.get("TG_SEED", "1"), 0)

@@ -122,3 +122,33 @@ Test(partition, a_record_ends_the_silence)
     tg_partition_reached_end(&partitions[0]);
     cr_assert_not(idle(0, 4 * NS, 68 * NS, 0), "the silence starts anew");
 }
+
+Test(partition, one_that_never_had_a_record_goes_on_when_the_others_fall_silent)
+{
+    for (int i = 1; i < 3; i++) {
+        tg_partition_accept(&partitions[i], 200 * S, source.watermark_delay);
+        tg_partition_publish(&partitions[i], false);
+    }
+    tg_partition_reached_end(&partitions[0]);
+    cr_assert(idle(0, 10 * NS, 10 * NS, 0));
+    cr_assert_eq(partitions[0].wm, 170 * S);
+    for (int i = 1; i < 3; i++) {
+        tg_partition_reached_end(&partitions[i]);
+        (void)idle(i, 6 * NS, 16 * NS, 100000 * S);
+    }
+    cr_assert(idle(0, 7 * NS, 17 * NS, 100000 * S));
+    cr_assert_eq(partitions[0].wm, 177 * S, "from where the others left it, at the rate of the wall clock");
+}
+
+Test(partition, one_whose_records_wait_for_room_is_not_silent_to_others)
+{
+    for (int i = 0; i < 3; i++) {
+        tg_partition_accept(&partitions[i], 100 * S, source.watermark_delay);
+        tg_partition_reached_end(&partitions[i]);
+    }
+    for (int i = 2; i >= 0; i--) { (void)idle(i, 6 * NS, 10 * NS, 100000 * S); }
+    tg_partition_arrived(&partitions[1]);
+    const int64_t before = partitions[0].wm;
+    cr_assert_not(idle(0, 10 * NS, 30 * NS, 100000 * S));
+    cr_assert_eq(partitions[0].wm, before);
+}

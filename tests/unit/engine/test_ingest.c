@@ -1,0 +1,207 @@
+/* Ingest over a source of the test's own: when silence counts, and in which order a record's faults are named. */
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "engine/ingest.h"
+
+#define S 1000000LL
+#define NS 1000000000ULL
+#define CYCLE_NS 10000000ULL
+
+enum { PARTITIONS = 2, BUFFERS = 2 };
+
+/* What the source does: partition 0 has a record in every poll while `busy`; partition 1 as told by `next`. */
+static struct {
+    struct tg_buffer_pool *pool;
+    bool busy;
+    bool starved;      /* takes a buffer before it looks for records, as sources do */
+    bool has_next;     /* news of partition 1 */
+    uint32_t flags;    /* of it */
+    const char *value; /* its record; NULL = none */
+    int64_t offsets[PARTITIONS];
+    int64_t stamp_s; /* of partition 0's records */
+} script;
+
+static size_t state_bytes(const struct tg_options *options, uint32_t owned_count)
+{
+    (void)options;
+    return owned_count;
+}
+static tg_status open_source(void *state, const struct tg_source_env *env, struct tg_error *err)
+{
+    (void)state;
+    (void)err;
+    script.pool = env->buffers;
+    return TG_OK;
+}
+static void give(struct tg_raw_batch *out, uint32_t partition, const char *value, struct tg_buffer *buffer)
+{
+    out->partition = partition;
+    out->count = 1;
+    out->buffer = buffer;
+    memcpy(buffer->data, value, strlen(value));
+    out->slices[0] = (struct tg_slice){.value = buffer->data,
+                                       .offset = script.offsets[partition]++,
+                                       .record_us = TG_TS_MIN,
+                                       .value_bytes = (uint32_t)strlen(value)};
+}
+static uint32_t poll_source(void *state, struct tg_raw_batch *out, uint64_t now_ns)
+{
+    static bool turn;
+    (void)state;
+    out->arrived_ns = now_ns;
+    if (script.has_next) {
+        script.has_next = false;
+        out->partition = 1;
+        out->flags = script.flags;
+        if (script.value != NULL) { give(out, 1, script.value, tg_buffer_acquire(script.pool, 1)); }
+        return 1;
+    }
+    if (script.starved && tg_buffer_acquire(script.pool, 1) == NULL) { return 0; }
+    turn = !turn;
+    if (!script.busy || !turn) { return 0; }
+    char value[64];
+    (void)snprintf(value, sizeof value, "{\"at\":\"2024-01-01T%02" PRId64 ":%02" PRId64 ":%02" PRId64 "Z\"}",
+                   script.stamp_s / 3600, script.stamp_s / 60 % 60, script.stamp_s % 60);
+    give(out, 0, value, tg_buffer_acquire(script.pool, 1));
+    return 1;
+}
+static tg_status no_failure(const void *state, struct tg_error *err)
+{
+    (void)state;
+    (void)err;
+    return TG_OK;
+}
+static int64_t no_lag(const void *state)
+{
+    (void)state;
+    return 0;
+}
+static void close_source(void *state) { (void)state; }
+
+static const struct tg_source_ops scripted = {.name = "scripted",
+                                              .state_bytes = state_bytes,
+                                              .open = open_source,
+                                              .poll = poll_source,
+                                              .failure = no_failure,
+                                              .lag = no_lag,
+                                              .close = close_source};
+
+static struct tg_source_spec source;
+static struct tg_job job;
+static struct tg_plan *plan;
+static struct tg_published published[PARTITIONS];
+static struct tg_progress progress;
+static struct tg_buffer_pool pool;
+static struct tg_arena arena;
+static struct tg_ingest ingest;
+static uint64_t now_ns;
+
+static int64_t wall_us(void *self)
+{
+    (void)self;
+    return INT64_MAX / 2;
+}
+static uint64_t monotonic_ns(void *self)
+{
+    (void)self;
+    return now_ns;
+}
+
+static void setup(void)
+{
+    static const char *const names[] = {"at"};
+    struct tg_error err = {0};
+    memset(&script, 0, sizeof script);
+    script.stamp_s = 3600;
+    source = (struct tg_source_spec){.name = "in",
+                                     .topic = "in",
+                                     .ops = &scripted,
+                                     .watermark_delay = 30 * S,
+                                     .idle_after = 5 * S,
+                                     .max_skew = TG_TS_MAX};
+    source.schema = (struct tg_schema){.name = "in", .column_count = 1};
+    source.schema.columns[0] = (struct tg_column){.name = "at", .type = TG_TYPE_TIMESTAMP};
+    source.fields[0] = (struct tg_field_spec){.names = names, .name_count = 1, .required = true};
+    tg_schema_layout(&source.schema);
+    job = (struct tg_job){.name = "test", .source_count = 1, .sources = &source};
+    job.engine.max_keys = 100;
+    const uint32_t partitions[] = {PARTITIONS};
+    cr_assert_eq(tg_plan_create(&plan, &job, 1, partitions, &err), TG_OK, "%s", err.text);
+    const struct tg_buffer_pool_config buffers = {BUFFERS, 4096, 0};
+    cr_assert_eq(tg_arena_open(&arena, (size_t)1 << 30, &err), TG_OK);
+    cr_assert_eq(tg_buffer_pool_init(&pool, &buffers, &arena, &err), TG_OK);
+    now_ns = NS;
+    const struct tg_ingest_env env = {.plan = plan,
+                                      .published = published,
+                                      .progress = &progress,
+                                      .buffers = &pool,
+                                      .arena = &arena,
+                                      .clock = {.monotonic_ns = monotonic_ns, .wall_us = wall_us}};
+    cr_assert_eq(tg_ingest_open(&ingest, &env, &err), TG_OK, "%s", err.text);
+}
+static void teardown(void)
+{
+    tg_ingest_close(&ingest);
+    tg_plan_destroy(plan);
+    tg_arena_close(&arena);
+}
+
+TestSuite(ingest, .init = setup, .fini = teardown);
+
+static void run_for(uint64_t ns)
+{
+    for (const uint64_t end = now_ns + ns; now_ns < end;) {
+        now_ns += CYCLE_NS;
+        (void)tg_ingest_poll(&ingest, now_ns, 8);
+    }
+}
+
+static void tell(const char *value, uint32_t flags)
+{
+    script.value = value;
+    script.flags = flags;
+    script.has_next = true;
+    run_for(CYCLE_NS);
+}
+
+static bool is_idle(uint32_t partition) { return atomic_load(&published[partition].idle) != 0; }
+
+Test(ingest, a_partition_falls_silent_while_its_neighbour_on_the_shard_is_busy)
+{
+    script.busy = true;
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_AT_END);
+    run_for(4 * NS);
+    cr_assert_not(is_idle(1));
+    run_for(2 * NS);
+    cr_assert(is_idle(1));
+    cr_assert_eq(atomic_load(&published[1].wm), atomic_load(&published[0].wm));
+}
+
+Test(ingest, without_a_free_buffer_nobody_falls_silent)
+{
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_AT_END);
+    struct tg_buffer *held[BUFFERS];
+    for (uint32_t i = 0; i < BUFFERS; i++) { held[i] = tg_buffer_acquire(&pool, 1); }
+    script.starved = true;
+    run_for(60 * NS);
+    cr_assert_not(is_idle(1), "its records may wait where we cannot look");
+    script.starved = false;
+    for (uint32_t i = 0; i < BUFFERS; i++) { tg_buffer_release(held[i]); }
+    run_for(4 * NS);
+    cr_assert_not(is_idle(1));
+    run_for(2 * NS);
+    cr_assert(is_idle(1));
+}
+
+Test(ingest, a_pause_of_the_process_is_not_silence)
+{
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_AT_END);
+    run_for(NS);
+    now_ns += 60 * NS;
+    run_for(2 * NS);
+    cr_assert_not(is_idle(1));
+    run_for(3 * NS);
+    cr_assert(is_idle(1));
+}
