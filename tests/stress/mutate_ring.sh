@@ -13,7 +13,7 @@ export TSAN_OPTIONS="exitcode=66 halt_on_error=1"
 run() {
     "$cc" -std=gnu11 -O1 -g -fsanitize=thread -D_GNU_SOURCE -I"$work/$1" -I"$source" -o "$work/$1/stress" \
         "$source/tests/stress/stress_ring.c" "$work/$1/ring.c" "$source/base/assert.c" -lpthread || return 99
-    TG_SEED=1 "$work/$1/stress" 3000 >"$work/$1/log" 2>&1
+    TG_SEED=1 "$work/$1/stress" 12000 >"$work/$1/log" 2>&1
 }
 
 status=0

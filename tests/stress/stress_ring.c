@@ -130,8 +130,10 @@ int main(int argc, char **argv)
     int failed = 0;
     for (uint32_t b = 0; b < sizeof batches / sizeof batches[0]; b++) {
         for (uint32_t s = 0; s < sizeof slot_counts / sizeof slot_counts[0]; s++) {
-            failed |= run_once(batches[b], slot_counts[s], count, seed++, anywhere);
-            if (pinned) { failed |= run_once(batches[b], slot_counts[s], count, seed++, pair); }
+            /* A tiny ring is full or empty at every step already; on a shared core each of them is a task switch. */
+            const uint64_t items = slot_counts[s] <= 2 ? count / 8 : count;
+            failed |= run_once(batches[b], slot_counts[s], items, seed++, anywhere);
+            if (pinned) { failed |= run_once(batches[b], slot_counts[s], items, seed++, pair); }
         }
     }
     (void)printf("stress_ring: %s\n", failed ? "FAILED" : "ok");
