@@ -24,7 +24,7 @@ size_t tg_dedupe_bytes(const struct tg_source_spec *source, uint64_t ids_max, ui
 {
     if (!source->has_dedupe) { return 0; }
     const struct tg_table_config config = table_config(ids_max);
-    const struct tg_wheel_config wheel = {.tick_bits = 16};
+    const struct tg_wheel_config wheel = {.tick_bits = TG_WHEEL_TICK_BITS};
     return tg_table_bytes(&config) + tg_heap_bytes(heap_limit(ids_max)) + owned_count * (tg_wheel_bytes(&wheel) + 64) +
            4096;
 }
@@ -45,7 +45,7 @@ tg_status tg_dedupe_init(struct tg_dedupe *dedupe, const struct tg_source_spec *
     if (status == TG_OK && dedupe->wheels == NULL) { status = tg_fail(err, TG1601, 0, "no address space for dedupe"); }
     for (uint32_t i = 0; status == TG_OK && i < owned_count; i++) {
         const struct tg_wheel_config wheel = {
-            .table = dedupe->table, .node_offset = offsetof(struct seen, node), .tick_bits = 16};
+            .table = dedupe->table, .node_offset = offsetof(struct seen, node), .tick_bits = TG_WHEEL_TICK_BITS};
         status = tg_wheel_create(&dedupe->wheels[i], &wheel, arena, err);
     }
     return status;

@@ -190,8 +190,8 @@ static bool key_before(const struct tg_key_spec *spec, uint32_t end)
     return true;
 }
 
-/* Key hashes of record `index` for every edge; a key that is too long is the record's fault, an identity too. Faults are
- * named in the order of the fields: of a refused record only the keys before its fault count. */
+/* Key hashes of record `index` for every edge; a key that is too long is the record's fault, an identity too. Faults
+ * are named in the order of the fields: of a refused record only the keys before its fault count. */
 static void hash_keys(struct tg_ingest *ingest, uint32_t index)
 {
     struct tg_decoded *result = &ingest->results[index];

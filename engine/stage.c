@@ -8,7 +8,7 @@
 #include "base/json_text.h"
 #include "engine/side_outputs.h"
 
-enum { HEAP_BYTES_MIN = 1 << 20, TICK_BITS = 16, DUE_AHEAD = 6 };
+enum { HEAP_BYTES_MIN = 1 << 20, DUE_AHEAD = 6 };
 #define NO_CLOCK_MOVING UINT32_MAX
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
@@ -35,7 +35,7 @@ size_t tg_stage_bytes(const struct tg_plan *plan, uint32_t step)
     const struct tg_stage_plan *stage = &plan->stages[step];
     const struct tg_edge_plan *edge = &plan->edges[step];
     const struct tg_table_config table = table_config(stage);
-    const struct tg_wheel_config wheel = {.tick_bits = TICK_BITS};
+    const struct tg_wheel_config wheel = {.tick_bits = TG_WHEEL_TICK_BITS};
     size_t bytes = tg_table_bytes(&table) + tg_heap_bytes(heap_limit(plan));
     bytes += (edge->partition_count + 1) * (tg_wheel_bytes(&wheel) + 64 + 8 * (plan->shard_count + 4));
     bytes += (size_t)TG_EDGE_ROWS * TG_KEY_BYTES_MAX + refusal_text_bytes(edge->schema) + 65536;
@@ -70,7 +70,7 @@ static tg_status open_state(struct tg_ctx *stage, const struct tg_stage_env *env
     }
     for (uint32_t i = 0; status == TG_OK && i < clock_count; i++) {
         const struct tg_wheel_config wheel = {
-            .table = stage->table, .node_offset = offsetof(struct tg_key_state, node), .tick_bits = TICK_BITS};
+            .table = stage->table, .node_offset = offsetof(struct tg_key_state, node), .tick_bits = TG_WHEEL_TICK_BITS};
         status = tg_wheel_create(&stage->wheels[i], &wheel, env->arena, err);
     }
     return status;
@@ -264,8 +264,10 @@ bool tg_stage_fire(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock
         if ((key->flags & TG_KEY_FORGET) != 0) { break; }
         at = earliest_timer(stage, key, &timer);
         if (clock == TG_TS_MAX && at < clock && ++stage->fires > TG_REARM_AT_INFINITY_MAX) {
-            (void)tg_fail(&stage->error, TG1603, 0, "step %s: a key armed its timer more than %d times after the input "
-                          "had ended", stage->plan->step->name, TG_REARM_AT_INFINITY_MAX);
+            (void)tg_fail(&stage->error, TG1603, 0,
+                          "step %s: a key armed its timer more than %d times after the input "
+                          "had ended",
+                          stage->plan->step->name, TG_REARM_AT_INFINITY_MAX);
             return false;
         }
     }

@@ -45,6 +45,7 @@ tg_status tg_heap_create(struct tg_heap **heap, uint64_t bytes_max, struct tg_ar
     if (self == NULL || range == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for %llu bytes of state", (unsigned long long)bytes_max);
     }
+    tg_arena_advise_huge(range, range_bytes_for(bytes_max)); /* blocks are touched at random: spare the page walks */
     *self = (struct tg_heap){.bytes_max = bytes_max, .range = range, .range_bytes = range_bytes_for(bytes_max)};
     *heap = self;
     return TG_OK;

@@ -107,6 +107,8 @@ tg_status tg_table_create(struct tg_table **table, const struct tg_table_config 
         return tg_fail(err, TG1601, 0, "no address space for a table of %llu keys",
                        (unsigned long long)config->entry_count_max);
     }
+    tg_arena_advise_huge(index, sizeof(uint64_t) << index_bits); /* touched at random: spare the page walks */
+    tg_arena_advise_huge(base, segment_count_for(config) * TG_SEGMENT_BYTES);
     *self = (struct tg_table){
         .index = index,
         .hash_seed = config->hash_seed,

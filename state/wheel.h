@@ -29,7 +29,9 @@ struct tg_wheel_config {
     uint32_t tick_bits; /* 1 to 40: the finest bucket is 2^tick_bits microseconds wide; TG_WHEEL_TICK_BITS suits most */
 };
 
+/* Address space needed from the arena.  @setup */
 size_t tg_wheel_bytes(const struct tg_wheel_config *config);
+/* An empty wheel over the slots of config->table, which is borrowed. Errors: TG1601.  @setup */
 TG_MUST_USE tg_status tg_wheel_create(struct tg_wheel **wheel, const struct tg_wheel_config *config,
                                       struct tg_arena *arena, struct tg_error *err);
 
