@@ -50,6 +50,8 @@ void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed)
     options->malformed_ppm = pick(&prng, 3, shares);
     options->duplicate_ppm = options->ids ? pick(&prng, 3, shares) : 0;
     options->sink_rows = pick(&prng, 4, sink_rows);
+    options->id_chars = options->ids ? tg_prng_below(&prng, 3) : 0;
+    options->project = tg_prng_below(&prng, 2) == 0;
     options->max_keys = pick(&prng, 5, key_limits);
 }
 
@@ -60,9 +62,10 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
                   " shards=%u poll=%u budget=%u partitions=%u keys=%u records=%u bias=%u no_drain=%d ids=%d "
                   "rate=%" PRIu64 " disorder_us=%" PRId64 " delay_us=%" PRId64 " window_us=%" PRId64 " idle_us=%" PRId64
                   " lateness_us=%" PRId64 " late_ppm=%u malformed_ppm=%u duplicate_ppm=%u "
-                  "sink_rows=%u max_keys=%u",
+                  "sink_rows=%u id_chars=%u project=%d max_keys=%u",
                   options->seed, options->shards, options->poll, options->budget, options->partitions, options->keys,
                   options->records, options->bias, options->no_drain, options->ids, options->rate, options->disorder,
                   options->delay, options->window, options->idle, options->lateness, options->late_ppm,
-                  options->malformed_ppm, options->duplicate_ppm, options->sink_rows, options->max_keys);
+                  options->malformed_ppm, options->duplicate_ppm, options->sink_rows, options->id_chars,
+                  options->project, options->max_keys);
 }

@@ -1,7 +1,9 @@
 /* One simulated run: input, schedule, end. */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/assert.h"
@@ -20,8 +22,20 @@ static tg_status make_directory(const char *path, struct tg_error *err)
     return TG_OK;
 }
 
-static tg_status write_partition(const struct tg_generate_config *config, uint32_t partition, const char *path,
-                                 struct tg_error *err)
+/* All characters of the record's id but the last `keep` become the same. */
+static void repeat_id(char *record, uint32_t bytes, uint32_t keep)
+{
+    static const char name[] = "\"transactionId\":\"";
+    char *id = memmem(record, bytes, name, sizeof name - 1);
+    if (id == NULL) { return; }
+    id += sizeof name - 1;
+    uint32_t length = 0;
+    while (id + length < record + bytes && (isalnum((unsigned char)id[length]) || id[length] == '-')) { length++; }
+    for (uint32_t i = 0; i + keep < length; i++) { id[i] = 'x'; }
+}
+
+static tg_status write_partition(const struct tg_sim_options *options, const struct tg_generate_config *config,
+                                 uint32_t partition, const char *path, struct tg_error *err)
 {
     FILE *out = fopen(path, "w");
     if (out == NULL) { return tg_fail(err, TG1502, errno, "%s", path); }
@@ -33,6 +47,7 @@ static tg_status write_partition(const struct tg_generate_config *config, uint32
         for (uint32_t i = 0; i < info.bytes; i++) { /* a record is a line: its own line ends would cut it in two */
             if (record[i] == '\n') { record[i] = ' '; }
         }
+        if (options->id_chars != 0) { repeat_id(record, info.bytes, options->id_chars); }
         (void)fwrite(record, 1, info.bytes, out);
         (void)fputc('\n', out);
     }
@@ -64,7 +79,7 @@ static tg_status write_input(const struct tg_sim_options *options, const char *d
     }
     for (uint32_t p = 0; status == TG_OK && p < options->partitions; p++) {
         (void)snprintf(path, sizeof path, "%s/in/" TOPIC "/p%u.jsonl", dir, p);
-        status = write_partition(&config, p, path, err);
+        status = write_partition(options, &config, p, path, err);
     }
     return status;
 }
@@ -196,6 +211,8 @@ tg_status tg_sim_run(const struct tg_sim_options *options, const char *job_path,
     struct tg_cluster *cluster = NULL;
     if (status == TG_OK) { status = tg_cluster_create(&cluster, &config, err); }
     if (status == TG_OK) {
+        struct tg_plan *plan = (struct tg_plan *)(uintptr_t)cluster->plan;
+        for (uint32_t i = 0; options->project && i < plan->sink_count; i++) { plan->sinks[i].identity = false; }
         status = run_cluster(cluster, options, &time, outcome, err);
         tg_cluster_destroy(cluster);
     }
