@@ -25,6 +25,7 @@ static const struct tg_option double_generate_options[] = {
     {"keys", TG_OPTION_INTEGER, false, "100", NULL, "Different keys."},
     {"late", TG_OPTION_NUMBER, false, "0", NULL, "Share of late records."},
     {"malformed", TG_OPTION_NUMBER, false, "0", NULL, "Share of malformed records."},
+    {"skew", TG_OPTION_TEXT, false, "0", NULL, "Zipf exponent."},
 };
 static const struct tg_option double_cassandra_options[] = {
     {"table", TG_OPTION_TEXT, true, NULL, NULL, "keyspace.table"},
