@@ -28,7 +28,7 @@ struct tg_sim_options {
     uint32_t late_ppm;
     uint32_t malformed_ppm;
     uint32_t duplicate_ppm;
-    uint32_t sink_rows; /* sinks refuse most offers, and take at most so many rows of others; 0 = sinks as they are */
+    uint32_t sink_rows; /* sinks refuse most offers and take at most so many rows of others; 0 = sinks as they are */
     uint32_t id_chars;  /* of each id only so many differ, so that ids come back later; 0 = all */
     bool project;       /* rows go through the projection although the sink has the columns of its input */
     uint32_t max_keys;  /* of the job: so few that there is no room for all; 0 = enough */

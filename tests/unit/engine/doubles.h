@@ -23,6 +23,7 @@ static const struct tg_option double_generate_options[] = {
     {"kind", TG_OPTION_CHOICE, true, NULL, "tx|click", "What to make."},
     {"rate", TG_OPTION_RATE, false, "1k/s", NULL, "Records per second."},
     {"keys", TG_OPTION_INTEGER, false, "100", NULL, "Different keys."},
+    {"skew", TG_OPTION_NUMBER, false, "0", NULL, "Zipf exponent of the keys."},
     {"late", TG_OPTION_NUMBER, false, "0", NULL, "Share of late records."},
     {"malformed", TG_OPTION_NUMBER, false, "0", NULL, "Share of malformed records."},
     {"skew", TG_OPTION_TEXT, false, "0", NULL, "Zipf exponent."},

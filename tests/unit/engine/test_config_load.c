@@ -35,6 +35,7 @@ Test(config_load, the_shipped_job_in_every_profile)
         cr_assert_str_eq(job->sources[0].ops->name, sources[i]);
         cr_assert_str_eq(job->sinks[0].ops->name, sinks[i]);
         cr_assert_eq(job->replay, i == 2);
+        cr_assert_eq(job->sources[0].watermark_delay, i < 2 ? 5000000 : 30000000);
         cr_assert_str_eq(job->sources[0].topic, i == 4 ? "bench_tx" : "user-transaction-topic");
         cr_assert(tg_step_on_partition_clock(job, &job->steps[0]));
         tg_job_destroy(job);
@@ -52,7 +53,7 @@ Test(config_load, the_shipped_job_in_detail)
     cr_assert(source->fields[0].required);
     cr_assert(source->fields[0].integer_ok);
     cr_assert_eq(source->event_time, 1);
-    cr_assert_eq(source->watermark_delay, 5000000, "the profile has its own");
+    cr_assert_eq(source->watermark_delay, 5000000, "the profile's");
     cr_assert_eq(source->idle_after, 5000000);
     cr_assert_eq(source->max_skew, 300000000);
     cr_assert(source->has_dedupe);
@@ -280,7 +281,8 @@ Test(config_load, the_plan_and_the_values_print)
     cr_assert_not_null(strstr(text, "step counts  operator purchase_count, from tx"));
     cr_assert_not_null(strstr(text, "clock     of the key's partition"));
     cr_assert_not_null(strstr(text, "\"source tx\" -> \"step counts\";"));
-    cr_assert_not_null(strstr(text, "# purchase_count.yaml:15:"));
+    cr_assert_not_null(strstr(text, "# purchase_count.yaml:15:41")); /* idle_after, from the job */
+    cr_assert_not_null(strstr(text, "# purchase_count.yaml:34:")); /* delay, from the profile */
     cr_assert_not_null(strstr(text, "engine.max_keys: 2000000"));
     free(text);
     tg_job_destroy(job);
