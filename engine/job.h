@@ -29,8 +29,7 @@ struct tg_source_spec {
     struct tg_place place;
     const struct tg_source_ops *ops;
     struct tg_options options;
-    const char
-        *topic; /* for dead letters and late entries: kafka topic, else the connector's `topic` or the source name */
+    const char *topic; /* in dead letters and late entries: kafka topic, else the option `topic` or the source's name */
     const char *zone_name;
     struct tg_zone *zone;
     struct tg_schema schema; /* one column per field, in the job file's order */
