@@ -148,7 +148,6 @@ class Hostile(unittest.TestCase):
                 self.assertEqual(found, code, text[-2000:])
                 self.assertIn("TG1603", text)
 
-    @unittest.skipIf("asan" in str(turgo.BIN), "a rate under a sanitizer says nothing")
     def test_five_percent_hostile_records_cost_less_than_a_fifth_of_the_rate(self):
         seed = int(os.environ.get("TG_SEED", "1"), 0)
         chance = random.Random(seed)
@@ -171,13 +170,17 @@ class Hostile(unittest.TestCase):
                 for name in rates:
                     code, text, report = turgo.replay(base / name, Params(drain=False), timeout=120)
                     self.assertEqual(code, 0, text)
-                    rates[name].append(report["records_per_second"])
+                    # Per CPU second: the machine may be shared, and what counts is what the bad records cost us.
+                    rates[name].append(report["records_in"] / report["cpu_seconds"])
         ratios = [hostile / clean for hostile, clean in zip(rates["hostile"], rates["clean"])]
         ratio = statistics.median(ratios)
         print(f"(hostile / clean {ratio:.2f}, {min(ratios):.2f}-{max(ratios):.2f}, clean {statistics.median(rates['clean']) / 1e6:.2f} M/s, "
               f"{sum(map(len, mixed)) / sum(map(len, good)):.2f} x the bytes) ", end="", flush=True)
         self.assertGreaterEqual(ratio, RATE_FLOOR, rates)
 
+
+if "asan" in str(turgo.BIN):  # a rate under a sanitizer says nothing
+    del Hostile.test_five_percent_hostile_records_cost_less_than_a_fifth_of_the_rate
 
 if __name__ == "__main__":
     unittest.main()
