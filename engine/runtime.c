@@ -128,11 +128,11 @@ static tg_status start_workers(struct run *run, struct tg_error *err)
     if (status == TG_OK) { return TG_OK; }
     const uint32_t missing = count - started + 1;
     (void)atomic_fetch_sub(&run->cluster->cycling, missing);
-    for (uint32_t i = 0; i + 1 < started; i++) {
+    for (uint32_t i = 0; i + 1 < started; i++) { /* all of them first: each waits for the others before it closes */
         tg_shard_finish(&run->cluster->workers[i].shard);
         tg_worker_wake(&run->cluster->workers[i]);
-        (void)tg_shard_join(&run->cluster->workers[i].shard, NULL);
     }
+    for (uint32_t i = 0; i + 1 < started; i++) { (void)tg_shard_join(&run->cluster->workers[i].shard, NULL); }
     return status;
 }
 

@@ -36,6 +36,34 @@ class CommandLine(unittest.TestCase):
         path.write_text(source.replace(old, new, 1))
         return path
 
+    SHIM = """
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <errno.h>
+        #include <pthread.h>
+        #include <stdlib.h>
+        static int calls;
+        int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *x)
+        {
+            int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = dlsym(RTLD_NEXT, "pthread_create");
+            return ++calls == atoi(getenv("FAIL_THREAD")) ? EAGAIN : real(t, a, f, x);
+        }
+    """
+
+    def test_a_thread_that_does_not_start_ends_the_run_by_name(self):
+        with tempfile.TemporaryDirectory(prefix="turgo-errors-") as folder:
+            base = pathlib.Path(folder)
+            (base / "shim.c").write_text(self.SHIM)
+            subprocess.run(["cc", "-shared", "-fPIC", "-o", base / "shim.so", base / "shim.c", "-ldl"], check=True)
+            topic = base / "in" / "user-transaction-topic"
+            topic.mkdir(parents=True)
+            (topic / "p0.jsonl").write_bytes(b'{"userId":"u","transactionTimestamp":"2026-03-01T10:00:00Z"}\n')
+            for k in range(1, 5):  # the helper, then three shards
+                code, text = turgo.run("run", turgo.JOB, "--profile", "replay", "--until", "end", "--shards", "3", timeout=20,
+                                       env={"TURGO_IN": base / "in", "TURGO_OUT": base / "out", "LD_PRELOAD": base / "shim.so", "FAIL_THREAD": k})
+                self.assertEqual(code, 74, text)
+                self.assertIn("TG1601", text)
+
     def test_usage_errors_exit_64(self):
         self.expect(64, None)
         self.expect(64, None, "rum")
