@@ -291,6 +291,8 @@ def count_unittest(phase, code):
 MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tests.model.test_inputs"]
 REPLAY = ["tests.jobs.test_replay", "tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_hostile"]
 SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_faults"]
+CLI = ["tests.jobs.test_cli"]
+RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again"]
 SANITIZED = {"TURGO_BIN": str(ROOT / "build/asan/turgo"), "TURGO_QUICK": "1"}
 
 
@@ -322,14 +324,17 @@ def run_all(run):
     run.one("tidy", ["tools/tidy"], 600)
     run.build("release")
     run.build("asan")
-    run.build("tsan", sorted(path.stem for path in (ROOT / "tests/stress").glob("stress_*.c")))
+    run.build("tsan", ["turgo", *sorted(path.stem for path in (ROOT / "tests/stress").glob("stress_*.c"))])
     run.unittests("reference model", MODEL)
     run.services_up()
     run_unit(run, full=True)
     run.unittests("replay asan", REPLAY, SANITIZED)
+    run.unittests("runtime tsan", RACES, {"TURGO_BIN": str(ROOT / "build/tsan/turgo"), "TURGO_QUICK": "1"})
+    run.unittests("command line", CLI)
     run_jobs(run)
     run.sim("release", 60, SIM_SEEDS_MIN)
     run.sim("asan", 45, 40)
+    run.one("mutate engine", ["tests/sim/mutate.py"], 1200)
     run.fuzz(FUZZ_SECONDS)
 
 
