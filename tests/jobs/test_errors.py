@@ -81,7 +81,7 @@ class CommandLine(unittest.TestCase):
 
     def test_wrong_yaml_and_wrong_values_exit_78(self):
         self.expect(78, "TG1001", "check", self.job_file("sources:", "sources: ["))
-        self.expect(78, "TG1004", "check", self.job_file("delay: 30s", "delay: soon"), contains=["soon"])
+        self.expect(78, "TG1004", "check", self.job_file("idle_after: 5s", "idle_after: soon"), contains=["soon"])
         self.expect(78, None, "check", self.job_file("type: timestamp", "type: timestmp"), contains=["timestmp"])
         self.expect(78, "TG1401", "check", self.job_file("operator: purchase_count", "operator: purchase_cnt"), contains=["purchase_count"])
         self.expect(78, "TG1402", "check", turgo.JOB, "--set", "steps.counts.process.params.window=0s")

@@ -174,7 +174,7 @@ class Run:
         seeds = ROOT / "tests/fuzz/corpus" / name.removeprefix("fuzz_")
         log = LOGS / f"{name}.log"
         log.unlink(missing_ok=True)
-        command = [next((ROOT / "build/fuzz").rglob(name)), f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
+        command = [ROOT / "build/fuzz/tests" / name, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
                    "-print_final_stats=1", f"-artifact_prefix={LOGS}/{name}-", scratch]
         return name, self.spawn(command + ([seeds] if seeds.is_dir() else []), log, sanitizer_env()), log
 
