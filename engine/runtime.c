@@ -14,6 +14,7 @@
 #include "shards/topology.h"
 
 enum { PEER_DEADLINE_NS = 3000000 }; /* x 1000: one try to reach a peer */
+enum { PIN_CORES_MIN = 4 };          /* docs/decisions/0005 */
 #define WATCH_NS 20000000
 #define SPIN_NS 30000u
 
@@ -116,7 +117,9 @@ struct run {
 static tg_status start_workers(struct run *run, struct tg_error *err)
 {
     const uint32_t count = run->cluster->plan->shard_count;
-    const bool pinned = !run->topology.overprovisioned && count <= run->topology.core_count && count > 1;
+    /* With few cores the clients' own threads need them too, and a pinned shard cannot get out of their way. */
+    const bool roomy = run->topology.core_count > count || run->topology.core_count >= PIN_CORES_MIN;
+    const bool pinned = !run->topology.overprovisioned && count <= run->topology.core_count && count > 1 && roomy;
     tg_status status = TG_OK;
     uint32_t started = 0;
     for (; status == TG_OK && started < count; started++) {
