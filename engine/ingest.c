@@ -111,9 +111,8 @@ tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *e
                                 env->arena, err);
     }
     if (status == TG_OK) {
-        const struct tg_readers sinks_only = {.sink_count = ingest->readers->sink_count};
-        struct tg_readers readers = sinks_only;
-        memcpy(readers.sinks, ingest->readers->sinks, sizeof readers.sinks);
+        struct tg_readers readers = *ingest->readers;
+        readers.edge_count = 0; /* rows for stages leave from here without a copy in between */
         const struct tg_port_config port = {schema, &readers, env->edges, env->outlets};
         status = tg_port_init(&ingest->port, &port, env->arena, err);
     }

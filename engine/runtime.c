@@ -13,7 +13,7 @@
 #include "engine/report.h"
 #include "shards/topology.h"
 
-enum { PEER_DEADLINE_NS = 3000000 }; /* x 1000: one try to reach a peer */
+#define PEER_DEADLINE_NS 3000000000u /* one try to reach a peer */
 enum { PIN_CORES_MIN = 4 };          /* docs/decisions/0005 */
 #define WATCH_NS 20000000
 #define SPIN_NS 30000u
@@ -68,8 +68,8 @@ static tg_status discover_sources(const struct tg_job *job, const struct tg_cloc
         do {
             *err = (struct tg_error){0};
             const uint64_t now_ns = tg_clock_now_ns(clock);
-            status = source->ops->discover(&source->options, source->name, now_ns + PEER_DEADLINE_NS * 1000ull,
-                                           &partitions[i], err);
+            status =
+                source->ops->discover(&source->options, source->name, now_ns + PEER_DEADLINE_NS, &partitions[i], err);
             if (status == TG_OK) { TG_ASSERT(partitions[i] >= 1 && partitions[i] <= TG_PARTITIONS_MAX); }
         } while (status != TG_OK && signal_seen == 0 && may_retry(err, &limit, tg_clock_now_ns(clock)));
         if (status != TG_OK) { return status; }
@@ -91,7 +91,7 @@ static tg_status check_sinks(const struct tg_plan *plan, const struct tg_run_opt
         tg_status status;
         do {
             *err = (struct tg_error){0};
-            status = ops->check(&sink_env, tg_clock_now_ns(clock) + PEER_DEADLINE_NS * 1000ull, err);
+            status = ops->check(&sink_env, tg_clock_now_ns(clock) + PEER_DEADLINE_NS, err);
         } while (status != TG_OK && signal_seen == 0 && may_retry(err, &limit, tg_clock_now_ns(clock)));
         if (status != TG_OK) { return status; }
     }
