@@ -41,6 +41,18 @@
     X(1502, TG_ERR_IO, "output file not writable") \
     X(1503, TG_ERR_IO, "SQLite refused a statement") \
     X(1504, TG_ERR_CONFIG, "SQLite table has other columns") \
+    X(1510, TG_ERR_IO, "checkpoint not written") \
+    X(1511, TG_ERR_IO, "checkpoint not readable") \
+    X(1512, TG_ERR_DATA, "checkpoint damaged") \
+    X(1513, TG_ERR_CONFIG, "checkpoint of a newer turgo") \
+    X(1514, TG_ERR_CONFIG, "checkpoint of another job") \
+    X(1515, TG_ERR_CONFIG, "checkpoint of another job graph") \
+    X(1516, TG_ERR_CONFIG, "checkpoint of another topic") \
+    X(1517, TG_ERR_UNAVAILABLE, "log is shorter than the checkpoint") \
+    X(1518, TG_ERR_DATA, "newest checkpoint is damaged and its output is outside") \
+    X(1519, TG_ERR_CONFIG, "state does not fit the stored one") \
+    X(1520, TG_ERR_INPUT, "no such checkpoint") \
+    X(1521, TG_ERR_LOCKED, "checkpoint directory taken over") \
     X(1601, TG_ERR_IO, "operating system refused a resource") \
     X(1602, TG_ERR_DATA, "poison record with on_error: stop") \
     X(1603, TG_ERR_INTERNAL, "timer never comes to rest") \

@@ -1,0 +1,110 @@
+/* The manifest of a checkpoint: everything but the state itself, and the list of files that hold it. Encoded bytes are
+ * docs/formats/checkpoint.md's; decoding trusts nothing: after it every count, number and name is within its range,
+ * names are unique, clocks and files are as many as there must be. */
+#ifndef TG_ENGINE_MANIFEST_H
+#define TG_ENGINE_MANIFEST_H
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "state/format.h"
+
+enum {
+    TG_MANIFEST_FORMAT = 1,
+    TG_MANIFEST_BYTES_MAX = 64 << 20,
+    TG_MANIFEST_PARTITIONS_MAX = 65536, /* of all sources together */
+    TG_MANIFEST_CHAIN_MAX = 64,         /* files of one shard: a base and its deltas */
+    TG_COMMITTABLE_BYTES_MAX = 1 << 20,
+};
+
+enum {
+    TG_PARTITION_HAS_VALID = 1, /* a valid record came */
+    TG_PARTITION_AT_END = 2,
+    TG_PARTITION_ENDED = 4,
+    TG_PARTITION_IDLE = 8, /* published as idle */
+};
+
+/* A source partition at the cut. */
+struct tg_manifest_partition {
+    int64_t next_offset; /* first record not in the state; -1 = none was read */
+    int64_t max_ts;
+    int64_t wm;
+    uint32_t flags;         /* TG_PARTITION_* */
+    uint64_t quiet_ns;      /* idleness: time at the end, see struct tg_partition */
+    int64_t idle_base_wm;
+    uint64_t idle_base_ns;
+    uint64_t records, dead, late, duplicates;
+};
+struct tg_manifest_source {
+    const char *name;
+    const char *connector;
+    const char *cluster; /* the peer's own id; "" = it has none */
+    const char *topic;
+    uint32_t partition_count;
+    const struct tg_manifest_partition *partitions; /* [partition_count] */
+};
+struct tg_manifest_step {
+    const char *name;
+    const char *op;                       /* operator */
+    const struct tg_state_layout *layout; /* owner = the step */
+    uint32_t clock_count;                 /* 0, or partitions of all sources + 1 */
+    const int64_t *clocks;                /* [clock_count] per partition in the job's order, then the job clock */
+};
+/* One state file; its epoch's number and its shard give its name. */
+struct tg_manifest_file {
+    uint32_t shard;
+    enum tg_state_file_kind kind;
+    uint64_t epoch;
+    uint64_t bytes; /* exactly */
+    uint32_t crc;   /* the footer's checksum, which covers every byte of the file through the blocks' */
+};
+struct tg_committable {
+    const uint8_t *data;
+    uint32_t bytes; /* 0 = nothing to commit */
+};
+struct tg_manifest_sink {
+    const char *name;
+    const char *connector;
+    uint32_t committable_count;                /* 0, or shard_count */
+    const struct tg_committable *committables; /* [committable_count] */
+};
+
+struct tg_manifest {
+    const char *job;
+    struct tg_run_id run_id;
+    uint64_t epoch;
+    int64_t created_us;   /* wall clock, microseconds since 1970 */
+    int64_t version_base; /* of sink versions */
+    uint64_t graph_hash;
+    uint64_t hash_seed;
+    uint32_t key_group_count; /* TG_KEY_GROUP_COUNT */
+    uint32_t shard_count;
+    uint32_t source_count;
+    uint32_t step_count;
+    uint32_t file_count;
+    uint32_t sink_count;
+    const struct tg_manifest_source *sources; /* [source_count] */
+    const struct tg_manifest_step *steps;     /* [step_count] */
+    /* [file_count] the whole chain: by shard, then by epoch; each shard's first is its base, its last is of `epoch` */
+    const struct tg_manifest_file *files;
+    const struct tg_manifest_sink *sinks; /* [sink_count] */
+};
+
+/* Is it what decode would accept? Errors: TG1512 naming the first thing that is not.  @any */
+TG_MUST_USE tg_status tg_manifest_check(const struct tg_manifest *manifest, struct tg_error *err);
+/* An upper bound of the encoded bytes.  @any */
+size_t tg_manifest_bytes(const struct tg_manifest *manifest);
+/* Check, then encode. Errors: TG1512; TG1510 when it does not fit `out`.  @any */
+TG_MUST_USE tg_status tg_manifest_encode(const struct tg_manifest *manifest, struct tg_bytes_out *out,
+                                         struct tg_error *err);
+/* Decode data[bytes], called `name` in errors, into `arena`; nothing points into data afterwards. Errors: TG1512
+ * damaged, with the byte; TG1513 a newer format; TG1601.  @any */
+TG_MUST_USE tg_status tg_manifest_decode(const uint8_t *data, size_t bytes, const char *name, struct tg_arena *arena,
+                                         struct tg_manifest *out, struct tg_error *err);
+/* Same content.  @any */
+bool tg_manifest_equal(const struct tg_manifest *a, const struct tg_manifest *b);
+/* Does a sink hold a committable that is not empty?  @any */
+bool tg_manifest_commits(const struct tg_manifest *manifest);
+/* Files of `shard`: index of its base in files, *count of them.  @any */
+uint32_t tg_manifest_chain(const struct tg_manifest *manifest, uint32_t shard, uint32_t *count);
+
+#endif

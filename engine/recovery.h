@@ -1,0 +1,90 @@
+/* Which checkpoint a start loads: the newest complete one that is whole and belongs to this job. A damaged one is passed
+ * over only while that cannot double anything outside; everything else that does not fit is refused with its reason.
+ * Also: opening its files one by one, verifying every byte, and what may be deleted. Reads only, through a store. */
+#ifndef TG_ENGINE_RECOVERY_H
+#define TG_ENGINE_RECOVERY_H
+
+#include "engine/manifest.h"
+#include "io/checkpoint/store.h"
+
+/* What today's job says about a source. */
+struct tg_recovery_source {
+    const char *name;
+    const char *cluster; /* "" = unknown or none: not compared */
+    const char *topic;
+    uint32_t partition_count;
+    const int64_t *log_begin; /* [partition_count] first offset the log still has; NULL = unknown */
+    const int64_t *log_end;   /* [partition_count] one past its last; NULL = unknown */
+};
+struct tg_recovery_wanted {
+    const char *job;
+    uint64_t graph_hash;
+    uint32_t source_count;
+    const struct tg_recovery_source *sources;
+    bool transactional;     /* a sink of today's job commits output with checkpoints */
+    bool accept_duplicates; /* --accept-duplicates */
+    bool every_byte;        /* verify all blocks before choosing, not only headers and footers */
+    /* Tried and found damaged while loading: this one and newer ones are passed over by the same rule. 0 = none */
+    uint64_t damaged_epoch;
+};
+
+enum { TG_RECOVERY_SKIPPED_MAX = 8 };
+struct tg_recovery_choice {
+    bool found;     /* false: no checkpoint, the job starts fresh */
+    uint64_t epoch; /* the chosen one */
+    uint64_t newest; /* largest epoch number in use: the next one is newest + 1 */
+    struct tg_manifest manifest;
+    bool acknowledged;      /* its committables are known to be committed; else commit them again */
+    uint32_t skipped_count; /* damaged ones passed over, newest first; reasons of the first few are kept */
+    struct {
+        uint64_t epoch;
+        struct tg_error why;
+    } skipped[TG_RECOVERY_SKIPPED_MAX];
+};
+
+/* Choose. The manifest and the listing live in `arena` (TG_RECOVERY_ARENA_BYTES). TG_OK with found = false when no
+ * manifest exists. Errors:
+ *   TG1512  every checkpoint is damaged            TG1513  the newest is of a newer format
+ *   TG1514  of another job                         TG1515  of another job graph
+ *   TG1516  of another topic, cluster or partition count
+ *   TG1517  the log is shorter than the checkpoint TG1205  the log no longer has what comes next
+ *   TG1518  the newest is damaged and its output may be outside: needs --accept-duplicates
+ *   TG1511, TG1601.  @setup */
+#define TG_RECOVERY_ARENA_BYTES ((size_t)1 << 30)
+TG_MUST_USE tg_status tg_recovery_choose(const struct tg_store *store, const struct tg_recovery_wanted *wanted,
+                                         struct tg_arena *arena, struct tg_recovery_choice *out, struct tg_error *err);
+
+/* Read and decode one manifest. Errors: TG1511, TG1512, TG1513, TG1601.  @setup */
+TG_MUST_USE tg_status tg_recovery_read_manifest(const struct tg_store *store, uint64_t epoch, struct tg_arena *arena,
+                                                struct tg_manifest *out, struct tg_error *err);
+
+/* One file of a checkpoint, open for loading. */
+struct tg_recovery_file {
+    struct tg_store_reading reading;
+    struct tg_state_reader reader;
+};
+/* Open manifest->files[index] and check size, header and footer against the manifest and the files before it. Then
+ * tg_state_reader_next(&file->reader, ...) gives its records. Errors: TG1511, TG1512, TG1513, TG1601.  @setup */
+TG_MUST_USE tg_status tg_recovery_file_open(const struct tg_store *store, const struct tg_manifest *manifest,
+                                            uint32_t index, struct tg_recovery_file *file, struct tg_error *err);
+/* Also legal after a failed open.  @setup */
+void tg_recovery_file_close(struct tg_recovery_file *file);
+
+/* What a file holds. */
+struct tg_recovery_totals {
+    uint64_t puts;
+    uint64_t deletes;
+    uint64_t bytes;
+};
+/* Read every byte of every file of the chain, every value against its layout, every key against its group. `each` (may
+ * be NULL) hears about each file that is whole. First error as above.  @setup */
+TG_MUST_USE tg_status tg_recovery_verify(const struct tg_store *store, const struct tg_manifest *manifest,
+                                         struct tg_recovery_totals *totals, struct tg_error *err);
+
+/* Remove what no start can need: keeps the newest `keep` (at least 3) checkpoints with their chains, and more until one
+ * of them has nothing left to commit or is acknowledged. While a manifest at or above the oldest kept one is unreadable
+ * only leftovers above every manifest go. `current` = the epoch being written, 0 = none. Errors: TG1510, TG1511.  @any */
+TG_MUST_USE tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, uint64_t current,
+                                          struct tg_error *err);
+
+#endif

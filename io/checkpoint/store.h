@@ -1,0 +1,144 @@
+/* A job's checkpoint directory: its lock, its files, and the order of syncs that makes a checkpoint complete.
+ *
+ *   LOCK               flock for the life of the process; holds "pid 4711"
+ *   GENERATION-<g>     one per start, created exclusively; who finds a higher one than its own has been replaced
+ *   e<N>/s<k>.base|delta   state of shard k in epoch N
+ *   MANIFEST-<N>       its appearance under this name is the decision that checkpoint N is complete
+ *   ACK-<N>            output of N is committed; "committed <count of committables>"
+ *
+ * Manifests are opaque here. Everything blocks: the calls are for the I/O helper thread (one at a time), and for set-up.
+ * After an error of a write or a sync nothing of that epoch may be trusted: pages the kernel failed to write are marked
+ * clean, so a second fsync would lie. The file is closed and removed, the epoch is to be aborted, and whoever wants its
+ * content writes a new one from memory. All system calls go through io/file_ops.h. */
+#ifndef TG_IO_CHECKPOINT_STORE_H
+#define TG_IO_CHECKPOINT_STORE_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+
+enum {
+    TG_STORE_PATH_BYTES = 2048, /* of the directory */
+    TG_STORE_NAME_BYTES = 64,   /* of a file below it */
+    TG_STORE_LIST_MAX = 4096,   /* entries of the directory */
+    TG_STORE_FILES_MAX = 64,    /* open at once, one per shard */
+    TG_STORE_MANIFEST_BYTES_MAX = 64 << 20,
+};
+
+/* A state file being written. */
+struct tg_store_file {
+    char name[TG_STORE_NAME_BYTES]; /* "e12/s0.base" */
+    int fd;         /* -1 = closed: finished or dead */
+    uint64_t bytes; /* written so far */
+};
+
+struct tg_store {
+    char path[TG_STORE_PATH_BYTES];
+    bool read_only;
+    int lock_fd;
+    uint64_t generation; /* ours; 0 when read only */
+};
+
+struct tg_store_config {
+    const char *path;
+    bool read_only; /* for looking: no lock, nothing is created; the directory may change meanwhile */
+    int64_t pid;    /* written into LOCK for people */
+};
+
+/* Create the directory where needed, take the lock, claim the next generation. Errors: TG1604 in use (with the pid when
+ * LOCK tells it), TG1510, TG1511 (read only: no such directory).  @setup */
+TG_MUST_USE tg_status tg_store_open(struct tg_store *store, const struct tg_store_config *config,
+                                    struct tg_error *err);
+/* Gives the lock back. Also legal after a failed open.  @setup */
+void tg_store_close(struct tg_store *store);
+
+/* ---- writing checkpoint N, in this order ------------------------------------------------------------------------- */
+
+/* mkdir e<N>. N must be larger than any number in use (tg_store_list).  @any */
+TG_MUST_USE tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg_error *err);
+/* Create e<N>/s<shard>.base (or .delta); it must not exist.  @any */
+TG_MUST_USE tg_status tg_store_file_create(struct tg_store *store, uint64_t epoch, uint32_t shard, bool base,
+                                           struct tg_store_file *file, struct tg_error *err);
+/* Append all of data[bytes]. On any error the file is closed and removed.  @any */
+TG_MUST_USE tg_status tg_store_file_append(struct tg_store *store, struct tg_store_file *file, const void *data,
+                                           size_t bytes, struct tg_error *err);
+/* fdatasync and close. On any error the file is removed, as above.  @any */
+TG_MUST_USE tg_status tg_store_file_finish(struct tg_store *store, struct tg_store_file *file, struct tg_error *err);
+/* Close and remove a file that is not finished; nothing to do when it is closed.  @any */
+void tg_store_file_drop(struct tg_store *store, struct tg_store_file *file);
+/* fsync of e<N> and of the directory that names it: after this the files' names are durable, too.  @any */
+TG_MUST_USE tg_status tg_store_epoch_sync(struct tg_store *store, uint64_t epoch, struct tg_error *err);
+/* The decision: MANIFEST-<N>.tmp, fdatasync, rename to MANIFEST-<N>, fsync of the directory. Checks first that nobody
+ * claimed a higher generation (TG1521). An error before the rename means: not complete, abort the epoch. An error of the
+ * last fsync (*decided is true then) means: it may be complete or not; do not abort, do not commit output, stop and let
+ * recovery find out.  @any */
+TG_MUST_USE tg_status tg_store_publish(struct tg_store *store, uint64_t epoch, const void *manifest, size_t bytes,
+                                       bool *decided, struct tg_error *err);
+/* Output of N is committed: ACK-<N>. May be lost in a crash, commits are repeated then.  @any */
+TG_MUST_USE tg_status tg_store_acknowledge(struct tg_store *store, uint64_t epoch, uint32_t committed,
+                                           struct tg_error *err);
+/* Remove e<N> with everything in it, and MANIFEST-<N>.tmp: an aborted epoch. Best effort: what stays is removed at the
+ * next start.  @any */
+void tg_store_epoch_abort(struct tg_store *store, uint64_t epoch);
+
+/* ---- looking ----------------------------------------------------------------------------------------------------- */
+
+struct tg_store_manifest {
+    uint64_t epoch;
+    bool acknowledged; /* ACK-<N> is there */
+};
+struct tg_store_listing {
+    uint32_t manifest_count;
+    struct tg_store_manifest *manifests; /* newest first */
+    uint32_t epoch_count;
+    uint64_t *epochs; /* numbers of the folders e<N>, newest first */
+    uint32_t ack_count;
+    uint64_t *acks; /* numbers of all ACK-<N>, newest first */
+    uint32_t leftover_count;
+    const char **leftovers; /* *.tmp */
+    uint64_t newest;        /* largest number in use, complete or not; 0 = none */
+    uint64_t generation;    /* largest claimed */
+};
+/* What is in the directory; names that are none of ours are ignored. Memory from `arena` (1 MiB is enough). Errors:
+ * TG1511.  @any */
+TG_MUST_USE tg_status tg_store_list(const struct tg_store *store, struct tg_arena *arena, struct tg_store_listing *out,
+                                    struct tg_error *err);
+/* All bytes of MANIFEST-<N>, in `arena`. Errors: TG1511, TG1512 when it is longer than any manifest.  @any */
+TG_MUST_USE tg_status tg_store_read_manifest(const struct tg_store *store, uint64_t epoch, struct tg_arena *arena,
+                                             const uint8_t **data, size_t *bytes, struct tg_error *err);
+/* How many committables ACK-<N> says were committed; -1 = there is no ACK-<N>; UINT32_MAX = it cannot be read.  @any */
+int64_t tg_store_acknowledged(const struct tg_store *store, uint64_t epoch);
+
+/* A state file being read. */
+struct tg_store_reading {
+    const struct tg_store *store;
+    char name[TG_STORE_NAME_BYTES];
+    int fd;
+    uint64_t bytes;
+};
+/* Open e<N>/s<shard>.base (or .delta). Errors: TG1511; TG1512 when it is not there.  @any */
+TG_MUST_USE tg_status tg_store_reading_open(const struct tg_store *store, uint64_t epoch, uint32_t shard, bool base,
+                                            struct tg_store_reading *out, struct tg_error *err);
+/* Fill data[bytes] from byte `at`: `self` is the reading (it fits struct tg_state_input). Errors: TG1511, TG1512 when the
+ * file is shorter.  @any */
+TG_MUST_USE tg_status tg_store_reading_read(void *self, uint64_t at, void *data, size_t bytes, struct tg_error *err);
+void tg_store_reading_close(struct tg_store_reading *reading);
+
+/* ---- removing ---------------------------------------------------------------------------------------------------- */
+
+/* What stays; everything else of ours goes, except LOCK and our GENERATION. */
+struct tg_store_keep {
+    uint32_t manifest_count;
+    const uint64_t *manifests; /* MANIFEST-<N> and ACK-<N> */
+    uint32_t epoch_count;
+    const uint64_t *epochs; /* folders e<N> */
+};
+/* Remove manifests first, make that durable, then acknowledgements, folders and leftovers, so that no crash leaves a
+ * manifest whose files are gone. Stops at the first error; calling again goes on. Errors: TG1510, TG1511.  @any */
+TG_MUST_USE tg_status tg_store_sweep(struct tg_store *store, const struct tg_store_keep *keep, struct tg_error *err);
+
+/* Write "e12/s0.base" into out.  @any */
+void tg_store_file_name(uint64_t epoch, uint32_t shard, bool base, char out[TG_STORE_NAME_BYTES]);
+
+#endif
