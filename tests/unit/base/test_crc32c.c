@@ -22,6 +22,8 @@ Test(crc32c, published_vectors)
     cr_assert_eq(tg_crc32c(0, bytes, 32), 0x46DD794Eu);
     for (int i = 0; i < 32; i++) { bytes[i] = (uint8_t)(31 - i); }
     cr_assert_eq(tg_crc32c(0, bytes, 32), 0x113FDB5Cu);
+    static const uint8_t scsi_read[48] = {1, 0xC0, [16] = 0x14, [22] = 4, [27] = 0x14, [31] = 0x18, 0x28, [40] = 2};
+    cr_assert_eq(tg_crc32c(0, scsi_read, 48), 0xD9963A56u); /* RFC 3720 B.4: an iSCSI SCSI Read (10) command PDU */
 }
 
 static uint32_t by_definition(uint32_t crc, const uint8_t *data, size_t bytes)
@@ -53,4 +55,23 @@ Test(crc32c, random_blocks_of_any_length_and_alignment_agree_and_may_be_cut_anyw
         cr_assert_eq(~crc_by_table(~start, data, bytes), expected, "seed %" PRIu64 " round %u", seed, round);
         free(block);
     }
+}
+
+Test(crc32c, long_blocks_agree_around_every_size_of_the_lanes)
+{
+    const uint64_t seed = tg_test_seed();
+    struct tg_prng prng = {seed};
+    enum { LONGEST = 40000 };
+    uint8_t *block = malloc(LONGEST);
+    for (uint32_t i = 0; i < LONGEST; i++) { block[i] = (uint8_t)tg_prng_next(&prng); }
+    static const uint32_t sizes[] = {768, 1536, 2304, 12288, 12288 + 768, 24576, 36864, LONGEST - 9};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        for (uint32_t bytes = sizes[i] - 9; bytes <= sizes[i] + 9; bytes++) {
+            const uint32_t start = (uint32_t)tg_prng_next(&prng);
+            const uint32_t expected = by_definition(start, block, bytes);
+            cr_assert_eq(tg_crc32c(start, block, bytes), expected, "seed %" PRIu64 " bytes %u", seed, bytes);
+            cr_assert_eq(~crc_by_table(~start, block, bytes), expected, "seed %" PRIu64 " bytes %u", seed, bytes);
+        }
+    }
+    free(block);
 }
