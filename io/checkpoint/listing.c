@@ -168,7 +168,7 @@ static tg_status reading_open(const struct tg_store *store, struct tg_store_read
     char path[PLACE_BYTES];
     out->store = store;
     out->fd = ops->open(ops->self, place_of(store->path, out->name, path), O_RDONLY, 0);
-    if (out->fd == -ENOENT) { return tg_fail(err, TG1512, 0, "%s/%s is missing", store->path, out->name); }
+    if (out->fd == -ENOENT) { return tg_fail(err, TG1512, 0, "%s is missing", out->name); }
     if (out->fd < 0) { return not_read(store, "open", out->name, out->fd, err); }
     const int64_t bytes = ops->size(ops->self, out->fd);
     if (bytes < 0) {
