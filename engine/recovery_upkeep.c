@@ -9,8 +9,8 @@
 
 /* ---- verify ------------------------------------------------------------------------------------------------------ */
 
-static tg_status verify_record(const struct tg_state_reader *reader, const struct tg_state_record *record,
-                               struct tg_error *err)
+tg_status tg_recovery_record_check(const struct tg_state_reader *reader, const struct tg_state_record *record,
+                                   struct tg_error *err)
 {
     const struct tg_state_header *header = &reader->header;
     const struct tg_state_layout *layout = &header->tables[record->table];
@@ -37,7 +37,7 @@ static tg_status verify_file(const struct tg_store *store, const struct tg_manif
     struct tg_state_record record;
     int more = 1;
     while (status == TG_OK && (more = tg_state_reader_next(&file.reader, &record, err)) > 0) {
-        status = verify_record(&file.reader, &record, err);
+        status = tg_recovery_record_check(&file.reader, &record, err);
     }
     if (more < 0) { status = (tg_status)more; }
     if (status == TG_OK) {

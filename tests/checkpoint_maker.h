@@ -1,5 +1,5 @@
-/* Checkpoints made from a seed: layouts of every kind of field, state files with a model of what they hold, manifests,
- * and whole directories. Everything lives in one arena. */
+/* State files made from a seed: layouts of every kind of field, keys, values, and files with a model of what they hold.
+ * Everything lives in one arena. */
 #ifndef TG_TESTS_CHECKPOINT_MAKER_H
 #define TG_TESTS_CHECKPOINT_MAKER_H
 
@@ -10,8 +10,7 @@
 
 #include "base/key.h"
 #include "base/prng.h"
-#include "engine/manifest.h"
-#include "io/checkpoint/store.h"
+#include "state/format.h"
 #include "state/value.h"
 
 struct maker {
@@ -42,13 +41,13 @@ static inline const char *maker_name(struct maker *maker, const char *prefix, ui
     return copy;
 }
 
-/* ---- layouts ------------------------------------------------------------------------------------------------------ */
+/* ---- layouts ----------------------------------------------------------------------------------------------------- */
 
 static inline struct tg_state_field maker_plain(struct maker *maker, const char *prefix, uint32_t number, bool in_key)
 {
-    static const enum tg_state_kind kinds[] = {
-        TG_STATE_TEXT, TG_STATE_BIGINT, TG_STATE_INTEGER, TG_STATE_BOOLEAN, TG_STATE_TIMESTAMP, TG_STATE_DATE,
-        TG_STATE_NUMERIC, TG_STATE_ENUM, TG_STATE_DURATION, TG_STATE_LABEL, TG_STATE_NAME};
+    static const enum tg_state_kind kinds[] = {TG_STATE_TEXT,      TG_STATE_BIGINT, TG_STATE_INTEGER, TG_STATE_BOOLEAN,
+                                               TG_STATE_TIMESTAMP, TG_STATE_DATE,   TG_STATE_NUMERIC, TG_STATE_ENUM,
+                                               TG_STATE_DURATION,  TG_STATE_LABEL,  TG_STATE_NAME};
     const enum tg_state_kind kind = kinds[maker_below(maker, in_key ? 8 : 11)];
     const uint8_t scale = maker_below(maker, 4) == 0 ? TG_STATE_SCALE_NONE : (uint8_t)maker_below(maker, 39);
     return (struct tg_state_field){
@@ -75,7 +74,8 @@ static inline struct tg_state_field maker_field(struct maker *maker, uint32_t nu
     field.elements = elements;
     return field;
 }
-static inline struct tg_state_layout maker_layout(struct maker *maker, enum tg_state_owner owner_kind, const char *owner)
+static inline struct tg_state_layout maker_layout(struct maker *maker, enum tg_state_owner owner_kind,
+                                                  const char *owner)
 {
     struct tg_state_layout layout = {.owner_kind = owner_kind, .owner = owner, .name = "kept", .version = 1};
     layout.key_count = 1 + maker_below(maker, 3);
@@ -90,7 +90,7 @@ static inline struct tg_state_layout maker_layout(struct maker *maker, enum tg_s
     return layout;
 }
 
-/* ---- values and keys ----------------------------------------------------------------------------------------------- */
+/* ---- values and keys --------------------------------------------------------------------------------------------- */
 
 static inline struct tg_state_scalar maker_scalar(struct maker *maker, const struct tg_state_field *field)
 {
@@ -148,7 +148,7 @@ static inline void maker_key(struct maker *maker, const struct tg_state_layout *
     }
 }
 
-/* ---- state files ----------------------------------------------------------------------------------------------------- */
+/* ---- state files ------------------------------------------------------------------------------------------------- */
 
 struct made_record {
     enum tg_state_op op;
@@ -212,8 +212,9 @@ static inline void maker_records(struct maker *maker, struct made_file *file, ui
                                  uint32_t elements_max, size_t capacity)
 {
     const struct tg_state_layout *layout = &file->header.tables[table];
-    uint8_t *memory = malloc(TG_BLOCK_RECORD_BYTES_MAX);
-    const size_t value_max = TG_BLOCK_RECORD_BYTES_MAX / 2;
+    const bool is_large = elements_max > 1000;
+    uint8_t *memory = malloc(is_large ? TG_BLOCK_RECORD_BYTES_MAX : TG_BLOCK_BYTES_MAX);
+    const size_t value_max = is_large ? TG_BLOCK_RECORD_BYTES_MAX / 2 : TG_BLOCK_BYTES_MAX / 2;
     uint8_t *value = malloc(value_max);
     if (memory == NULL || value == NULL) { abort(); }
     struct tg_block block;
@@ -232,8 +233,8 @@ static inline void maker_records(struct maker *maker, struct made_file *file, ui
         for (;;) {
             uint8_t *place = NULL;
             const bool fits = record->op == TG_STATE_PUT
-                ? (place = tg_block_put(&block, record->key, record->value_bytes)) != NULL
-                : tg_block_delete(&block, record->key);
+                                  ? (place = tg_block_put(&block, record->key, record->value_bytes)) != NULL
+                                  : tg_block_delete(&block, record->key);
             if (place != NULL) { memcpy(place, record->value, record->value_bytes); }
             if (fits) { break; }
             const uint32_t bytes = tg_block_end(&block, &file->header, &file->totals);
@@ -269,128 +270,6 @@ static inline struct made_file maker_file(struct maker *maker, const struct tg_s
     tg_state_footer_encode(&file.header, &file.totals, footer);
     made_append(&file, capacity, footer, sizeof footer);
     return file;
-}
-
-/* ---- reading from memory ------------------------------------------------------------------------------------------- */
-
-struct memory_input {
-    const uint8_t *data;
-    size_t bytes;
-};
-static inline tg_status memory_read(void *self, uint64_t at, void *data, size_t bytes, struct tg_error *err)
-{
-    const struct memory_input *input = self;
-    if (at > input->bytes || bytes > input->bytes - at) {
-        return tg_fail(err, TG1511, 0, "asked for bytes behind the end"); /* the reader must know better */
-    }
-    memcpy(data, input->data + at, bytes);
-    return TG_OK;
-}
-static inline struct tg_state_input memory_input(struct memory_input *input)
-{
-    return (struct tg_state_input){.read = memory_read, .self = input, .bytes = input->bytes, .name = "e1/s0.base"};
-}
-
-/* ---- manifests ------------------------------------------------------------------------------------------------------- */
-
-static inline void maker_sources(struct maker *maker, struct tg_manifest *m)
-{
-    m->source_count = 1 + maker_below(maker, 3);
-    struct tg_manifest_source *sources = maker_alloc(maker, m->source_count * sizeof *sources);
-    for (uint32_t i = 0; i < m->source_count; i++) {
-        const uint32_t count = 1 + maker_below(maker, 5);
-        struct tg_manifest_partition *partitions = maker_alloc(maker, count * sizeof *partitions);
-        for (uint32_t j = 0; j < count; j++) {
-            partitions[j] = (struct tg_manifest_partition){
-                .next_offset = (int64_t)maker_below(maker, 1000000) - 1,
-                .max_ts = (int64_t)tg_prng_next(&maker->prng),
-                .wm = (int64_t)tg_prng_next(&maker->prng),
-                .flags = maker_below(maker, TG_PARTITION_FLAGS + 1),
-                .quiet_ns = tg_prng_next(&maker->prng),
-                .idle_base_wm = (int64_t)tg_prng_next(&maker->prng),
-                .idle_base_ns = tg_prng_next(&maker->prng),
-                .records = tg_prng_next(&maker->prng),
-                .dead = maker_below(maker, 1000),
-                .late = maker_below(maker, 1000),
-                .duplicates = maker_below(maker, 1000),
-            };
-        }
-        sources[i] = (struct tg_manifest_source){
-            .name = maker_name(maker, "source", i), .connector = "kafka",
-            .cluster = maker_below(maker, 2) == 0 ? "" : "cluster-1", .topic = maker_name(maker, "topic", i),
-            .partition_count = count, .partitions = partitions};
-    }
-    m->sources = sources;
-}
-static inline void maker_steps(struct maker *maker, struct tg_manifest *m)
-{
-    uint32_t partitions = 0;
-    for (uint32_t i = 0; i < m->source_count; i++) { partitions += m->sources[i].partition_count; }
-    m->step_count = maker_below(maker, 4);
-    struct tg_manifest_step *steps = maker_alloc(maker, (m->step_count + 1) * sizeof *steps);
-    for (uint32_t i = 0; i < m->step_count; i++) {
-        steps[i] = (struct tg_manifest_step){.name = maker_name(maker, "step", i), .op = "op"};
-        if (maker_below(maker, 4) > 0) {
-            struct tg_state_layout *layout = maker_alloc(maker, sizeof *layout);
-            *layout = maker_layout(maker, TG_STATE_OF_STEP, steps[i].name);
-            steps[i].layout = layout;
-        }
-        steps[i].clock_count = maker_below(maker, 3) == 0 ? 0 : partitions + 1;
-        int64_t *clocks = maker_alloc(maker, (steps[i].clock_count + 1) * sizeof *clocks);
-        for (uint32_t j = 0; j < steps[i].clock_count; j++) { clocks[j] = (int64_t)tg_prng_next(&maker->prng); }
-        steps[i].clocks = clocks;
-    }
-    m->steps = steps;
-}
-static inline void maker_files(struct maker *maker, struct tg_manifest *m)
-{
-    struct tg_manifest_file *files = maker_alloc(maker, m->shard_count * 8 * sizeof *files);
-    for (uint32_t shard = 0; shard < m->shard_count; shard++) {
-        const uint32_t chain = 1 + maker_below(maker, m->epoch < 6 ? (uint32_t)m->epoch : 6);
-        for (uint32_t i = 0; i < chain; i++) {
-            files[m->file_count++] = (struct tg_manifest_file){
-                .shard = shard, .kind = i == 0 ? TG_STATE_BASE : TG_STATE_DELTA, .epoch = m->epoch - chain + 1 + i,
-                .bytes = 1000 + maker_below(maker, 1000000), .crc = (uint32_t)tg_prng_next(&maker->prng)};
-        }
-    }
-    m->files = files;
-}
-static inline void maker_sinks(struct maker *maker, struct tg_manifest *m)
-{
-    m->sink_count = maker_below(maker, 4);
-    struct tg_manifest_sink *sinks = maker_alloc(maker, (m->sink_count + 1) * sizeof *sinks);
-    for (uint32_t i = 0; i < m->sink_count; i++) {
-        sinks[i] = (struct tg_manifest_sink){.name = maker_name(maker, "sink", i), .connector = "file"};
-        sinks[i].committable_count = maker_below(maker, 2) == 0 ? 0 : m->shard_count;
-        struct tg_committable *list = maker_alloc(maker, (sinks[i].committable_count + 1) * sizeof *list);
-        for (uint32_t j = 0; j < sinks[i].committable_count; j++) {
-            list[j].bytes = maker_below(maker, 50);
-            uint8_t *data = maker_alloc(maker, list[j].bytes + 1);
-            for (uint32_t k = 0; k < list[j].bytes; k++) { data[k] = (uint8_t)tg_prng_next(&maker->prng); }
-            list[j].data = data;
-        }
-        sinks[i].committables = list;
-    }
-    m->sinks = sinks;
-}
-static inline struct tg_manifest maker_manifest(struct maker *maker, uint64_t epoch)
-{
-    struct tg_manifest m = {
-        .job = "job",
-        .epoch = epoch,
-        .created_us = (int64_t)tg_prng_next(&maker->prng),
-        .version_base = (int64_t)tg_prng_next(&maker->prng),
-        .graph_hash = 0xABCD,
-        .hash_seed = tg_prng_next(&maker->prng),
-        .key_group_count = TG_KEY_GROUP_COUNT,
-        .shard_count = 1 + maker_below(maker, 4),
-    };
-    memset(m.run_id.bytes, 0x5A, sizeof m.run_id.bytes);
-    maker_sources(maker, &m);
-    maker_steps(maker, &m);
-    maker_files(maker, &m);
-    maker_sinks(maker, &m);
-    return m;
 }
 
 #endif

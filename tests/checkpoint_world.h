@@ -11,9 +11,9 @@ enum { WORLD_SHARDS_MAX = 4, WORLD_CHAIN_MAX = 8 };
 struct world {
     struct maker *maker;
     uint32_t shard_count;
-    uint32_t records;     /* of a file */
-    uint32_t base_every;  /* epochs */
-    bool commits;         /* manifests carry committables */
+    uint32_t records;    /* of a file */
+    uint32_t base_every; /* epochs */
+    bool commits;        /* manifests carry committables */
     uint32_t partition_count;
     struct tg_state_layout layouts[2];
     uint64_t last[WORLD_SHARDS_MAX]; /* epoch of each shard's newest file */
@@ -23,8 +23,8 @@ struct world {
 
 static inline void world_open(struct world *world, struct maker *maker, uint32_t shard_count)
 {
-    *world = (struct world){.maker = maker, .shard_count = shard_count, .records = 10, .base_every = 3,
-                            .partition_count = 2};
+    *world = (struct world){
+        .maker = maker, .shard_count = shard_count, .records = 10, .base_every = 3, .partition_count = 2};
     world->layouts[0] = maker_layout(maker, TG_STATE_OF_STEP, "counts");
     world->layouts[1] = maker_layout(maker, TG_STATE_OF_SOURCE, "tx");
 }
@@ -33,26 +33,41 @@ static inline void world_open(struct world *world, struct maker *maker, uint32_t
 static inline struct tg_manifest world_manifest(struct world *world, uint64_t epoch)
 {
     struct maker *maker = world->maker;
-    struct tg_manifest m = {
-        .job = "job", .epoch = epoch, .created_us = 1700000000000000 + (int64_t)epoch * 10000000,
-        .version_base = 1700000000000000, .graph_hash = 0xABCD, .hash_seed = 3, .key_group_count = TG_KEY_GROUP_COUNT,
-        .shard_count = world->shard_count, .source_count = 1, .step_count = 1, .sink_count = 1};
+    struct tg_manifest m = {.job = "job",
+                            .epoch = epoch,
+                            .created_us = 1700000000000000 + (int64_t)epoch * 10000000,
+                            .version_base = 1700000000000000,
+                            .graph_hash = 0xABCD,
+                            .hash_seed = 3,
+                            .key_group_count = TG_KEY_GROUP_COUNT,
+                            .shard_count = world->shard_count,
+                            .source_count = 1,
+                            .step_count = 1,
+                            .sink_count = 1};
     memset(m.run_id.bytes, 0x5A, sizeof m.run_id.bytes);
     struct tg_manifest_partition *partitions = maker_alloc(maker, world->partition_count * sizeof *partitions);
     for (uint32_t i = 0; i < world->partition_count; i++) {
-        partitions[i] = (struct tg_manifest_partition){
-            .next_offset = (int64_t)epoch * 100 + i, .max_ts = 5000, .wm = 4000, .flags = TG_PARTITION_HAS_VALID,
-            .records = epoch * 100};
+        partitions[i] = (struct tg_manifest_partition){.next_offset = (int64_t)epoch * 100 + i,
+                                                       .max_ts = 5000,
+                                                       .wm = 4000,
+                                                       .flags = TG_PARTITION_HAS_VALID,
+                                                       .records = epoch * 100};
     }
     struct tg_manifest_source *source = maker_alloc(maker, sizeof *source);
-    *source = (struct tg_manifest_source){.name = "tx", .connector = "kafka", .cluster = "cluster-1",
-                                          .topic = "transactions", .partition_count = world->partition_count,
+    *source = (struct tg_manifest_source){.name = "tx",
+                                          .connector = "kafka",
+                                          .cluster = "cluster-1",
+                                          .topic = "transactions",
+                                          .partition_count = world->partition_count,
                                           .partitions = partitions};
     int64_t *clocks = maker_alloc(maker, (world->partition_count + 1) * sizeof *clocks);
     for (uint32_t i = 0; i <= world->partition_count; i++) { clocks[i] = 4000; }
     struct tg_manifest_step *step = maker_alloc(maker, sizeof *step);
-    *step = (struct tg_manifest_step){.name = "counts", .op = "purchase_count", .layout = &world->layouts[0],
-                                      .clock_count = world->partition_count + 1, .clocks = clocks};
+    *step = (struct tg_manifest_step){.name = "counts",
+                                      .op = "purchase_count",
+                                      .layout = &world->layouts[0],
+                                      .clock_count = world->partition_count + 1,
+                                      .clocks = clocks};
     struct tg_manifest_sink *sink = maker_alloc(maker, sizeof *sink);
     *sink = (struct tg_manifest_sink){.name = "out", .connector = "file"};
     if (world->commits) {
@@ -89,9 +104,12 @@ static inline tg_status world_file(struct world *world, struct tg_store *store, 
     if (status == TG_OK) { status = tg_store_file_finish(store, &file, err); }
     if (status != TG_OK) { return status; }
     if (is_base) { world->chain_count[shard] = 0; }
-    world->chain[shard][world->chain_count[shard]++] = (struct tg_manifest_file){
-        .shard = shard, .kind = is_base ? TG_STATE_BASE : TG_STATE_DELTA, .epoch = epoch, .bytes = made.bytes,
-        .crc = made.totals.footer_crc};
+    world->chain[shard][world->chain_count[shard]++] =
+        (struct tg_manifest_file){.shard = shard,
+                                  .kind = is_base ? TG_STATE_BASE : TG_STATE_DELTA,
+                                  .epoch = epoch,
+                                  .bytes = made.bytes,
+                                  .crc = made.totals.footer_crc};
     world->last[shard] = epoch;
     return TG_OK;
 }
@@ -123,8 +141,8 @@ static inline tg_status world_checkpoint(struct world *world, struct tg_store *s
 static inline struct tg_recovery_wanted world_wanted(const struct world *world)
 {
     static struct tg_recovery_source source;
-    source = (struct tg_recovery_source){.name = "tx", .cluster = "cluster-1", .topic = "transactions",
-                                         .partition_count = world->partition_count};
+    source = (struct tg_recovery_source){
+        .name = "tx", .cluster = "cluster-1", .topic = "transactions", .partition_count = world->partition_count};
     return (struct tg_recovery_wanted){.job = "job", .graph_hash = 0xABCD, .source_count = 1, .sources = &source};
 }
 

@@ -15,7 +15,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TURGO = os.environ.get("TURGO_BIN", str(ROOT / "build/release/turgo"))
 JOB = "jobs/purchase_count.yaml"
-VERBS = ["run", "check", "plan", "gen", "explain", "version", "help"]
+VERBS = ["run", "check", "plan", "checkpoint", "gen", "explain", "version", "help"]
 
 
 def turgo(*arguments, env=None, cwd=ROOT, timeout=120):
@@ -67,7 +67,10 @@ class CommandLine(unittest.TestCase):
                           ["run", JOB, "--poll-size", "1025"], ["run", JOB, "--no-drain"], ["run", JOB, "-q"],
                           ["run", JOB, "--quiet=1"], ["run", JOB, "--quiet", "--seed", "-1"],
                           ["run", JOB, "--profile", "dev", "--profile", "dev"], ["plan"], ["explain"], ["explain", "TG1"],
-                          ["version", "x"], ["help", "nothing"], ["check"]):
+                          ["version", "x"], ["help", "nothing"], ["check"],
+                          ["checkpoint"], ["checkpoint", "restore"], ["checkpoint", "list"], ["checkpoint", "list", JOB, "x"],
+                          ["checkpoint", "list", "--dir", "x", "1", "2"], ["checkpoint", "list", JOB, "--resolved"],
+                          ["checkpoint", "verify", JOB, "0"], ["checkpoint", "verify", JOB, "-1"]):
             done = self.expect(64, *arguments)
             self.assertRegex(done.stderr, r"^error TG1000 .* exit 64\n", arguments)
             self.assertEqual(done.stdout, "", arguments)

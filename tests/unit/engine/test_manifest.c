@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "base/crc32c.h"
-#include "tests/checkpoint_maker.h"
+#include "tests/manifest_maker.h"
 #include "tests/seed.h"
 
 static struct maker maker;
@@ -202,7 +202,7 @@ Test(manifest, one_too_long_for_its_memory_is_an_error)
     }
 }
 
-/* ---- legality -------------------------------------------------------------------------------------------------------- */
+/* ---- legality ---------------------------------------------------------------------------------------------------- */
 
 static struct tg_manifest m;
 static struct tg_manifest_partition partitions[2];
@@ -218,27 +218,44 @@ static int64_t clocks[4];
 static void legal(void)
 {
     field = (struct tg_state_field){.name = "f", .kind = TG_STATE_BIGINT};
-    layout = (struct tg_state_layout){.owner_kind = TG_STATE_OF_STEP, .owner = "a", .name = "s", .key_count = 1,
-                                      .keys = &field, .field_count = 1, .fields = &field};
+    layout = (struct tg_state_layout){.owner_kind = TG_STATE_OF_STEP,
+                                      .owner = "a",
+                                      .name = "s",
+                                      .key_count = 1,
+                                      .keys = &field,
+                                      .field_count = 1,
+                                      .fields = &field};
     partitions[0] = partitions[1] = (struct tg_manifest_partition){.next_offset = -1};
-    sources[0] = (struct tg_manifest_source){.name = "x", .connector = "kafka", .cluster = "", .topic = "t",
-                                             .partition_count = 2, .partitions = partitions};
+    sources[0] = (struct tg_manifest_source){
+        .name = "x", .connector = "kafka", .cluster = "", .topic = "t", .partition_count = 2, .partitions = partitions};
     sources[1] = sources[0];
     sources[1].name = "y";
     sources[1].partition_count = 1;
-    steps[0] = (struct tg_manifest_step){.name = "a", .op = "op", .layout = &layout, .clock_count = 4, .clocks = clocks};
+    steps[0] =
+        (struct tg_manifest_step){.name = "a", .op = "op", .layout = &layout, .clock_count = 4, .clocks = clocks};
     steps[1] = (struct tg_manifest_step){.name = "b", .op = "op"};
     for (uint32_t i = 0; i < 5; i++) {
-        files[i] = (struct tg_manifest_file){.shard = i / 3, .kind = i % 3 == 0 ? TG_STATE_BASE : TG_STATE_DELTA,
-                                             .epoch = 5 + i % 3 + i / 3, .bytes = 1000};
+        files[i] = (struct tg_manifest_file){.shard = i / 3,
+                                             .kind = i % 3 == 0 ? TG_STATE_BASE : TG_STATE_DELTA,
+                                             .epoch = 5 + i % 3 + i / 3,
+                                             .bytes = 1000};
     }
     committables[0] = committables[1] = (struct tg_committable){.bytes = 0};
-    sinks[0] = (struct tg_manifest_sink){.name = "p", .connector = "file", .committable_count = 2,
-                                         .committables = committables};
+    sinks[0] = (struct tg_manifest_sink){
+        .name = "p", .connector = "file", .committable_count = 2, .committables = committables};
     sinks[1] = (struct tg_manifest_sink){.name = "q", .connector = "file"};
-    m = (struct tg_manifest){.job = "job", .epoch = 7, .key_group_count = TG_KEY_GROUP_COUNT, .shard_count = 2,
-                             .source_count = 2, .step_count = 2, .file_count = 5, .sink_count = 2, .sources = sources,
-                             .steps = steps, .files = files, .sinks = sinks};
+    m = (struct tg_manifest){.job = "job",
+                             .epoch = 7,
+                             .key_group_count = TG_KEY_GROUP_COUNT,
+                             .shard_count = 2,
+                             .source_count = 2,
+                             .step_count = 2,
+                             .file_count = 5,
+                             .sink_count = 2,
+                             .sources = sources,
+                             .steps = steps,
+                             .files = files,
+                             .sinks = sinks};
 }
 
 static void illegal(const char *why)
@@ -303,7 +320,8 @@ Test(manifest, chains_are_a_base_and_ascending_deltas_up_to_this_epoch)
     m.shard_count = 1, sinks[0].committable_count = 0, illegal("state file of an unknown shard");
     static struct tg_manifest_file many[TG_MANIFEST_CHAIN_MAX + 1];
     for (uint32_t i = 0; i <= TG_MANIFEST_CHAIN_MAX; i++) {
-        many[i] = (struct tg_manifest_file){.kind = i == 0 ? TG_STATE_BASE : TG_STATE_DELTA, .epoch = i + 1, .bytes = 1000};
+        many[i] =
+            (struct tg_manifest_file){.kind = i == 0 ? TG_STATE_BASE : TG_STATE_DELTA, .epoch = i + 1, .bytes = 1000};
     }
     m.shard_count = 1;
     m.files = many;
@@ -311,83 +329,110 @@ Test(manifest, chains_are_a_base_and_ascending_deltas_up_to_this_epoch)
     illegal("chain too long");
 }
 
+static struct tg_manifest other;
+static struct tg_manifest_partition other_partitions[2];
+static struct tg_manifest_source other_sources[2];
+static struct tg_manifest_step other_steps[2];
+static struct tg_manifest_file other_files[5];
+static struct tg_manifest_sink other_sinks[2];
+static struct tg_committable other_committables[2];
+
+/* `other` equals m and shares nothing that the differences touch. */
+static void make_other(void)
+{
+    other = m;
+    memcpy(other_partitions, partitions, sizeof partitions);
+    memcpy(other_sources, sources, sizeof sources);
+    memcpy(other_steps, steps, sizeof steps);
+    memcpy(other_files, files, sizeof files);
+    memcpy(other_sinks, sinks, sizeof sinks);
+    memcpy(other_committables, committables, sizeof committables);
+    other_sources[0].partitions = other_partitions;
+    other_sinks[0].committables = other_committables;
+    other.sources = other_sources;
+    other.steps = other_steps;
+    other.files = other_files;
+    other.sinks = other_sinks;
+}
+
+/* Make difference number `i`; false when there are no more. */
+static bool differ_in_head_or_source(uint32_t i)
+{
+    struct tg_manifest_partition *p = &other_partitions[1];
+    switch (i) {
+    case 0: other.job = "x"; break;
+    case 1: other.run_id.bytes[15] = 1; break;
+    case 2: other.epoch++; break;
+    case 3: other.created_us++; break;
+    case 4: other.version_base++; break;
+    case 5: other.graph_hash++; break;
+    case 6: other.hash_seed++; break;
+    case 7: other.key_group_count++; break;
+    case 8: other.shard_count++; break;
+    case 9: other.source_count--; break;
+    case 10: other.step_count--; break;
+    case 11: other.file_count--; break;
+    case 12: other.sink_count--; break;
+    case 13: other_sources[1].name = "z"; break;
+    case 14: other_sources[1].connector = "z"; break;
+    case 15: other_sources[1].cluster = "z"; break;
+    case 16: other_sources[1].topic = "z"; break;
+    case 17: other_sources[0].partition_count = 1; break;
+    case 18: p->next_offset++; break;
+    case 19: p->max_ts++; break;
+    case 20: p->wm++; break;
+    case 21: p->flags++; break;
+    case 22: p->quiet_ns++; break;
+    case 23: p->idle_base_wm++; break;
+    case 24: p->idle_base_ns++; break;
+    case 25: p->records++; break;
+    case 26: p->dead++; break;
+    case 27: p->late++; break;
+    case 28: p->duplicates++; break;
+    default: return false;
+    }
+    return true;
+}
+static bool differ_in_step_file_or_sink(uint32_t i)
+{
+    static const int64_t other_clocks[4] = {0, 0, 1};
+    switch (i) {
+    case 0: other_steps[1].name = "z"; break;
+    case 1: other_steps[1].op = "z"; break;
+    case 2: other_steps[0].layout = NULL; break;
+    case 3: other_steps[1].layout = &layout; break;
+    case 4: other_steps[0].clock_count = 3; break;
+    case 5: other_steps[0].clocks = other_clocks; break;
+    case 6: other_files[4].shard = 0; break;
+    case 7: other_files[4].kind = TG_STATE_BASE; break;
+    case 8: other_files[4].epoch++; break;
+    case 9: other_files[4].bytes++; break;
+    case 10: other_files[4].crc++; break;
+    case 11: other_sinks[1].name = "z"; break;
+    case 12: other_sinks[1].connector = "z"; break;
+    case 13: other_sinks[0].committable_count = 1; break;
+    case 14: other_committables[1] = (struct tg_committable){.data = (const uint8_t *)"a", .bytes = 1}; break;
+    default: return false;
+    }
+    return true;
+}
+
 Test(manifest, any_difference_is_one)
 {
+    bool (*const differ[])(uint32_t) = {differ_in_head_or_source, differ_in_step_file_or_sink};
+    uint32_t count = 0;
     legal();
-    struct tg_manifest other = m;
-    struct tg_manifest_partition other_partitions[2];
-    struct tg_manifest_source other_sources[2];
-    struct tg_manifest_step other_steps[2];
-    struct tg_manifest_file other_files[5];
-    struct tg_manifest_sink other_sinks[2];
-    struct tg_committable other_committables[2];
-    const int64_t other_clocks[4] = {0, 0, 1};
-    for (uint32_t i = 0;; i++) {
-        other = m;
-        memcpy(other_partitions, partitions, sizeof partitions);
-        memcpy(other_sources, sources, sizeof sources);
-        memcpy(other_steps, steps, sizeof steps);
-        memcpy(other_files, files, sizeof files);
-        memcpy(other_sinks, sinks, sizeof sinks);
-        memcpy(other_committables, committables, sizeof committables);
-        other_sources[0].partitions = other_partitions;
-        other_sinks[0].committables = other_committables;
-        other.sources = other_sources;
-        other.steps = other_steps;
-        other.files = other_files;
-        other.sinks = other_sinks;
+    for (uint32_t kind = 0; kind < 2; kind++) {
+        make_other();
         cr_assert(tg_manifest_equal(&m, &other));
-        struct tg_manifest_partition *p = &other_partitions[1];
-        switch (i) {
-        case 0: other.job = "x"; break;
-        case 1: other.run_id.bytes[15] = 1; break;
-        case 2: other.epoch++; break;
-        case 3: other.created_us++; break;
-        case 4: other.version_base++; break;
-        case 5: other.graph_hash++; break;
-        case 6: other.hash_seed++; break;
-        case 7: other.key_group_count++; break;
-        case 8: other.shard_count++; break;
-        case 9: other.source_count--; break;
-        case 10: other.step_count--; break;
-        case 11: other.file_count--; break;
-        case 12: other.sink_count--; break;
-        case 13: other_sources[1].name = "z"; break;
-        case 14: other_sources[1].connector = "z"; break;
-        case 15: other_sources[1].cluster = "z"; break;
-        case 16: other_sources[1].topic = "z"; break;
-        case 17: other_sources[0].partition_count = 1; break;
-        case 18: p->next_offset++; break;
-        case 19: p->max_ts++; break;
-        case 20: p->wm++; break;
-        case 21: p->flags++; break;
-        case 22: p->quiet_ns++; break;
-        case 23: p->idle_base_wm++; break;
-        case 24: p->idle_base_ns++; break;
-        case 25: p->records++; break;
-        case 26: p->dead++; break;
-        case 27: p->late++; break;
-        case 28: p->duplicates++; break;
-        case 29: other_steps[1].name = "z"; break;
-        case 30: other_steps[1].op = "z"; break;
-        case 31: other_steps[0].layout = NULL; break;
-        case 32: other_steps[1].layout = &layout; break;
-        case 33: other_steps[0].clock_count = 3; break;
-        case 34: other_steps[0].clocks = other_clocks; break;
-        case 35: other_files[4].shard = 0; break;
-        case 36: other_files[4].kind = TG_STATE_BASE; break;
-        case 37: other_files[4].epoch++; break;
-        case 38: other_files[4].bytes++; break;
-        case 39: other_files[4].crc++; break;
-        case 40: other_sinks[1].name = "z"; break;
-        case 41: other_sinks[1].connector = "z"; break;
-        case 42: other_sinks[0].committable_count = 1; break;
-        case 43: other_committables[1] = (struct tg_committable){.data = (const uint8_t *)"a", .bytes = 1}; break;
-        default: return;
+        for (uint32_t i = 0; differ[kind](i); i++) {
+            cr_assert_not(tg_manifest_equal(&m, &other), "%" PRIu32, i);
+            cr_assert_not(tg_manifest_equal(&other, &m), "%" PRIu32, i);
+            make_other();
+            count++;
         }
-        cr_assert_not(tg_manifest_equal(&m, &other), "%" PRIu32, i);
-        cr_assert_not(tg_manifest_equal(&other, &m), "%" PRIu32, i);
     }
+    cr_assert_eq(count, 44);
 }
 
 Test(manifest, equal_lengths_of_other_bytes_are_other_committables)
@@ -395,17 +440,13 @@ Test(manifest, equal_lengths_of_other_bytes_are_other_committables)
     legal();
     committables[0] = (struct tg_committable){.data = (const uint8_t *)"a", .bytes = 1};
     const struct tg_committable other_list[2] = {{.data = (const uint8_t *)"b", .bytes = 1}, {.bytes = 0}};
-    struct tg_manifest_sink other_sinks[2] = {sinks[0], sinks[1]};
+    make_other();
     other_sinks[0].committables = other_list;
-    struct tg_manifest other = m;
-    other.sinks = other_sinks;
     cr_assert_not(tg_manifest_equal(&m, &other));
     struct tg_state_layout other_layout = layout;
     other_layout.version++;
-    struct tg_manifest_step other_steps[2] = {steps[0], steps[1]};
+    make_other();
     other_steps[0].layout = &other_layout;
-    other = m;
-    other.steps = other_steps;
     cr_assert_not(tg_manifest_equal(&m, &other));
 }
 

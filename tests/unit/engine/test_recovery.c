@@ -149,8 +149,8 @@ Test(recovery, damage_of_any_kind_falls_back_to_the_next_whole_one)
     static const struct {
         const char *name;
         int64_t at;
-    } places[] = {{"MANIFEST-3", 0}, {"MANIFEST-3", 40}, {"MANIFEST-3", -1}, {"e3/s0.base", 0}, {"e3/s1.base", 60},
-                  {"e3/s1.base", -1}, {"e3/s0.base", -10}};
+    } places[] = {{"MANIFEST-3", 0},  {"MANIFEST-3", 40}, {"MANIFEST-3", -1}, {"e3/s0.base", 0},
+                  {"e3/s1.base", 60}, {"e3/s1.base", -1}, {"e3/s0.base", -10}};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         damage(places[i].name, places[i].at);
         chooses(2);
@@ -209,7 +209,7 @@ Test(recovery, what_may_be_outside_is_not_written_again)
     cr_assert_eq(choose(&wanted), TG_OK);
     cr_assert_eq(choice.epoch, 2);
     wanted.accept_duplicates = false;
-    damage("MANIFEST-3", 60); /* unreadable: who knows */
+    damage("MANIFEST-3", 60);             /* unreadable: who knows */
     cr_assert_eq(choose(&wanted), TG_OK); /* today's job commits nothing with checkpoints */
     cr_assert_eq(choice.epoch, 2);
     wanted.transactional = true;
@@ -281,7 +281,8 @@ Test(recovery, a_partition_nobody_read_may_have_any_log)
     bool decided;
     cr_assert_eq(world_checkpoint(&world, &store, 1, &decided, &err), TG_OK);
     manifest = world_manifest(&world, 1);
-    struct tg_manifest_partition *partitions = (struct tg_manifest_partition *)(uintptr_t)manifest.sources[0].partitions;
+    struct tg_manifest_partition *partitions =
+        (struct tg_manifest_partition *)(uintptr_t)manifest.sources[0].partitions;
     partitions[0].next_offset = -1;
     struct tg_bytes_out out = {.data = maker_alloc(&maker, 1 << 20), .capacity = 1 << 20};
     cr_assert_eq(tg_manifest_encode(&manifest, &out, &err), TG_OK);
@@ -320,10 +321,14 @@ Test(recovery, files_must_be_the_ones_the_manifest_means)
     checkpoints(1, 3);
     const struct tg_manifest good = world_manifest(&world, 3);
     static const char *const why[] = {
-        "state file of another job",   "state file of another run",
-        "state file of another job graph", "the manifest says",
-        "footer that the manifest does not know", "delta of another chain",
-        "state layout of another checkpoint", "e3/s1.delta is missing",
+        "state file of another job",
+        "state file of another run",
+        "state file of another job graph",
+        "the manifest says",
+        "footer that the manifest does not know",
+        "delta of another chain",
+        "state layout of another checkpoint",
+        "e3/s1.delta is missing",
     };
     for (uint32_t i = 0; i < sizeof why / sizeof why[0]; i++) {
         struct tg_manifest manifest = good;
@@ -398,8 +403,13 @@ Test(recovery, verifying_looks_into_values_and_keys)
     for (uint32_t i = 0; i < 3; i++) {
         const uint64_t epoch = i + 1;
         const struct tg_state_field key = {.name = "k", .kind = TG_STATE_BIGINT};
-        const struct tg_state_layout layout = {.owner_kind = TG_STATE_OF_SOURCE, .owner = "tx", .name = "x",
-                                               .key_count = 1, .keys = &key, .field_count = 1, .fields = &key};
+        const struct tg_state_layout layout = {.owner_kind = TG_STATE_OF_SOURCE,
+                                               .owner = "tx",
+                                               .name = "x",
+                                               .key_count = 1,
+                                               .keys = &key,
+                                               .field_count = 1,
+                                               .fields = &key};
         struct tg_state_header header = maker_header(&maker, 0, 2, epoch, 0);
         header.table_count = 1;
         header.tables = &layout;
@@ -431,8 +441,8 @@ Test(recovery, verifying_looks_into_values_and_keys)
         cr_assert_eq(tg_store_file_append(&store, &file, footer, sizeof footer, &err), TG_OK);
         cr_assert_eq(tg_store_file_finish(&store, &file, &err), TG_OK);
         struct tg_manifest manifest = world_manifest(&world, epoch);
-        const struct tg_manifest_file listed = {.shard = 0, .kind = TG_STATE_BASE, .epoch = epoch,
-                                                .bytes = file.bytes, .crc = totals.footer_crc};
+        const struct tg_manifest_file listed = {
+            .shard = 0, .kind = TG_STATE_BASE, .epoch = epoch, .bytes = file.bytes, .crc = totals.footer_crc};
         manifest.files = &listed;
         manifest.file_count = 1;
         struct tg_recovery_totals sum;
@@ -442,7 +452,7 @@ Test(recovery, verifying_looks_into_values_and_keys)
     }
 }
 
-/* ---- failing calls and deletions -------------------------------------------------------------------------------------- */
+/* ---- failing calls and deletions --------------------------------------------------------------------------------- */
 
 static bool whole(uint64_t epoch)
 {
@@ -516,7 +526,7 @@ Test(recovery, a_call_that_fails_while_choosing_chooses_nothing_wrong)
 
 Test(recovery, three_checkpoints_and_their_chains_stay)
 {
-    checkpoints(1, 8); /* bases 1, 4, 7 */
+    checkpoints(1, 8);                                                            /* bases 1, 4, 7 */
     cr_assert_eq(tg_recovery_collect(&store, 1, 0, &err), TG_OK, "%s", err.text); /* fewer than 3 is 3 */
     cr_assert(!there("MANIFEST-5") && there("MANIFEST-6") && there("MANIFEST-7") && there("MANIFEST-8"));
     cr_assert(!there("e3") && there("e4") && there("e5") && there("e6") && there("e7") && there("e8"));

@@ -162,8 +162,14 @@ Test(store, acknowledgements_say_how_much)
     cr_assert_eq(tg_store_acknowledged(&store, 5), 0);
     cr_assert_eq(tg_store_acknowledge(&store, 5, 3, &err), TG_OK);
     cr_assert_eq(tg_store_acknowledged(&store, 5), 3);
-    static const char *const garbled[] = {"", "committed", "committed 3", "committed 03\n", "committed 3\nx",
-                                          "committed 99999999999999999999\n", "committed 4294967295\n", "x"};
+    static const char *const garbled[] = {"",
+                                          "committed",
+                                          "committed 3",
+                                          "committed 03\n",
+                                          "committed 3\nx",
+                                          "committed 99999999999999999999\n",
+                                          "committed 4294967295\n",
+                                          "x"};
     for (size_t i = 0; i < sizeof garbled / sizeof garbled[0]; i++) {
         put("ACK-5", garbled[i]);
         cr_assert_eq(tg_store_acknowledged(&store, 5), UINT32_MAX, "%s", garbled[i]);
@@ -326,7 +332,7 @@ Test(store, more_entries_than_any_run_leaves_are_an_error)
     tg_store_close(&store);
 }
 
-/* ---- failing calls -------------------------------------------------------------------------------------------------- */
+/* ---- failing calls ----------------------------------------------------------------------------------------------- */
 
 /* Open, write epochs 2 and 3, acknowledge, sweep, close; aborts an epoch that fails. Returns what was decided: bit
  * per epoch. */

@@ -3,6 +3,7 @@
 
 #include "base/crc32c.h"
 #include "tests/checkpoint_maker.h"
+#include "tests/memory_input.h"
 #include "tests/seed.h"
 
 static struct maker maker;
@@ -21,8 +22,8 @@ static struct tg_state_header header_of_tables(uint32_t tables, uint64_t epoch, 
     struct tg_state_header header = maker_header(&maker, 1, 3, epoch, previous);
     struct tg_state_layout *layouts = maker_alloc(&maker, (tables + 1) * sizeof *layouts);
     for (uint32_t i = 0; i < tables; i++) {
-        layouts[i] = maker_layout(&maker, i % 4 == 3 ? TG_STATE_OF_SOURCE : TG_STATE_OF_STEP,
-                                  maker_name(&maker, "owner", i));
+        layouts[i] =
+            maker_layout(&maker, i % 4 == 3 ? TG_STATE_OF_SOURCE : TG_STATE_OF_STEP, maker_name(&maker, "owner", i));
     }
     header.table_count = tables;
     header.tables = layouts;
@@ -32,9 +33,8 @@ static struct tg_state_header header_of_tables(uint32_t tables, uint64_t epoch, 
 static bool same_record(const struct made_record *made, const struct tg_state_record *record)
 {
     return record->op == made->op && record->table == made->table && record->key.bytes == made->key.bytes &&
-        record->value_bytes == made->value_bytes &&
-        memcmp(record->key.data, made->key.data, made->key.bytes) == 0 &&
-        (made->op == TG_STATE_DEL || memcmp(record->value, made->value, made->value_bytes) == 0);
+           record->value_bytes == made->value_bytes && memcmp(record->key.data, made->key.data, made->key.bytes) == 0 &&
+           (made->op == TG_STATE_DEL || memcmp(record->value, made->value, made->value_bytes) == 0);
 }
 
 static bool same_tables(const struct tg_state_header *a, const struct tg_state_header *b)
@@ -78,7 +78,8 @@ Test(format, random_files_come_back_record_by_record)
         const struct tg_state_header header = header_of_tables(maker_below(&maker, 5), 7, maker_below(&maker, 7));
         const struct made_file file = maker_file(&maker, &header, maker_below(&maker, 300), 20, 16 << 20);
         struct tg_error err = {0};
-        cr_assert_eq(read_back(&file, file.data, file.bytes, &err), TG_OK, "seed %" PRIu64 ": %s", seed + round, err.text);
+        cr_assert_eq(read_back(&file, file.data, file.bytes, &err), TG_OK, "seed %" PRIu64 ": %s", seed + round,
+                     err.text);
     }
 }
 
@@ -86,7 +87,8 @@ Test(format, a_record_that_fits_no_block_has_one_of_its_own)
 {
     struct tg_state_header header = header_of_tables(1, 1, 0);
     const struct tg_state_field element = {.name = "at", .kind = TG_STATE_TIMESTAMP};
-    const struct tg_state_field seen = {.name = "seen", .kind = TG_STATE_DEQUE, .element_count = 1, .elements = &element};
+    const struct tg_state_field seen = {
+        .name = "seen", .kind = TG_STATE_DEQUE, .element_count = 1, .elements = &element};
     struct tg_state_layout layout = header.tables[0];
     layout.field_count = 1;
     layout.fields = &seen;
@@ -152,7 +154,7 @@ Test(format, group_ranges_are_the_shard_rule_turned_round)
     }
 }
 
-/* ---- damage --------------------------------------------------------------------------------------------------------- */
+/* ---- damage ------------------------------------------------------------------------------------------------------ */
 
 /* A file of a few blocks small enough to damage in every place. */
 static struct made_file small_file(void)

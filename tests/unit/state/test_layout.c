@@ -5,7 +5,8 @@
 #include "tests/seed.h"
 
 static const struct tg_state_field at = {.name = "at", .kind = TG_STATE_TIMESTAMP};
-static const struct tg_state_field pair[] = {{.name = "id", .kind = TG_STATE_LABEL}, {.name = "n", .kind = TG_STATE_BIGINT}};
+static const struct tg_state_field pair[] = {{.name = "id", .kind = TG_STATE_LABEL},
+                                             {.name = "n", .kind = TG_STATE_BIGINT}};
 
 /* A legal layout to spoil. */
 static struct tg_state_field keys[2];
@@ -22,8 +23,14 @@ static void fresh(void)
     fields[3] = (struct tg_state_field){.name = "rows", .kind = TG_STATE_LIST, .element_count = 2, .elements = pair};
     fields[4] = (struct tg_state_field){
         .name = "map", .kind = TG_STATE_MAP, .element_count = 2, .key_count = 1, .elements = pair};
-    layout = (struct tg_state_layout){.owner_kind = TG_STATE_OF_STEP, .owner = "counts", .name = "recent", .version = 1,
-                                      .key_count = 2, .keys = keys, .field_count = 5, .fields = fields};
+    layout = (struct tg_state_layout){.owner_kind = TG_STATE_OF_STEP,
+                                      .owner = "counts",
+                                      .name = "recent",
+                                      .version = 1,
+                                      .key_count = 2,
+                                      .keys = keys,
+                                      .field_count = 5,
+                                      .fields = fields};
 }
 TestSuite(layout, .init = fresh, .timeout = 60);
 
@@ -193,7 +200,7 @@ Test(layout, any_difference_is_one)
     }
 }
 
-/* ---- today's and the stored one ----------------------------------------------------------------------------------- */
+/* ---- today's and the stored one ---------------------------------------------------------------------------------- */
 
 static struct tg_state_field now_keys[2];
 static struct tg_state_field now_fields[7];

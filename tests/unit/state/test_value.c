@@ -26,8 +26,7 @@ Test(value, random_values_and_keys_are_accepted_whole_and_refused_cut)
                 uint8_t *exact = malloc(cut + 1);
                 memcpy(exact, bytes, cut <= out.used ? cut : out.used);
                 struct tg_bytes_in in = {.data = exact, .bytes = cut};
-                const bool legal =
-                    is_key == 1 ? tg_state_key_check(&layout, &in) : tg_state_value_check(&layout, &in);
+                const bool legal = is_key == 1 ? tg_state_key_check(&layout, &in) : tg_state_value_check(&layout, &in);
                 cr_assert_eq(legal, cut == out.used, "seed %" PRIu64 " cut %zu of %zu", seed + round, cut, out.used);
                 cr_assert(legal || (in.wrong != NULL && in.wrong_at <= cut));
                 free(exact);
