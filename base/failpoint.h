@@ -1,7 +1,7 @@
 /* Failpoints: named places on cold paths where a test can stop, kill or fail the process, so that each step of an
  * order that must survive a crash is cut through once. Switched off (always, outside tests) a place costs one predicted
- * branch on a global. The names are listed in base/failpoint_names.h; what is not listed cannot be armed, and code may not use
- * it (tools/tidy checks both ways).
+ * branch on a global. The names are listed in base/failpoint_names.h; what is not listed cannot be armed, and code may
+ * not use it (tools/tidy checks both ways).
  *
  *     int failed = TG_FAILPOINT("file.sync");             // 0, or an errno that the call after it might have had
  *     if (failed == 0) { failed = -ops->fdatasync(...); }

@@ -1,6 +1,7 @@
 /* The real file calls, and the few things every user of files needs. */
 #include "io/file_ops.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -91,6 +92,43 @@ static int real_mkdir(void *self, const char *path, uint32_t mode)
     return mkdir(path, (mode_t)mode) == 0 ? 0 : -errno;
 }
 
+static int real_unlink(void *self, const char *path)
+{
+    (void)self;
+    return unlink(path) == 0 ? 0 : -errno;
+}
+
+static int real_rmdir(void *self, const char *path)
+{
+    (void)self;
+    return rmdir(path) == 0 ? 0 : -errno;
+}
+
+static int real_list(void *self, const char *path, void (*found)(void *to, const char *name), void *to)
+{
+    (void)self;
+    DIR *folder = opendir(path);
+    if (folder == NULL) { return -errno; }
+    errno = 0;
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) { found(to, entry->d_name); }
+        errno = 0;
+    }
+    const int failed = errno; /* the only way to tell an error from the end */
+    (void)closedir(folder);
+    return -failed;
+}
+
+static int real_sync_dir(void *self, const char *path)
+{
+    (void)self;
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) { return -errno; }
+    const int failed = fsync(fd) == 0 ? 0 : -errno;
+    (void)close(fd);
+    return failed;
+}
+
 static const struct tg_file_ops real_ops = {
     .open = real_open,
     .close = real_close,
@@ -104,6 +142,10 @@ static const struct tg_file_ops real_ops = {
     .lock = real_lock,
     .rename = real_rename,
     .mkdir = real_mkdir,
+    .unlink = real_unlink,
+    .rmdir = real_rmdir,
+    .list = real_list,
+    .sync_dir = real_sync_dir,
     .self = NULL,
 };
 static const struct tg_file_ops *ops_in_force = &real_ops;

@@ -23,6 +23,11 @@ struct tg_file_ops {
     int (*lock)(void *self, int fd); /* exclusive, for the life of fd; -EWOULDBLOCK when another one holds it */
     int (*rename)(void *self, const char *from, const char *to);
     int (*mkdir)(void *self, const char *path, uint32_t mode);
+    int (*unlink)(void *self, const char *path);
+    int (*rmdir)(void *self, const char *path);
+    /* Names in a folder, in no order, without "." and ".."; `found` must not change the folder. */
+    int (*list)(void *self, const char *path, void (*found)(void *to, const char *name), void *to);
+    int (*sync_dir)(void *self, const char *path); /* its entries: what was created, renamed and removed in it */
     void *self;
 };
 

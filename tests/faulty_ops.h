@@ -124,6 +124,26 @@ static inline int faulty_mkdir(void *self, const char *path, uint32_t mode)
     struct faulty *f = self;
     return faulty_now(f) ? -faulty_errno(f) : f->real->mkdir(f->real->self, path, mode);
 }
+static inline int faulty_unlink(void *self, const char *path)
+{
+    struct faulty *f = self;
+    return faulty_now(f) ? -faulty_errno(f) : f->real->unlink(f->real->self, path);
+}
+static inline int faulty_rmdir(void *self, const char *path)
+{
+    struct faulty *f = self;
+    return faulty_now(f) ? -faulty_errno(f) : f->real->rmdir(f->real->self, path);
+}
+static inline int faulty_list(void *self, const char *path, void (*found)(void *to, const char *name), void *to)
+{
+    struct faulty *f = self;
+    return faulty_now(f) ? -faulty_errno(f) : f->real->list(f->real->self, path, found, to);
+}
+static inline int faulty_sync_dir(void *self, const char *path)
+{
+    struct faulty *f = self;
+    return faulty_now(f) ? -faulty_errno(f) : f->real->sync_dir(f->real->self, path);
+}
 
 /* Put the faulty calls in force; tg_file_ops_use(NULL) ends it. */
 static inline void faulty_use(struct faulty *faulty, enum faulty_way way, uint64_t first, uint64_t count)
@@ -135,7 +155,9 @@ static inline void faulty_use(struct faulty *faulty, enum faulty_way way, uint64
                                        .pwrite = faulty_pwrite, .write = faulty_write, .writable = faulty_writable,
                                        .ftruncate = faulty_ftruncate, .fdatasync = faulty_fdatasync,
                                        .lock = faulty_lock,
-                                       .rename = faulty_rename, .mkdir = faulty_mkdir, .self = faulty};
+                                       .rename = faulty_rename, .mkdir = faulty_mkdir,
+                                       .unlink = faulty_unlink, .rmdir = faulty_rmdir, .list = faulty_list,
+                                       .sync_dir = faulty_sync_dir, .self = faulty};
     tg_file_ops_use(&faulty->ops);
 }
 
