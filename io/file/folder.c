@@ -120,8 +120,8 @@ tg_status tg_folder_count(const char *path, const char *source_name, uint32_t *p
     const int missing = find(path, 0);
     if (missing != 0) {
         return tg_fail(err, TG1501, -missing, "source %s: input %s; put p0.jsonl, p1.jsonl, ... (one for each "
-                       "partition, one record a line) into a folder of that name, or set sources.%s.file.path to a file or folder "
-                       "that exists", source_name, path, source_name);
+                       "partition, one record a line) into a folder of that name, or set sources.%s.file.path to a "
+                       "file or folder that exists", source_name, path, source_name);
     }
     *partition_count = 1;
     if (!is_folder(path)) { return check_readable(path, source_name, 0, err); }
