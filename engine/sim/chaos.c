@@ -103,7 +103,7 @@ static void heal(struct tg_sim_chaos *chaos)
 
 void tg_sim_chaos_step(struct tg_sim_chaos *chaos)
 {
-    if (!chaos->healed && chaos->world->now_ns >= chaos->options->heal_ns) {
+    if (!chaos->healed && !chaos->held && chaos->world->now_ns >= chaos->options->heal_ns) {
         heal(chaos);
     } else if (chaos->world->now_ns >= chaos->next_ns) {
         outage(chaos);

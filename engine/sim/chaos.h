@@ -19,6 +19,7 @@ struct tg_sim_chaos {
     uint32_t hosts_down; /* bits */
     bool broker_down;
     bool disk_full;
+    bool held; /* healing waits, because crashes are still to come */
     bool healed;
 };
 

@@ -1,9 +1,10 @@
 /* Start, schedule, end. */
 #include "engine/sim/life.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
-#include "base/assert.h"
+#include "base/failpoint.h"
 
 enum { HEALED_STEPS_FLOOR = 2000000, HEALED_STEPS_PER_RECORD = 20000, QUICK_NS = 10000000 };
 
@@ -12,7 +13,30 @@ struct run {
     struct tg_cluster *cluster;
     uint32_t opened;
     struct tg_sim_outcome *outcome;
+    uint64_t visits; /* of failpoints */
+    bool dead;
 };
+
+/* Nobody outside hears of this process any more. */
+static void freeze(struct run *run)
+{
+    const struct tg_sim_chaos *chaos = run->life->chaos;
+    run->dead = true;
+    tg_sim_disk_freeze(chaos->disk);
+    tg_sim_log_freeze(chaos->log);
+    tg_sim_net_freeze(chaos->net);
+}
+
+/* A failpoint is passed. Death comes in the middle of a call then: the call goes on, but the world has stopped. */
+static int visited(void *self, const char *name, uint64_t count)
+{
+    struct run *run = self;
+    (void)name;
+    (void)count;
+    run->visits++;
+    if (run->visits == run->life->visits_max) { freeze(run); }
+    return run->dead ? EIO : 0;
+}
 
 /* ---- schedule ---------------------------------------------------------------------------------------------------- */
 
@@ -63,16 +87,16 @@ static tg_status check_liveness(const struct run *run, struct tg_error *err)
                    options->seed, steps_max, (double)run->outcome->healed_ns / 1e9);
 }
 
-static enum tg_sim_end work(const struct run *run, struct tg_error *err)
+static enum tg_sim_end work(struct run *run, struct tg_error *err)
 {
     const struct tg_sim_life *life = run->life;
     struct tg_sim_chaos *chaos = life->chaos;
     uint64_t steps = 0;
     uint64_t idle = 0;
     while (flushed_workers(run->cluster, err) < life->options->shards) {
+        if (run->dead || steps == life->steps_max) { return TG_SIM_DIED; }
         if (err->status == TG_OK) { (void)check_liveness(run, err); }
         if (err->status != TG_OK) { return TG_SIM_FAILED; }
-        if (steps == life->steps_max && !chaos->healed) { return TG_SIM_DIED; }
         const bool quick = idle >= patience(life->options);
         const uint64_t passed_ns = tg_prng_below(life->prng, quick ? QUICK_NS : (uint32_t)life->options->tick_ns);
         chaos->world->now_ns += passed_ns;
@@ -127,9 +151,7 @@ static void die(struct run *run)
 {
     struct tg_sim_chaos *chaos = run->life->chaos;
     const enum tg_sim_crash crash = tg_prng_below(&chaos->prng, 2) == 0 ? TG_SIM_KILL : TG_SIM_POWER;
-    tg_sim_disk_freeze(chaos->disk);
-    tg_sim_log_freeze(chaos->log);
-    tg_sim_net_freeze(chaos->net);
+    freeze(run);
     take_down(run);
     tg_sim_disk_crash(chaos->disk, crash);
     tg_sim_log_crash(chaos->log);
@@ -147,10 +169,14 @@ enum tg_sim_end tg_sim_life_run(const struct tg_sim_life *life, struct tg_sim_ou
                                                .seed = life->options->seed};
     struct run run = {.life = life, .outcome = outcome};
     tg_sim_chaos_calm(life->chaos, true);
+    tg_failpoint_watch(visited, &run);
     const tg_status status = begin(&run, &run_options, err);
     tg_sim_chaos_calm(life->chaos, false);
-    const enum tg_sim_end end = status == TG_OK ? work(&run, err) : TG_SIM_FAILED;
+    enum tg_sim_end end = status == TG_OK ? work(&run, err) : TG_SIM_FAILED;
+    tg_failpoint_reset();
+    if (run.dead) { end = TG_SIM_DIED; } /* whatever it said after that */
     if (end == TG_SIM_DIED) {
+        *err = (struct tg_error){0};
         die(&run);
     } else {
         take_down(&run);

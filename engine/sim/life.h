@@ -12,6 +12,7 @@ struct tg_sim_life {
     struct tg_prng *prng;       /* the schedule */
     bool fresh;                 /* begins from nothing; false: from the newest checkpoint, where there is one */
     uint64_t steps_max;         /* dies then; UINT64_MAX = not before its time */
+    uint64_t visits_max;        /* dies at this visit of any failpoint, in the middle of what it does; likewise */
 };
 
 enum tg_sim_end {

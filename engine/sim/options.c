@@ -35,6 +35,7 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     static const uint32_t outages_ms[] = {0, 0, 300, 3000};
     static const uint32_t heals_ms[] = {2000, 10000, 60000};
     static const uint32_t crash_steps[] = {500, 5000, 50000};
+    static const uint32_t crash_visits[] = {0, 3, 30};
     static const uint32_t grows_ms[] = {0, 500, 8000};
     options->log = tg_prng_below(prng, 2) == 0;
     options->cassandra = tg_prng_below(prng, 2) == 0;
@@ -51,6 +52,7 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     options->outage_ns = pick(prng, 4, outages_ms) * UINT64_C(1000000);
     options->heal_ns = pick(prng, 3, heals_ms) * UINT64_C(1000000);
     options->crash_steps = pick(prng, 3, crash_steps);
+    options->crash_visits = pick(prng, 3, crash_visits);
     options->crashes = crashes_max == 0 ? 0 : tg_prng_below(prng, crashes_max + 1);
     options->fatal = crashes_max != 0 && tg_prng_below(prng, 4) == 0;
     bound_time(options);
@@ -116,9 +118,10 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
     (void)fprintf(out,
                   " log=%d cassandra=%d nodes=%u protocol=%u timeout_us=%" PRId64 " flush_us=%" PRId64
                   " tick_ns=%" PRIu64 " grow_ns=%" PRIu64 " disk_faults=%u log_faults=%u net_faults=%u cql_faults=%u "
-                  "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " crashes_max=%u crash_steps=%" PRIu64 " fatal=%d",
+                  "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
+                  "fatal=%d",
                   options->log, options->cassandra, options->nodes, options->protocol, options->timeout,
                   options->flush, options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults,
                   options->net_faults, options->cql_faults, options->outage_ns, options->heal_ns, options->crashes,
-                  options->crash_steps, options->fatal);
+                  options->crash_steps, options->crash_visits, options->fatal);
 }

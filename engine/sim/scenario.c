@@ -156,8 +156,11 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
                                .prng = &s->prng,
                                .fresh = true}; /* as long as there are no checkpoints to begin from */
     for (;;) { /* ends: crashes are counted, failures end with healing, and time goes on */
-        const bool may_die = outcome->crashes < s->options->crashes && !s->chaos.healed;
-        life.steps_max = may_die ? 1 + tg_prng_next(&s->chaos.prng) % s->options->crash_steps : UINT64_MAX;
+        const bool dies = outcome->crashes < s->options->crashes;
+        const bool at_failpoint = dies && s->options->crash_visits > 0 && tg_prng_below(&s->chaos.prng, 2) == 0;
+        s->chaos.held = dies;
+        life.steps_max = dies ? 1 + tg_prng_next(&s->chaos.prng) % s->options->crash_steps : UINT64_MAX;
+        life.visits_max = at_failpoint ? 1 + tg_prng_below(&s->chaos.prng, s->options->crash_visits) : UINT64_MAX;
         const enum tg_sim_end end = tg_sim_life_run(&life, outcome, err);
         if (end == TG_SIM_ENDED) { return TG_OK; }
         if (end == TG_SIM_FAILED) {

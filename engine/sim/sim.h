@@ -51,9 +51,10 @@ struct tg_sim_options {
     enum tg_sim_level net_faults;
     enum tg_sim_level cql_faults;
     uint64_t outage_ns; /* something goes down, or comes back, every so often; 0 = never */
-    uint64_t heal_ns;   /* all is well from then on */
-    uint32_t crashes;   /* at most so many lives end before their time, one by one before heal_ns; 0 unless asked for */
+    uint64_t heal_ns;   /* all is well from then on, when the crashes are over */
+    uint32_t crashes;   /* so many lives end before their time, unless one is quicker; 0 unless asked for */
     uint64_t crash_steps; /* longest such life */
+    uint32_t crash_visits; /* 0; or half of them end at a failpoint, at the latest at its visit of this number */
     bool fatal;         /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
 };
 
