@@ -141,7 +141,14 @@ static void net_wait(struct tg_loop *loop, uint64_t timeout_ns)
 
 static void net_wake(struct tg_loop *loop) { (void)loop; }
 
-static void net_destroy(struct tg_loop *loop) { free(self_of(loop)); }
+/* What nobody has shut down is closed by the system when the process ends. */
+static void net_destroy(struct tg_loop *loop)
+{
+    for (int fd = 0; fd < FDS_MAX; fd++) {
+        if (self_of(loop)->used[fd]) { net_close(loop, fd); }
+    }
+    free(self_of(loop));
+}
 
 static const struct tg_loop_ops net_ops = {
     .name = "simulated",
