@@ -183,6 +183,7 @@ static void moves_apply(struct tg_sim_node *folder)
         if (move->removed[0] != '\0') { entry_remove(&folder->durable, move->removed); }
         if (move->set.node != NULL) { entry_set(&folder->durable, move->set.name, move->set.node); }
     }
+    if (done == 0) { return; }
     folder->move_count -= done;
     memmove(folder->moves, folder->moves + done, folder->move_count * sizeof *folder->moves);
 }

@@ -77,7 +77,7 @@ void tg_sim_log_use(struct tg_sim_log *log) { current = log; }
 void tg_sim_log_append(struct tg_sim_log *log, uint32_t partition, const struct tg_sim_log_record *record)
 {
     struct log_partition *p = &log->partitions[partition];
-    if (p->used + record->bytes > p->capacity) {
+    if (p->bytes == NULL || p->used + record->bytes > p->capacity) {
         p->capacity = 2 * (p->used + record->bytes) + 4096;
         p->bytes = realloc(p->bytes, p->capacity);
         TG_ASSERT(p->bytes != NULL);
