@@ -5,7 +5,7 @@
 #include "engine/sim/cql_server.h"
 #include "io/cassandra/frame.h"
 
-enum { TG_SIM_PEERS_MAX = 128, TG_SIM_IMAGE_BYTES = 4096, TG_SIM_ANSWER_BYTES = 4096 };
+enum { TG_SIM_PEERS_MAX = 128, TG_SIM_IMAGE_BYTES = 4096, TG_SIM_ANSWER_BYTES = 4096, TG_SIM_STREAMS_MAX = 2048 };
 
 struct tg_sim_cql_node {
     struct tg_sim_cql *cql;
@@ -24,6 +24,7 @@ struct tg_sim_peer {
     uint8_t *input;
     uint32_t input_used;
     uint32_t input_capacity;
+    uint64_t unanswered[TG_SIM_STREAMS_MAX / 64]; /* bits of stream ids with an execution in hand */
 };
 
 /* An execution in hand, or an answer. */
@@ -56,6 +57,7 @@ struct tg_sim_cql {
     uint64_t number;
     uint64_t executions;
     uint64_t faulted;
+    bool stream_reused; /* the client gave an id away whose answer was still to come */
     /* the one statement: value i of its images is column order[i] */
     uint32_t order_count;
     uint8_t order[TG_SIM_CELLS_MAX];

@@ -125,6 +125,8 @@ void tg_sim_cql_apply(const struct tg_sim_cql *cql, const struct tg_sim_cql_task
 
 static void answer(const struct tg_sim_cql_task *task)
 {
+    const uint32_t stream = (uint32_t)(uint16_t)task->stream;
+    task->peer->unanswered[stream / 64] &= ~(UINT64_C(1) << stream % 64);
     uint8_t data[4];
     struct tg_cql_writer body = {.data = data, .capacity = sizeof data};
     if (task->error != RESULT_VOID) {
@@ -210,6 +212,11 @@ void tg_sim_cql_execute(struct tg_sim_cql *cql, const struct tg_sim_cql_task *gi
     task.applies = true;
     task.answers = true;
     task.error = RESULT_VOID;
+    const uint32_t stream = (uint32_t)(uint16_t)task.stream;
+    TG_ASSERT(stream < TG_SIM_STREAMS_MAX);
+    const uint64_t bit = UINT64_C(1) << stream % 64;
+    cql->stream_reused = cql->stream_reused || (task.peer->unanswered[stream / 64] & bit) != 0;
+    task.peer->unanswered[stream / 64] |= bit;
     cql->executions++;
     cql->faulted += fate != ORDINARY;
     switch (fate) {
@@ -324,6 +331,7 @@ static void accepted(void *self, struct tg_sim_link *link)
         peer->version = 4;
         peer->framed = false;
         peer->input_used = 0;
+        memset(peer->unanswered, 0, sizeof peer->unanswered);
         *tg_sim_link_word(link) = peer;
         return;
     }
@@ -365,6 +373,11 @@ void tg_sim_cql_destroy(struct tg_sim_cql *cql)
 }
 
 void tg_sim_cql_set_faults(struct tg_sim_cql *cql, const struct tg_sim_cql_faults *faults) { cql->faults = *faults; }
+
+const char *tg_sim_cql_violation(const struct tg_sim_cql *cql)
+{
+    return cql->stream_reused ? "a stream id was used again before its answer had come" : NULL;
+}
 
 void tg_sim_cql_counts(const struct tg_sim_cql *cql, uint64_t *executions, uint64_t *faulted)
 {

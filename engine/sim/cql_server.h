@@ -45,6 +45,8 @@ void tg_sim_cql_destroy(struct tg_sim_cql *cql);
 void tg_sim_cql_set_faults(struct tg_sim_cql *cql, const struct tg_sim_cql_faults *faults);
 /* Do what is due; returns how much.  @shard */
 uint32_t tg_sim_cql_step(struct tg_sim_cql *cql);
+/* What the client did against the protocol, NULL while it did nothing.  @any */
+const char *tg_sim_cql_violation(const struct tg_sim_cql *cql);
 /* Executions received, and those that were not simply applied and answered.  @any */
 void tg_sim_cql_counts(const struct tg_sim_cql *cql, uint64_t *executions, uint64_t *faulted);
 

@@ -183,6 +183,7 @@ static tg_status settle(struct scenario *s, struct tg_error *err)
         (void)tg_sim_cql_step(s->cql);
     }
     const char *violation = tg_sim_table_violation(s->table);
+    violation = violation == NULL ? tg_sim_cql_violation(s->cql) : violation;
     return violation == NULL ? TG_OK : tg_fail(err, TG1403, 0, "%s", violation);
 }
 
