@@ -56,9 +56,8 @@ static int act(const struct plan *plan)
     case STOP: (void)kill(getpid(), SIGSTOP); return 0;
     case ERROR: return (int)plan->value;
     case DELAY:
-        (void)nanosleep(&(struct timespec){.tv_sec = plan->value / 1000,
-                                           .tv_nsec = (long)(plan->value % 1000) * 1000000},
-                        NULL);
+        (void)nanosleep(
+            &(struct timespec){.tv_sec = plan->value / 1000, .tv_nsec = (long)(plan->value % 1000) * 1000000}, NULL);
         return 0;
     }
     return 0;
@@ -86,8 +85,8 @@ static uint32_t errno_of(const char *name, size_t bytes)
     static const struct {
         const char *name;
         uint32_t number;
-    } known[] = {{"EIO", EIO}, {"ENOSPC", ENOSPC}, {"EINTR", EINTR}, {"EROFS", EROFS}, {"ENOMEM", ENOMEM},
-                 {"EDQUOT", EDQUOT}};
+    } known[] = {{"EIO", EIO},     {"ENOSPC", ENOSPC}, {"EINTR", EINTR},
+                 {"EROFS", EROFS}, {"ENOMEM", ENOMEM}, {"EDQUOT", EDQUOT}};
     for (uint32_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strlen(known[i].name) == bytes && memcmp(known[i].name, name, bytes) == 0) { return known[i].number; }
     }
@@ -163,8 +162,10 @@ static tg_status read_plan(const char *text, const char *end, struct plan *plan,
                        bytes, text);
     }
     if (!read_action(count_end + 1, end, plan)) {
-        return tg_fail(err, TG1000, 0, "TURGO_FAILPOINT: the action of \"%.*s\" is none of kill, stop, delay:MS, "
-                       "error:EIO|ENOSPC|EINTR|EROFS|ENOMEM|EDQUOT", bytes, text);
+        return tg_fail(err, TG1000, 0,
+                       "TURGO_FAILPOINT: the action of \"%.*s\" is none of kill, stop, delay:MS, "
+                       "error:EIO|ENOSPC|EINTR|EROFS|ENOMEM|EDQUOT",
+                       bytes, text);
     }
     return TG_OK;
 }

@@ -12,8 +12,8 @@ static void set_disk(const struct tg_sim_chaos *chaos, enum tg_sim_level level)
     };
     static const struct tg_sim_disk_faults fatal[] = {
         [TG_SIM_SOME] = {.read_ppm = 500, .write_ppm = 3000, .short_ppm = 20000, .sync_ppm = 3000, .entry_ppm = 500},
-        [TG_SIM_MUCH] = {.read_ppm = 5000, .write_ppm = 100000, .short_ppm = 300000, .sync_ppm = 50000,
-                         .entry_ppm = 5000},
+        [TG_SIM_MUCH] =
+            {.read_ppm = 5000, .write_ppm = 100000, .short_ppm = 300000, .sync_ppm = 50000, .entry_ppm = 5000},
     };
     tg_sim_disk_set_faults(chaos->disk, chaos->options->fatal ? &fatal[level] : &rates[level]);
 }
@@ -32,12 +32,28 @@ static void set_cql(const struct tg_sim_chaos *chaos, enum tg_sim_level level)
 {
     static const struct tg_sim_cql_faults rates[] = {
         [TG_SIM_NONE] = {.service_ns = MS_NS},
-        [TG_SIM_SOME] = {.overloaded_ppm = 5000, .timeout_applied_ppm = 5000, .timeout_later_ppm = 2000,
-                         .timeout_lost_ppm = 2000, .failure_ppm = 2000, .late_ppm = 2000, .silent_ppm = 1000,
-                         .forget_ppm = 1000, .cut_ppm = 1000, .corrupt_ppm = 500, .service_ns = 5 * MS_NS},
-        [TG_SIM_MUCH] = {.overloaded_ppm = 100000, .timeout_applied_ppm = 50000, .timeout_later_ppm = 30000,
-                         .timeout_lost_ppm = 30000, .failure_ppm = 20000, .late_ppm = 20000, .silent_ppm = 10000,
-                         .forget_ppm = 10000, .cut_ppm = 5000, .corrupt_ppm = 3000, .service_ns = 40 * MS_NS},
+        [TG_SIM_SOME] = {.overloaded_ppm = 5000,
+                         .timeout_applied_ppm = 5000,
+                         .timeout_later_ppm = 2000,
+                         .timeout_lost_ppm = 2000,
+                         .failure_ppm = 2000,
+                         .late_ppm = 2000,
+                         .silent_ppm = 1000,
+                         .forget_ppm = 1000,
+                         .cut_ppm = 1000,
+                         .corrupt_ppm = 500,
+                         .service_ns = 5 * MS_NS},
+        [TG_SIM_MUCH] = {.overloaded_ppm = 100000,
+                         .timeout_applied_ppm = 50000,
+                         .timeout_later_ppm = 30000,
+                         .timeout_lost_ppm = 30000,
+                         .failure_ppm = 20000,
+                         .late_ppm = 20000,
+                         .silent_ppm = 10000,
+                         .forget_ppm = 10000,
+                         .cut_ppm = 5000,
+                         .corrupt_ppm = 3000,
+                         .service_ns = 40 * MS_NS},
     };
     struct tg_sim_cql_faults faults = rates[level];
     faults.late_ns = 2000 * (uint64_t)chaos->options->timeout; /* twice the client's limit */

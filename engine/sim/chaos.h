@@ -15,7 +15,7 @@ struct tg_sim_chaos {
     struct tg_sim_net *net;
     struct tg_sim_cql *cql;
     struct tg_prng prng;
-    uint64_t next_ns; /* of the timetable */
+    uint64_t next_ns;    /* of the timetable */
     uint32_t hosts_down; /* bits */
     bool broker_down;
     bool disk_full;

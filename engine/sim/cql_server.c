@@ -176,8 +176,17 @@ enum fate {
 static enum fate draw(struct tg_sim_cql *cql)
 {
     const struct tg_sim_cql_faults *f = &cql->faults;
-    const uint32_t shares[] = {0, f->overloaded_ppm, f->timeout_applied_ppm, f->timeout_later_ppm, f->timeout_lost_ppm,
-                               f->failure_ppm, f->late_ppm, f->silent_ppm, f->forget_ppm, f->cut_ppm, f->corrupt_ppm};
+    const uint32_t shares[] = {0,
+                               f->overloaded_ppm,
+                               f->timeout_applied_ppm,
+                               f->timeout_later_ppm,
+                               f->timeout_lost_ppm,
+                               f->failure_ppm,
+                               f->late_ppm,
+                               f->silent_ppm,
+                               f->forget_ppm,
+                               f->cut_ppm,
+                               f->corrupt_ppm};
     uint32_t drawn = tg_prng_below(&cql->prng, 1000000);
     for (uint32_t i = 1; i < sizeof shares / sizeof shares[0]; i++) {
         if (drawn < shares[i]) { return (enum fate)i; }
@@ -289,8 +298,8 @@ static uint32_t take_frame(struct tg_sim_cql *cql, struct tg_sim_peer *peer, con
     TG_ASSERT(tg_cql_crc24(header) == crc && (header & SELF_CONTAINED) != 0);
     if (bytes < payload + OVERHEAD) { return 0; }
     const uint8_t *end = data + 6 + payload;
-    TG_ASSERT(tg_cql_crc32(data + 6, payload) == ((uint32_t)end[3] << 24 | (uint32_t)end[2] << 16 |
-                                                 (uint32_t)end[1] << 8 | end[0]));
+    TG_ASSERT(tg_cql_crc32(data + 6, payload) ==
+              ((uint32_t)end[3] << 24 | (uint32_t)end[2] << 16 | (uint32_t)end[1] << 8 | end[0]));
     const uint32_t taken = take_envelopes(cql, peer, data + 6, payload);
     TG_ASSERT(taken == payload || peer->link == NULL);
     return payload + OVERHEAD;

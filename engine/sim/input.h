@@ -11,7 +11,7 @@
 
 /* dir/in and dir/out are made; p<n>.jsonl below dir/in and, on the disk, below /in; the same lines in the log.
  * Errors: TG1502.  @setup */
-TG_MUST_USE tg_status tg_sim_input_make(const struct tg_sim_options *options, const char *dir,
-                                        struct tg_sim_disk *disk, struct tg_sim_log *log, struct tg_error *err);
+TG_MUST_USE tg_status tg_sim_input_make(const struct tg_sim_options *options, const char *dir, struct tg_sim_disk *disk,
+                                        struct tg_sim_log *log, struct tg_error *err);
 
 #endif

@@ -58,9 +58,7 @@ static uint32_t step(const struct run *run)
     struct tg_prng *prng = run->life->prng;
     const struct tg_sim_chaos *chaos = run->life->chaos;
     const uint32_t actor = tg_prng_below(prng, options->shards + 2);
-    if (actor == options->shards) {
-        return tg_helper_step(run->cluster->helper, 1 + tg_prng_below(prng, 4));
-    }
+    if (actor == options->shards) { return tg_helper_step(run->cluster->helper, 1 + tg_prng_below(prng, 4)); }
     if (actor > options->shards) { return tg_sim_net_step(chaos->net) + tg_sim_cql_step(chaos->cql); }
     if (options->bias != 0 && actor == options->seed % options->shards && tg_prng_below(prng, options->bias) != 0) {
         return 0;

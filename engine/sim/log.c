@@ -270,8 +270,8 @@ static void commit(void *state, uint32_t partition, int64_t offset)
     settle(log, p);
     if (log->frozen || strikes(log, log->faults.lose_commit_ppm)) { return; }
     p->committing = offset;
-    p->committing_ns = log->world->now_ns +
-                       (log->faults.delay_ns > 0 ? tg_prng_next(&log->prng) % log->faults.delay_ns : 0);
+    p->committing_ns =
+        log->world->now_ns + (log->faults.delay_ns > 0 ? tg_prng_next(&log->prng) % log->faults.delay_ns : 0);
 }
 
 static void close_source(void *state)

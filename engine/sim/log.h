@@ -12,7 +12,7 @@
 struct tg_sim_log;
 
 struct tg_sim_log_record {
-    const void *value;   /* copied */
+    const void *value; /* copied */
     uint32_t bytes;
     bool sets_clock;     /* a good record: from here on reports of the log's end may be told (see below) */
     uint64_t visible_ns; /* not before; never falls within a partition */

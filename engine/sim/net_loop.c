@@ -73,8 +73,8 @@ static bool try_connect(const struct net_loop *self, const struct tg_sim_link *l
 
 static bool try_recv(const struct net_loop *self, struct tg_sim_link *link, struct tg_io *io, int32_t *result)
 {
-    const uint32_t got = tg_sim_pipe_pull(self->net, &link->down, (uint8_t *)io->data + io->moved,
-                                          io->bytes - io->moved);
+    const uint32_t got =
+        tg_sim_pipe_pull(self->net, &link->down, (uint8_t *)io->data + io->moved, io->bytes - io->moved);
     io->moved += got;
     *result = (int32_t)io->moved;
     if (got > 0) { return io->kind == TG_IO_RECV || io->moved == io->bytes; }

@@ -104,24 +104,23 @@ void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed, uint32_t
 
 void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
 {
-    (void)fprintf(out,
-                  "seed=%" PRIu64
-                  " shards=%u poll=%u budget=%u partitions=%u keys=%u records=%u bias=%u no_drain=%d ids=%d "
-                  "rate=%" PRIu64 " disorder_us=%" PRId64 " delay_us=%" PRId64 " window_us=%" PRId64 " idle_us=%" PRId64
-                  " lateness_us=%" PRId64 " late_ppm=%u malformed_ppm=%u duplicate_ppm=%u "
-                  "sink_rows=%u id_chars=%u project=%d max_keys=%u",
-                  options->seed, options->shards, options->poll, options->budget, options->partitions, options->keys,
-                  options->records, options->bias, options->no_drain, options->ids, options->rate, options->disorder,
-                  options->delay, options->window, options->idle, options->lateness, options->late_ppm,
-                  options->malformed_ppm, options->duplicate_ppm, options->sink_rows, options->id_chars,
-                  options->project, options->max_keys);
+    (void)fprintf(
+        out,
+        "seed=%" PRIu64 " shards=%u poll=%u budget=%u partitions=%u keys=%u records=%u bias=%u no_drain=%d ids=%d "
+        "rate=%" PRIu64 " disorder_us=%" PRId64 " delay_us=%" PRId64 " window_us=%" PRId64 " idle_us=%" PRId64
+        " lateness_us=%" PRId64 " late_ppm=%u malformed_ppm=%u duplicate_ppm=%u "
+        "sink_rows=%u id_chars=%u project=%d max_keys=%u",
+        options->seed, options->shards, options->poll, options->budget, options->partitions, options->keys,
+        options->records, options->bias, options->no_drain, options->ids, options->rate, options->disorder,
+        options->delay, options->window, options->idle, options->lateness, options->late_ppm, options->malformed_ppm,
+        options->duplicate_ppm, options->sink_rows, options->id_chars, options->project, options->max_keys);
     (void)fprintf(out,
                   " log=%d cassandra=%d nodes=%u protocol=%u timeout_us=%" PRId64 " flush_us=%" PRId64
                   " tick_ns=%" PRIu64 " grow_ns=%" PRIu64 " disk_faults=%u log_faults=%u net_faults=%u cql_faults=%u "
                   "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
                   "fatal=%d",
-                  options->log, options->cassandra, options->nodes, options->protocol, options->timeout,
-                  options->flush, options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults,
-                  options->net_faults, options->cql_faults, options->outage_ns, options->heal_ns, options->crashes,
-                  options->crash_steps, options->crash_visits, options->fatal);
+                  options->log, options->cassandra, options->nodes, options->protocol, options->timeout, options->flush,
+                  options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults, options->net_faults,
+                  options->cql_faults, options->outage_ns, options->heal_ns, options->crashes, options->crash_steps,
+                  options->crash_visits, options->fatal);
 }

@@ -46,7 +46,8 @@ static uint32_t make_sets(const struct tg_sim_options *options, char sets[SETS_M
     if (options->cassandra) {
         SET("sinks." TABLE ".cassandra={hosts: \"10.0.0.1,10.0.0.%u\", table: " KEYSPACE "." TABLE ", "
             "request_timeout: %" PRId64 "us, flush_every: %" PRId64 "us, max_pending: 256, max_pending_bytes: 256KiB, "
-            "max_in_flight: %u}", options->nodes, options->timeout, options->flush, options->poll < 8 ? 8 : 64);
+            "max_in_flight: %u}",
+            options->nodes, options->timeout, options->flush, options->poll < 8 ? 8 : 64);
     } else {
         SET("sinks." TABLE ".file.flush_every=%" PRId64 "us", options->flush);
     }
@@ -122,8 +123,13 @@ static tg_status make_world(struct scenario *s, struct tg_error *err)
         status = source->ops->discover(&source->options, source->name, 0, &s->partitions[i], err);
     }
     if (status != TG_OK) { return status; }
-    s->chaos = (struct tg_sim_chaos){.options = s->options, .world = &s->world, .disk = s->disk, .log = s->log,
-                                     .net = s->net, .cql = s->cql, .prng = {seed ^ 0xC4A05}};
+    s->chaos = (struct tg_sim_chaos){.options = s->options,
+                                     .world = &s->world,
+                                     .disk = s->disk,
+                                     .log = s->log,
+                                     .net = s->net,
+                                     .cql = s->cql,
+                                     .prng = {seed ^ 0xC4A05}};
     tg_sim_chaos_begin(&s->chaos);
     return TG_OK;
 }

@@ -50,12 +50,12 @@ struct tg_sim_options {
     enum tg_sim_level log_faults;
     enum tg_sim_level net_faults;
     enum tg_sim_level cql_faults;
-    uint64_t outage_ns; /* something goes down, or comes back, every so often; 0 = never */
-    uint64_t heal_ns;   /* all is well from then on, when the crashes are over */
-    uint32_t crashes;   /* so many lives end before their time, unless one is quicker; 0 unless asked for */
-    uint64_t crash_steps; /* longest such life */
+    uint64_t outage_ns;    /* something goes down, or comes back, every so often; 0 = never */
+    uint64_t heal_ns;      /* all is well from then on, when the crashes are over */
+    uint32_t crashes;      /* so many lives end before their time, unless one is quicker; 0 unless asked for */
+    uint64_t crash_steps;  /* longest such life */
     uint32_t crash_visits; /* 0; or half of them end at a failpoint, at the latest at its visit of this number */
-    bool fatal;         /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
+    bool fatal; /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
 };
 
 /* What a run came to, also when it failed. */
@@ -63,12 +63,12 @@ struct tg_sim_outcome {
     uint64_t steps;
     uint64_t healed_steps; /* of them, after everything was healed */
     uint64_t now_ns;
-    uint64_t healed_ns; /* of that, likewise */
-    uint32_t crashes; /* lives that were ended from outside */
-    uint32_t cuts;    /* of them, by a power cut */
-    uint32_t failures; /* lives that ended with an error they were entitled to */
-    uint64_t faults;  /* that struck disk and Cassandra */
-    uint64_t writes;  /* that reached Cassandra's table */
+    uint64_t healed_ns;      /* of that, likewise */
+    uint32_t crashes;        /* lives that were ended from outside */
+    uint32_t cuts;           /* of them, by a power cut */
+    uint32_t failures;       /* lives that ended with an error they were entitled to */
+    uint64_t faults;         /* that struck disk and Cassandra */
+    uint64_t writes;         /* that reached Cassandra's table */
     struct tg_totals totals; /* of the last life */
 };
 
