@@ -97,8 +97,7 @@ struct tg_record {
         value_record *element; \
     } name; \
     static_assert(sizeof(key_record) == key_record##_packed_bytes, "map keys compare bytewise: no padding inside");
-#define TG_FIELD_ROW(kind, ...) \
-    {TG_BY_SHAPE(TG_ROW_PLAIN, TG_ROW_LIST, TG_ROW_MAP, __VA_ARGS__)(kind, __VA_ARGS__)},
+#define TG_FIELD_ROW(kind, ...) {TG_BY_SHAPE(TG_ROW_PLAIN, TG_ROW_LIST, TG_ROW_MAP, __VA_ARGS__)(kind, __VA_ARGS__)},
 #define TG_ROW_HEAD(kind, name) #kind, #name, sizeof(tg_c_##kind), _Alignof(tg_c_##kind), TG_KIND_##kind
 #define TG_ROW_PLAIN(kind, name) TG_ROW_HEAD(kind, name), NULL, NULL
 #define TG_ROW_LIST(kind, name, record) TG_ROW_HEAD(kind, name), NULL, &record##_record
@@ -127,8 +126,10 @@ struct tg_record {
     static_assert(!(false LIST(TG_FIELD_IS_CONTAINER)), "containers do not nest"); \
     enum { record##_packed_bytes = 0 LIST(TG_FIELD_BYTES) }; \
     TG_FIELDS(record, LIST, 0)
+enum { TG_STATE_BYTES_MAX = 7680 }; /* what a key's slot has beside the engine's part */
 #define TG_STATE(record, LIST, version) \
     static_assert(!(false LIST(TG_FIELD_IS_TEXT)), "a text is borrowed for the callback: keep a label or a name"); \
-    TG_FIELDS(record, LIST, version)
+    TG_FIELDS(record, LIST, version) \
+    static_assert(sizeof(record) <= TG_STATE_BYTES_MAX, "a key's state has at most 7680 bytes beside its containers");
 
 #endif

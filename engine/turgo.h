@@ -87,8 +87,8 @@ tg_ts tg_instant(const tg_ctx *ctx);
 /* Delete this key's state and timers when the callback returns.  @shard */
 void tg_state_forget(tg_ctx *ctx);
 
-/* ---- containers of the state -----------------------------------------------------------------------------------
-
+/* ---- containers of the state ----------------------------------------------------------------------------------------
+ *
  * Arguments are members of the callback's state. What they hold is part of the job's state budget (`max_state`); when
  * that is spent, growing fails and changes nothing: answer with tg_state_full(c). So do first what can fail. Emptied
  * containers give memory back the next time they grow, forgotten keys at once. */
@@ -104,7 +104,7 @@ bool tg_deque_insert(tg_ctx *ctx, struct tg_deque_i64 *deque, int64_t element);
 /* Lists. Element pointers are valid until the list changes.
  *   visit *v = tg_list_add(c, &s->visits, .at = t, .pages = 1);     NULL = no room
  *   tg_list_get(c, &s->visits, i)->pages                            i < tg_list_count(&s->visits), asserted
- *   tg_list_drop(c, &s->visits, i, n)                               elements i to i + n - 1; the rest keep their order  */
+ *   tg_list_drop(c, &s->visits, i, n)                               elements i to i + n - 1; the rest keep order  */
 #define tg_list_count(of) ((of)->list.count)
 #define tg_list_add(ctx, of, ...) \
     ((__typeof__((of)->element))tg_state_list_add((ctx), &(of)->list, &(__typeof__(*(of)->element)){__VA_ARGS__}))
@@ -115,9 +115,9 @@ bool tg_deque_insert(tg_ctx *ctx, struct tg_deque_i64 *deque, int64_t element);
  *   tally *t = tg_map_put(c, &s->tallies, .product = 7);            found or made; NULL = no room
  *   tally *t = tg_map_get(c, &s->tallies, .product = 7);            NULL = not there
  *   bool was_there = tg_map_drop(c, &s->tallies, .product = 7);
- *   for (tg_cursor w = {0}; tg_map_walk(c, &s->tallies, &w);) {       each entry once; do not put meanwhile
- *       const product *key = w.key;  tally *value = w.value;
- *       tg_map_walk_drop(c, &s->tallies, &w);                       the entry the walk stands at
+ *   for (tg_cursor at = {0}; tg_map_walk(c, &s->tallies, &at);) {   each entry once; neither put nor drop meanwhile,
+ *       const product *key = at.key;  tally *value = at.value;      but
+ *       tg_map_walk_drop(c, &s->tallies, &at);                      the entry the walk stands at
  *   }
  * The order of a walk depends on the keys in the map alone, not on how they came there.  */
 typedef struct tg_cursor {
@@ -131,8 +131,8 @@ typedef struct tg_cursor {
 #define tg_map_get(ctx, of, ...) \
     ((__typeof__((of)->element))tg_state_map_get((ctx), &(of)->map, &(__typeof__(*(of)->key)){__VA_ARGS__}))
 #define tg_map_drop(ctx, of, ...) tg_state_map_drop((ctx), &(of)->map, &(__typeof__(*(of)->key)){__VA_ARGS__})
-#define tg_map_walk(ctx, of, walk) tg_state_map_walk((ctx), &(of)->map, (walk))
-#define tg_map_walk_drop(ctx, of, walk) tg_state_map_walk_drop((ctx), &(of)->map, (walk))
+#define tg_map_walk(ctx, of, cursor) tg_state_map_walk((ctx), &(of)->map, (cursor))
+#define tg_map_walk_drop(ctx, of, cursor) tg_state_map_walk_drop((ctx), &(of)->map, (cursor))
 
 /* What the macros above call; sizes come from the state's declaration.  @shard */
 void *tg_state_list_add(tg_ctx *ctx, struct tg_list *list, const void *element);
@@ -141,8 +141,8 @@ void tg_state_list_drop(tg_ctx *ctx, struct tg_list *list, uint32_t index, uint3
 void *tg_state_map_put(tg_ctx *ctx, struct tg_map *map, const void *key);
 void *tg_state_map_get(tg_ctx *ctx, const struct tg_map *map, const void *key);
 bool tg_state_map_drop(tg_ctx *ctx, struct tg_map *map, const void *key);
-bool tg_state_map_walk(tg_ctx *ctx, const struct tg_map *map, tg_cursor *walk);
-void tg_state_map_walk_drop(tg_ctx *ctx, struct tg_map *map, tg_cursor *walk);
+bool tg_state_map_walk(tg_ctx *ctx, const struct tg_map *map, tg_cursor *cursor);
+void tg_state_map_walk_drop(tg_ctx *ctx, struct tg_map *map, tg_cursor *cursor);
 
 /* Empty any container of the state and give its memory back: tg_empty(c, &s->visits).  @shard */
 void tg_state_empty(tg_ctx *ctx, void *container);
@@ -151,7 +151,7 @@ void tg_state_empty(tg_ctx *ctx, void *container);
 /* Keep a copy of `text`; false = it is longer than the label (15 bytes) or name (63) and nothing changed. And read it
  * back: the text is borrowed from the label.  @any */
 #define tg_keep(label_or_name, text) \
-    tg_keep_bytes((label_or_name)->data, sizeof (label_or_name)->data, &(label_or_name)->bytes, (text))
+    tg_keep_bytes((label_or_name)->data, sizeof((label_or_name)->data), &(label_or_name)->bytes, (text))
 #define tg_kept(label_or_name) ((tg_text){.data = (label_or_name)->data, .bytes = (label_or_name)->bytes})
 bool tg_keep_bytes(char *data, uint32_t capacity, uint8_t *bytes, tg_text text);
 
