@@ -19,7 +19,7 @@ struct tg_log_config {
     enum tg_log_level level_min;
     enum tg_log_format format;
     enum tg_log_colour colour; /* AUTO: on a terminal, unless NO_COLOR is set or TERM is dumb */
-    const char *job; /* borrowed for ever; NULL before the job is known */
+    const char *job;           /* borrowed for ever; NULL before the job is known */
 };
 
 /* Once, before the first thread.  @setup */
