@@ -18,7 +18,7 @@ import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TURGO = os.environ.get("TURGO_BIN", str(ROOT / "build/release/turgo"))
+TURGO = os.path.abspath(os.environ.get("TURGO_BIN", ROOT / "build/release/turgo"))
 JOB = "jobs/purchase_count.yaml"
 VERBS = ["run", "check", "plan", "gen", "explain", "completion", "version", "help"]
 
