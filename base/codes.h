@@ -41,6 +41,7 @@
     X(1502, TG_ERR_IO, "output file not writable") \
     X(1503, TG_ERR_IO, "SQLite refused a statement") \
     X(1504, TG_ERR_CONFIG, "SQLite table has other columns") \
+    X(1505, TG_ERR_LOCKED, "output file in use") \
     X(1601, TG_ERR_IO, "operating system refused a resource") \
     X(1602, TG_ERR_DATA, "poison record with on_error: stop") \
     X(1603, TG_ERR_INTERNAL, "timer never comes to rest") \
