@@ -417,7 +417,8 @@ uint32_t tg_table_upsert(struct tg_table *table, uint32_t count, const struct tg
 {
     TG_ASSERT(count >= 1 && count <= TG_BATCH_ROWS_MAX);
     const struct rows rows = {keys, hashes, values, fresh};
-    for (uint32_t word = 0; word < (count + 63) / 64; word++) { fresh[word] = 0; }
+    fresh[0] = 0; /* a memset of unknown length costs more than the whole look-up of a single row */
+    if (count > 64) { memset(fresh + 1, 0, (count - 1) / 64 * sizeof *fresh); }
     const uint64_t touched_bytes = index_bytes_for(table->index_bits) + table->carved * table->slots.slot_bytes;
     if (touched_bytes <= NEAR_BYTES) {
         look(table, &rows, count, false);
