@@ -164,7 +164,7 @@ static __attribute__((noinline)) void *displaced_candidate(const struct tg_table
     return tg_slots_value(&no_slot);
 }
 
-/* First value whose slot may hold the key: right but for one in millions of lookups. no_slot's when it is absent. */
+/* First value whose slot may hold the key: hardly ever another key's. no_slot's when the key is absent. */
 static inline void *value_candidate(const struct tg_table *table, uint64_t mixed)
 {
     const struct tg_group *group = home_group(table, mixed);
@@ -326,7 +326,7 @@ struct rows {
 };
 
 /* More prefetches into the second level can be under way than first-level fills, and what comes from there is soon
- * enough: at 10 M keys that took an update from 28 to 21 ns. */
+ * enough: at 100 k keys that took an update from 11 to 7 ns. */
 static inline __attribute__((always_inline)) void prefetch(const void *line, bool far)
 {
     if (far) {
