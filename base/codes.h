@@ -41,6 +41,7 @@
     X(1502, TG_ERR_IO, "output file not writable") \
     X(1503, TG_ERR_IO, "SQLite refused a statement") \
     X(1504, TG_ERR_CONFIG, "SQLite table has other columns") \
+    X(1505, TG_ERR_LOCKED, "output file in use") \
     X(1510, TG_ERR_IO, "checkpoint not written") \
     X(1511, TG_ERR_IO, "checkpoint not readable") \
     X(1512, TG_ERR_DATA, "checkpoint damaged") \

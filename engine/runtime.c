@@ -13,8 +13,9 @@
 #include "engine/report.h"
 #include "shards/topology.h"
 
-#define PEER_DEADLINE_NS 3000000000u /* one try to reach a peer */
-enum { PIN_CORES_MIN = 4 };          /* docs/decisions/0005 */
+#define PEER_TRY_NS 3000000000u /* one try to reach a peer; others follow */
+enum { PIN_CORES_MIN = 4 };     /* docs/decisions/0005 */
+#define PEER_PAUSE_NS 500000000u
 #define WATCH_NS 20000000
 #define SPIN_NS 30000u
 
@@ -45,16 +46,38 @@ static void nap(uint64_t ns)
 
 /* ----------------------------------------------------------------------------------------------------------------- */
 
+/* The hint behind an error's first line as one quoted log field; "" when there is none. */
+static void hint_field(const char *hint, char *out, size_t capacity)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    hint += strspn(hint, "\n ");
+    if (*hint == '\0') { return; }
+    used += (size_t)snprintf(out, capacity, " hint=\"");
+    for (; *hint != '\0' && used + 4 < capacity; hint++) {
+        if (*hint == '"' || *hint == '\\') { out[used++] = '\\'; }
+        out[used++] = *hint == '\n' ? ' ' : *hint;
+    }
+    out[used++] = '"';
+    out[used] = '\0';
+}
+
 /* True when the peer may come back: the caller tries again after a while, with one line a minute. */
-static bool may_retry(const struct tg_error *err, struct tg_log_limit *limit, uint64_t now_ns)
+static bool may_retry(const struct tg_error *err, const char *kind, const char *name, struct tg_log_limit *limit,
+                      uint64_t now_ns)
 {
     if (err->code != TG1201 && err->code != TG1301) { return false; }
     uint64_t suppressed;
     if (tg_log_allowed(limit, now_ns, &suppressed)) {
-        tg_log(TG_LOG_WARN, err->code == TG1201 ? TG2201 : TG2301, -1, NULL, "%s; trying again until it answers",
-               err->text);
+        char hint[TG_ERROR_TEXT_BYTES];
+        char fields[TG_ERROR_TEXT_BYTES + 256];
+        const size_t first = strcspn(err->text, "\n");
+        hint_field(err->text + first, hint, sizeof hint);
+        (void)snprintf(fields, sizeof fields, "%s=%s retry_in=500ms%s", kind, name, hint);
+        tg_log(TG_LOG_WARN, err->code == TG1201 ? TG2201 : TG2301, -1, fields, "%.*s; trying again until it answers",
+               (int)first, err->text);
     }
-    nap(500000000u);
+    nap(PEER_PAUSE_NS);
     return true;
 }
 
@@ -68,10 +91,10 @@ static tg_status discover_sources(const struct tg_job *job, const struct tg_cloc
         do {
             *err = (struct tg_error){0};
             const uint64_t now_ns = tg_clock_now_ns(clock);
-            status =
-                source->ops->discover(&source->options, source->name, now_ns + PEER_DEADLINE_NS, &partitions[i], err);
+            status = source->ops->discover(&source->options, source->name, now_ns + PEER_TRY_NS, &partitions[i], err);
             if (status == TG_OK) { TG_ASSERT(partitions[i] >= 1 && partitions[i] <= TG_PARTITIONS_MAX); }
-        } while (status != TG_OK && signal_seen == 0 && may_retry(err, &limit, tg_clock_now_ns(clock)));
+        } while (status != TG_OK && signal_seen == 0 &&
+                 may_retry(err, "source", source->name, &limit, tg_clock_now_ns(clock)));
         if (status != TG_OK) { return status; }
     }
     return TG_OK;
@@ -91,8 +114,9 @@ static tg_status check_sinks(const struct tg_plan *plan, const struct tg_run_opt
         tg_status status;
         do {
             *err = (struct tg_error){0};
-            status = ops->check(&sink_env, tg_clock_now_ns(clock) + PEER_DEADLINE_NS, err);
-        } while (status != TG_OK && signal_seen == 0 && may_retry(err, &limit, tg_clock_now_ns(clock)));
+            status = ops->check(&sink_env, tg_clock_now_ns(clock) + PEER_TRY_NS, err);
+        } while (status != TG_OK && signal_seen == 0 &&
+                 may_retry(err, "sink", plan->sinks[i].spec->name, &limit, tg_clock_now_ns(clock)));
         if (status != TG_OK) { return status; }
     }
     return TG_OK;
@@ -125,7 +149,9 @@ static tg_status start_workers(struct run *run, struct tg_error *err)
     for (; status == TG_OK && started < count; started++) {
         struct tg_shard *shard = &run->cluster->workers[started].shard;
         shard->config.cpu = pinned ? run->topology.cpus[started] : -1;
-        shard->config.spin_ns = run->topology.core_count > 2 * count ? SPIN_NS : 0; /* others need the cores too */
+        shard->config.spin_ns = !run->topology.overprovisioned && run->topology.core_count > 2 * count
+                                    ? SPIN_NS
+                                    : 0; /* others need the cores too */
         status = tg_shard_start(shard, err);
     }
     if (status == TG_OK) { return TG_OK; }
@@ -239,7 +265,11 @@ static tg_status close_run(struct run *run, tg_status status, struct tg_error *e
     };
     if (!run->options->quiet) {
         tg_status_line_end(&run->line);
-        tg_report_print(run->cluster, &closing, stderr);
+        if (run->options->progress_as_log) {
+            tg_report_log(run->cluster, &closing);
+        } else {
+            tg_report_print(run->cluster, &closing, stderr);
+        }
     }
     if (run->options->report_path != NULL) {
         struct tg_error report_error = {0};
@@ -266,21 +296,17 @@ static tg_status prepare(struct run *run, struct tg_error *err)
     uint32_t partitions[TG_SOURCES_MAX];
     struct tg_plan *plan = NULL;
     tg_topology_read(&run->topology, "");
+    run->topology.overprovisioned = run->topology.overprovisioned || run->options->overprovisioned;
     tg_status status = discover_sources(run->job, &run->clock, partitions, err);
     if (status != TG_OK) { return status; }
-    const uint32_t shard_count = shard_count_of(run);
-    status = tg_plan_create(&plan, run->job, shard_count, partitions, err);
+    status = tg_plan_create(&plan, run->job, shard_count_of(run), partitions, err);
     if (status != TG_OK) { return status; }
     status = check_sinks(plan, run->options, &run->clock, err);
-    tg_plan_destroy(plan);
-    if (status != TG_OK) { return status; }
-    const struct tg_cluster_config config = {
-        .job = run->job,
-        .options = run->options,
-        .shard_count = shard_count,
-        .source_partitions = partitions,
-        .clock = run->clock,
-    };
+    if (status != TG_OK) {
+        tg_plan_destroy(plan);
+        return status;
+    }
+    const struct tg_cluster_config config = {.plan = plan, .options = run->options, .clock = run->clock};
     return tg_cluster_create(&run->cluster, &config, err);
 }
 
@@ -296,7 +322,7 @@ tg_status tg_run(const struct tg_job *job, const struct tg_run_options *options,
     }
     run.start_ns = tg_clock_now_ns(&run.clock);
     run.last_news_ns = run.start_ns;
-    tg_status_line_begin(&run.line, run.start_ns);
+    tg_status_line_begin(&run.line, options->progress_as_log, run.start_ns);
     status = start_workers(&run, err);
     if (status == TG_OK) {
         const enum outcome outcome = watch(&run);

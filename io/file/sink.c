@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "io/connectors.h"
 #include "io/file_ops.h"
@@ -95,7 +96,8 @@ static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *b
     if (block->moved < block->used) {
         int failed = mend(target);
         if (failed != 0) { return refused(target, block, failed); }
-        failed = append(target, block->data, block->used);
+        failed = TG_FAILPOINT("file.append");
+        if (failed == 0) { failed = append(target, block->data, block->used); }
         if (failed != 0) {
             (void)mend(target); /* readers should not see half a line meanwhile; else the next attempt does it */
             return refused(target, block, failed);
@@ -110,7 +112,8 @@ static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *b
         target->failing_since_ns = 0;
     }
     if (block->sync && !target->durable) {
-        int failed = target->ops->fdatasync(target->ops->self, target->fd);
+        int failed = -TG_FAILPOINT("file.sync");
+        if (failed == 0) { failed = target->ops->fdatasync(target->ops->self, target->fd); }
         while (failed == -EINTR) { failed = target->ops->fdatasync(target->ops->self, target->fd); }
         if (failed != 0) {
             (void)tg_fail(&block->error, TG1502, -failed,
@@ -168,7 +171,7 @@ static tg_status target_open(struct file_target *target, const struct tg_sink_en
     if (bytes < 0) { return not_a_file(env, target->path, (int)-bytes, err); }
     failed = ops->lock(ops->self, target->fd);
     if (failed == -EWOULDBLOCK) {
-        return tg_fail(err, TG1502, 0, "sink %s: another sink or another turgo is writing %s", env->sink_name,
+        return tg_fail(err, TG1505, 0, "sink %s: another sink or another turgo is writing %s", env->sink_name,
                        target->path);
     }
     if (failed == 0) { failed = ops->ftruncate(ops->self, target->fd, 0); }
