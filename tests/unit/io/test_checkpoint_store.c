@@ -332,6 +332,53 @@ Test(store, more_entries_than_any_run_leaves_are_an_error)
     tg_store_close(&store);
 }
 
+Test(store, a_manifest_longer_than_any_is_not_read)
+{
+    struct tg_store store;
+    char file[256];
+    const uint8_t *data;
+    size_t bytes;
+    cr_assert_eq(open_store(&store), TG_OK);
+    put("MANIFEST-4", "x");
+    (void)snprintf(file, sizeof file, "%s/MANIFEST-4", path);
+    cr_assert_eq(truncate(file, TG_STORE_MANIFEST_BYTES_MAX + 1), 0);
+    cr_assert_eq(tg_store_read_manifest(&store, 4, &arena, &data, &bytes, &err), TG_ERR_DATA);
+    cr_assert_not_null(strstr(err.text, "longer than any manifest"), "%s", err.text);
+    cr_assert_eq(truncate(file, 100000), 0);
+    struct tg_arena small;
+    cr_assert_eq(tg_arena_open(&small, 4096, NULL), TG_OK);
+    err = (struct tg_error){0};
+    cr_assert_eq(tg_store_read_manifest(&store, 4, &small, &data, &bytes, &err), TG_ERR_IO);
+    cr_assert_eq(err.code, TG1601);
+    tg_arena_close(&small);
+    tg_store_close(&store);
+}
+
+Test(store, generations_end_where_numbers_do)
+{
+    struct tg_store store;
+    cr_assert_eq(open_store(&store), TG_OK);
+    tg_store_close(&store);
+    put("GENERATION-18446744073709551615", "");
+    cr_assert_eq(open_store(&store), TG_ERR_IO);
+    cr_assert_eq(err.code, TG1510);
+}
+
+Test(store, older_generations_left_by_a_crash_are_swept)
+{
+    struct tg_store store;
+    cr_assert_eq(open_store(&store), TG_OK);
+    tg_store_close(&store);
+    cr_assert_eq(open_store(&store), TG_OK); /* 2 */
+    put("GENERATION-1", "");
+    cr_assert_eq(tg_store_sweep(&store, &(struct tg_store_keep){0}, &err), TG_OK);
+    cr_assert(!there("GENERATION-1") && there("GENERATION-2"));
+    put_folder("MANIFEST-3.tmp"); /* cannot be unlinked */
+    cr_assert_eq(tg_store_sweep(&store, &(struct tg_store_keep){0}, &err), TG_ERR_IO);
+    cr_assert_eq(err.code, TG1510);
+    tg_store_close(&store);
+}
+
 /* ---- failing calls ----------------------------------------------------------------------------------------------- */
 
 /* Open, write epochs 2 and 3, acknowledge, sweep, close; aborts an epoch that fails. Returns what was decided: bit

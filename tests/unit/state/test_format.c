@@ -276,6 +276,83 @@ Test(format, footers_with_right_checksums_are_still_looked_at)
     }
 }
 
+Test(format, every_field_of_a_header_has_its_range)
+{
+    static const struct {
+        size_t at;
+        uint32_t bytes;
+        uint64_t value;
+        const char *why;
+    } wrongs[] = {
+        {40, 8, 0, "epoch 0"},
+        {48, 8, 0, "wrong previous epoch"},
+        {48, 8, 9, "wrong previous epoch"},
+        {56, 1, 1, "wrong previous epoch"},
+        {56, 1, 3, "unknown kind of file"},
+        {60, 2, 0, "wrong number of shards"},
+        {60, 2, TG_SHARDS_MAX + 1, "wrong number of shards"},
+        {58, 2, 3, "shard beyond their number"},
+        {58, 2, 0, "key groups of another shard"},
+        {62, 2, 1, "key groups of another shard"},
+        {64, 2, 1, "key groups of another shard"},
+        {66, 2, TG_STATE_TABLES_MAX + 1, "too many tables"},
+        {66, 2, 1, "bytes behind the last table"},
+        {66, 2, 3, "cut short"},
+        {12, 4, 20, "wrong length of the header"},
+        {12, 4, TG_STATE_HEADER_BYTES_MAX + 1, "wrong length of the header"},
+    };
+    const struct made_file file = small_file();
+    uint8_t *copy = malloc(file.bytes);
+    for (size_t i = 0; i < sizeof wrongs / sizeof wrongs[0]; i++) {
+        memcpy(copy, file.data, file.bytes);
+        memcpy(copy + wrongs[i].at, &wrongs[i].value, wrongs[i].bytes);
+        if (wrongs[i].at != 12) { reseal_header(copy); }
+        struct tg_error err = {0};
+        cr_assert_eq(read_back(&file, copy, file.bytes, &err), TG_ERR_DATA, "%zu", i);
+        cr_assert_not_null(strstr(err.text, wrongs[i].why), "%zu: %s", i, err.text);
+    }
+    free(copy);
+}
+
+Test(format, two_tables_of_one_name_are_refused)
+{
+    struct tg_state_header header = header_of_tables(2, 9, 8);
+    struct made_file file = maker_file(&maker, &header, 2, 2, 1 << 20);
+    uint8_t *owner = memmem(file.data, file.bytes, "owner1", 6);
+    cr_assert_not_null(owner);
+    owner[5] = '0';
+    reseal_header(file.data);
+    struct tg_error err = {0};
+    cr_assert_eq(read_back(&file, file.data, file.bytes, &err), TG_ERR_DATA);
+    cr_assert_not_null(strstr(err.text, "two tables of one name"), "%s", err.text);
+}
+
+Test(format, a_block_must_have_entries_and_room)
+{
+    const struct made_file file = small_file();
+    uint32_t header_bytes;
+    memcpy(&header_bytes, file.data + 12, 4);
+    uint8_t *copy = malloc(file.bytes);
+    memcpy(copy, file.data, file.bytes);
+    uint8_t *block = copy + header_bytes;
+    memset(block + 16, 0, 4);
+    reseal_block(block);
+    struct tg_error err = {0};
+    cr_assert_eq(read_back(&file, copy, file.bytes, &err), TG_ERR_DATA);
+    cr_assert_not_null(strstr(err.text, "wrong number of entries"), "%s", err.text);
+    /* a footer right behind a few bytes that are no block */
+    const size_t start = header_bytes + 10;
+    uint8_t *footer = copy + start;
+    memcpy(footer, file.data + file.bytes - TG_STATE_FOOTER_BYTES, TG_STATE_FOOTER_BYTES);
+    const uint64_t where = start;
+    memcpy(footer + 24, &where, 8);
+    reseal_footer(footer);
+    err = (struct tg_error){0};
+    cr_assert_eq(read_back(&file, copy, start + TG_STATE_FOOTER_BYTES, &err), TG_ERR_DATA);
+    cr_assert_not_null(strstr(err.text, "block cut short"), "%s", err.text);
+    free(copy);
+}
+
 /* One random damage; false when it changed nothing. */
 static bool mutate(uint8_t *copy, size_t *bytes, size_t capacity, const struct made_file *file,
                    const struct made_file *other)
