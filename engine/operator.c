@@ -89,38 +89,48 @@ static void next_revision(struct tg_ctx *ctx)
     }
 }
 
+/* Fill the head, the key's columns and the record's fields of an output row. Every column is one of these. */
+static void fill_row(struct tg_ctx *ctx, uint32_t output, const void *fields, struct tg_row *row)
+{
+    static const uint32_t key_targets[TG_COLUMNS_MAX] = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+    const struct tg_schema *schema = &ctx->plan->step->outputs[output];
+    *row = (struct tg_row){
+        .ts = ctx->instant,
+        .wm = ctx->clock,
+        .offset = ctx->cause != NULL ? ctx->cause->offset : -1,
+        .hash = tg_table_hash(ctx->table, ctx->key),
+        .revision = ctx->key->revision,
+        .partition = ctx->key->partition,
+    };
+    for (uint32_t i = 0; i < (schema->column_count + 7) / 8; i++) { ((uint8_t *)row)[schema->nulls_offset + i] = 0; }
+    tg_key_decode(&ctx->edge_plan->key, tg_table_key(ctx->table, ctx->key), schema, key_targets, row);
+    for (uint32_t i = 0; i < ctx->plan->output_copy_count[output]; i++) {
+        const struct tg_copy *copy = &ctx->plan->output_copies[output][i];
+        copy_field((uint8_t *)row + copy->to, (const uint8_t *)fields + copy->from, copy->bytes);
+    }
+}
+
 void tg_emit_row(tg_ctx *ctx, const struct tg_record *record, const void *fields)
 {
     const struct tg_step_spec *step = ctx->plan->step;
     uint32_t output = 0;
     while (output < step->op->output_count && step->op->outputs[output] != record) { output++; }
     TG_ASSERT(output < step->op->output_count);
-    const struct tg_schema *schema = &step->outputs[output];
-    static const uint32_t key_targets[TG_COLUMNS_MAX] = {
-        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
-    next_revision(ctx);
-    struct tg_row *row = ctx->output;
-    memset(row, 0, schema->row_bytes);
-    row->ts = ctx->instant;
-    row->wm = ctx->clock;
-    row->offset = ctx->cause != NULL ? ctx->cause->offset : -1;
-    row->hash = tg_table_hash(ctx->table, ctx->key);
-    row->revision = ctx->key->revision;
-    row->partition = ctx->key->partition;
-    tg_key_decode(&ctx->edge_plan->key, tg_table_key(ctx->table, ctx->key), schema, key_targets, row);
-    for (uint32_t i = 0; i < ctx->plan->output_copy_count[output]; i++) {
-        const struct tg_copy *copy = &ctx->plan->output_copies[output][i];
-        copy_field((uint8_t *)row + copy->to, (const uint8_t *)fields + copy->from, copy->bytes);
+    struct tg_port *port = &ctx->ports[output];
+    struct tg_row *row = ++ctx->emitted <= TG_EMIT_ROWS_MAX ? tg_port_claim(port) : NULL;
+    if (row != NULL) {
+        next_revision(ctx);
+        fill_row(ctx, output, fields, row);
+        tg_counter_add(&ctx->progress->rows_out, 1);
+        if (TG_LIKELY(tg_port_commit(port, ctx->arrived_ns))) { return; }
     }
-    tg_counter_add(&ctx->progress->rows_out, 1);
-    if (++ctx->emitted > TG_EMIT_ROWS_MAX || !tg_port_append(&ctx->ports[output], row, ctx->arrived_ns)) {
-        (void)tg_fail(&ctx->error, TG1403, 0,
-                      "step %s: one callback of operator %s emitted more than %d rows (or 4 batches "
-                      "of text); emit fewer, or split them over timers",
-                      step->name, step->op->name, TG_EMIT_ROWS_MAX);
-    }
+    (void)tg_fail(&ctx->error, TG1403, 0,
+                  "step %s: one callback of operator %s emitted more than %d rows (or 4 batches "
+                  "of text); emit fewer, or split them over timers",
+                  step->name, step->op->name, TG_EMIT_ROWS_MAX);
 }
 
 void tg_timer_arm(tg_ctx *ctx, uint32_t timer, tg_ts at)

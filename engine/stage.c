@@ -96,18 +96,11 @@ tg_status tg_stage_open(struct tg_ctx *stage, const struct tg_stage_env *env, st
     tg_status status = open_state(stage, env, err);
     if (status != TG_OK) { return status; }
     const struct tg_operator *op = plan->step->op;
-    uint32_t output_bytes = 0;
-    for (uint32_t o = 0; o < op->output_count; o++) {
-        const uint32_t bytes = plan->step->outputs[o].row_bytes;
-        output_bytes = bytes > output_bytes ? bytes : output_bytes;
-    }
     stage->ports = tg_arena_alloc(env->arena, op->output_count * sizeof *stage->ports, 64);
     stage->key_bytes = tg_arena_alloc(env->arena, (size_t)TG_EDGE_ROWS * TG_KEY_BYTES_MAX, 64);
     stage->record = tg_arena_alloc(env->arena, op->input->bytes, 16);
-    stage->output = tg_arena_alloc(env->arena, output_bytes, 64);
     stage->text = tg_arena_alloc(env->arena, stage->text_bytes, 64);
-    if (stage->ports == NULL || stage->key_bytes == NULL || stage->record == NULL || stage->output == NULL ||
-        stage->text == NULL) {
+    if (stage->ports == NULL || stage->key_bytes == NULL || stage->record == NULL || stage->text == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for step %s", plan->step->name);
     }
     for (uint32_t o = 0; status == TG_OK && o < op->output_count; o++) {

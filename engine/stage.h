@@ -68,7 +68,6 @@ struct tg_ctx {
     const char *refusal;   /* reason of tg_dead_letter; NULL = state_full */
     uint32_t fires;        /* timers of this key fired in a row at the end of time */
     uint8_t *record;       /* the operator's input record */
-    struct tg_row *output; /* scratch row */
     uint64_t arrived_ns;
     bool poisoned; /* row `row` is refused and waits for room in the dead letters */
     char *text;    /* a refused row as JSON */
