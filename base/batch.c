@@ -2,9 +2,8 @@
  * texts in the blob; a pinned row keeps pointing into the fetch buffer, which the batch then holds. */
 #include "base/batch.h"
 
-#include <string.h>
-
 #include "base/assert.h"
+#include "base/copy.h"
 
 static size_t blob_bytes(const struct tg_batch_config *config)
 {
@@ -48,30 +47,6 @@ void tg_batch_reset(struct tg_batch *batch)
     batch->arrived_ns = 0;
 }
 
-/* Rows are about a hundred bytes, always whole sixteens: stores in line cost less than a call. */
-static inline void row_copy(struct tg_row *to, const struct tg_row *from, uint32_t bytes)
-{
-    typedef uint8_t block __attribute__((vector_size(16), may_alias, aligned(1)));
-    const block *source = (const block *)(const void *)from;
-    block *target = (block *)(void *)to;
-    for (uint32_t i = 0; i < bytes / sizeof *target; i++) { target[i] = source[i]; }
-}
-
-/* Most texts are ids of 8 to 16 bytes: two loads that overlap, no call. */
-static inline void text_copy(char *to, const char *from, uint32_t bytes)
-{
-    if (TG_LIKELY(bytes - 8 <= 8)) {
-        uint64_t head;
-        uint64_t tail;
-        memcpy(&head, from, 8);
-        memcpy(&tail, from + bytes - 8, 8);
-        memcpy(to, &head, 8);
-        memcpy(to + bytes - 8, &tail, 8);
-    } else if (bytes != 0) { /* an empty text may be NULL */
-        memcpy(to, from, bytes);
-    }
-}
-
 bool tg_batch_commit(struct tg_batch *batch)
 {
     const struct tg_schema *schema = batch->schema;
@@ -83,7 +58,7 @@ bool tg_batch_commit(struct tg_batch *batch)
         tg_text *text = tg_row_value(schema, row, column);
         if (TG_UNLIKELY(text->bytes > batch->blob_capacity - used)) { return false; }
         char *copy = (char *)batch->blob + used;
-        text_copy(copy, text->data, text->bytes);
+        tg_copy_text(copy, text->data, text->bytes);
         text->data = copy;
         used += text->bytes;
     }
@@ -96,7 +71,7 @@ struct tg_row *tg_batch_append_copy(struct tg_batch *batch, const struct tg_row 
 {
     struct tg_row *copy = tg_batch_claim(batch);
     if (copy == NULL) { return NULL; }
-    row_copy(copy, row, batch->schema->row_bytes);
+    tg_copy_row(copy, row, batch->schema->row_bytes);
     return tg_batch_commit(batch) ? copy : NULL;
 }
 
@@ -109,6 +84,6 @@ struct tg_row *tg_batch_append_pinned(struct tg_batch *batch, const struct tg_ro
         batch->pins[batch->pin_count++] = buffer;
     }
     struct tg_row *copy = tg_batch_row(batch, batch->count++);
-    row_copy(copy, row, batch->schema->row_bytes);
+    tg_copy_row(copy, row, batch->schema->row_bytes);
     return copy;
 }

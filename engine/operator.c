@@ -16,14 +16,17 @@ static inline void copy_field(uint8_t *to, const uint8_t *from, uint32_t bytes)
     }
 }
 
-static void gather_record(struct tg_ctx *ctx, const struct tg_row *row)
+static inline void gather_record(struct tg_ctx *ctx, const struct tg_row *row)
 {
-    for (uint32_t i = 0; i < ctx->plan->input_copy_count; i++) {
-        const struct tg_copy *copy = &ctx->plan->input_copies[i];
-        if (tg_row_is_null(ctx->edge_plan->schema, row, copy->column)) {
-            memset(ctx->record + copy->to, 0, copy->bytes);
+    const struct tg_schema *schema = ctx->edge_plan->schema;
+    const struct tg_copy *copy = ctx->plan->input_copies;
+    const struct tg_copy *const end = copy + ctx->plan->input_copy_count;
+    uint8_t *record = ctx->record;
+    for (; copy < end; copy++) {
+        if (TG_UNLIKELY(tg_row_is_null(schema, row, copy->column))) {
+            memset(record + copy->to, 0, copy->bytes);
         } else {
-            copy_field(ctx->record + copy->to, (const uint8_t *)row + copy->from, copy->bytes);
+            copy_field(record + copy->to, (const uint8_t *)row + copy->from, copy->bytes);
         }
     }
 }
@@ -89,14 +92,22 @@ static void next_revision(struct tg_ctx *ctx)
     }
 }
 
-/* Fill the head, the key's columns and the record's fields of an output row. Every column is one of these. */
-static void fill_row(struct tg_ctx *ctx, uint32_t output, const void *fields, struct tg_row *row)
+/* Fields that lie alike in record and row. */
+static inline void copy_fields(uint8_t *to, const uint8_t *from, uint32_t bytes)
 {
-    static const uint32_t key_targets[TG_COLUMNS_MAX] = {
-        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
-    const struct tg_schema *schema = &ctx->plan->step->outputs[output];
+    uint32_t at = 0;
+    for (; at + 8 <= bytes; at += 8) { memcpy(to + at, from + at, 8); }
+    if (at < bytes) { copy_field(to + at, from + at, bytes - at); }
+}
+
+/* Fill the head, the record's fields and the key's columns of an output row. Every column is one of these. */
+static inline void fill_row(struct tg_ctx *ctx, uint32_t output, const void *fields, struct tg_row *row)
+{
+    const struct tg_stage_plan *plan = ctx->plan;
+    const struct tg_schema *schema = &plan->step->outputs[output];
+    const struct tg_copy *copy = plan->output_copies[output];
+    const struct tg_copy *const end = copy + plan->output_copy_count[output];
+    uint8_t *bytes = (uint8_t *)row;
     *row = (struct tg_row){
         .ts = ctx->instant,
         .wm = ctx->clock,
@@ -105,12 +116,12 @@ static void fill_row(struct tg_ctx *ctx, uint32_t output, const void *fields, st
         .revision = ctx->key->revision,
         .partition = ctx->key->partition,
     };
-    for (uint32_t i = 0; i < (schema->column_count + 7) / 8; i++) { ((uint8_t *)row)[schema->nulls_offset + i] = 0; }
-    tg_key_decode(&ctx->edge_plan->key, tg_table_key(ctx->table, ctx->key), schema, key_targets, row);
-    for (uint32_t i = 0; i < ctx->plan->output_copy_count[output]; i++) {
-        const struct tg_copy *copy = &ctx->plan->output_copies[output][i];
-        copy_field((uint8_t *)row + copy->to, (const uint8_t *)fields + copy->from, copy->bytes);
+    for (; copy < end; copy++) {
+        copy_fields(bytes + copy->to, (const uint8_t *)fields + copy->from, copy->bytes);
     }
+    const uint32_t nulls_end = schema->nulls_offset + (schema->column_count + 7) / 8;
+    for (uint32_t at = schema->nulls_offset; at < nulls_end; at++) { bytes[at] = 0; }
+    tg_key_decode(&ctx->edge_plan->key, tg_table_key(ctx->table, ctx->key), schema, row);
 }
 
 void tg_emit_row(tg_ctx *ctx, const struct tg_record *record, const void *fields)

@@ -1,9 +1,8 @@
 /* Rows between those who make them and those who take them: a short queue of batches with one mark per reader. */
 #include "engine/port.h"
 
-#include <string.h>
-
 #include "base/assert.h"
+#include "base/copy.h"
 
 tg_status tg_port_init(struct tg_port *port, const struct tg_port_config *config, struct tg_arena *arena,
                        struct tg_error *err)
@@ -53,7 +52,7 @@ bool tg_port_append(struct tg_port *port, const struct tg_row *row, uint64_t arr
 {
     struct tg_row *place = tg_port_claim(port);
     if (place == NULL) { return false; }
-    memcpy(place, row, port->schema->row_bytes);
+    tg_copy_row(place, row, port->schema->row_bytes);
     return tg_port_commit(port, arrived_ns);
 }
 
