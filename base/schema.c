@@ -23,7 +23,9 @@ void tg_schema_layout(struct tg_schema *schema)
         offset = align_up(offset, tg_type_align(column->type));
         column->offset = offset;
         offset += tg_type_bytes(column->type);
-        schema->text_count += column->type == TG_TYPE_TEXT || column->type == TG_TYPE_JSON;
+        if (column->type == TG_TYPE_TEXT || column->type == TG_TYPE_JSON) {
+            schema->text_columns[schema->text_count++] = (uint8_t)i;
+        }
     }
     schema->nulls_offset = offset;
     schema->row_bytes = align_up(offset + (schema->column_count + 7) / 8, 16);

@@ -25,7 +25,8 @@ struct tg_schema {
     uint32_t column_count;
     uint32_t row_bytes;    /* stride between rows */
     uint32_t nulls_offset; /* of the null bitmap */
-    uint32_t text_count;   /* columns of type text or json */
+    uint32_t text_count;   /* columns of type text or json ... */
+    uint8_t text_columns[TG_COLUMNS_MAX]; /* ... and which they are */
     struct tg_column columns[TG_COLUMNS_MAX];
 };
 
@@ -46,7 +47,7 @@ static_assert(sizeof(struct tg_row) == 48, "the head is part of the row layout")
 
 enum { TG_ROW_FINAL = 1 };
 
-/* Compute offsets, row_bytes, nulls_offset, text_count from names and types.  @setup */
+/* Compute everything that follows from names and types.  @setup */
 void tg_schema_layout(struct tg_schema *schema);
 
 /* Index of the column called `name`, or -1.  @any */

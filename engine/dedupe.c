@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "base/assert.h"
-
 /* What is remembered of an identity. */
 struct seen {
     struct tg_wheel_node node; /* due = forgotten once the clock is beyond it */
@@ -51,19 +49,21 @@ tg_status tg_dedupe_init(struct tg_dedupe *dedupe, const struct tg_source_spec *
     return status;
 }
 
-bool tg_dedupe_fits(struct tg_dedupe *dedupe, const struct tg_row *row)
+bool tg_dedupe_begin(struct tg_dedupe *dedupe, const struct tg_row *row, uint32_t owned)
 {
+    dedupe->key_bytes = 0;
     if (tg_row_is_null(dedupe->spec.schema, row, dedupe->by)) { return true; }
-    return tg_key_encode(&dedupe->spec, row, dedupe->key, TG_KEY_BYTES_MAX) != 0;
+    memcpy(dedupe->key, &owned, sizeof owned); /* a set per partition */
+    const uint32_t bytes = tg_key_encode(&dedupe->spec, row, dedupe->key + sizeof owned, TG_KEY_BYTES_MAX);
+    if (bytes == 0) { return false; }
+    dedupe->key_bytes = bytes + (uint32_t)sizeof owned;
+    return true;
 }
 
 enum tg_dedupe_verdict tg_dedupe_judge(struct tg_dedupe *dedupe, const struct tg_row *row, uint32_t owned, int64_t wm)
 {
-    if (tg_row_is_null(dedupe->spec.schema, row, dedupe->by)) { return TG_DEDUPE_NEW; }
-    memcpy(dedupe->key, &owned, sizeof owned); /* a set per partition */
-    const uint32_t bytes = tg_key_encode(&dedupe->spec, row, dedupe->key + sizeof owned, TG_KEY_BYTES_MAX);
-    TG_ASSERT(bytes != 0); /* tg_dedupe_fits */
-    const struct tg_key key = {dedupe->key, bytes + (uint32_t)sizeof owned};
+    if (dedupe->key_bytes == 0) { return TG_DEDUPE_NEW; }
+    const struct tg_key key = {dedupe->key, dedupe->key_bytes};
     const uint64_t hash = tg_key_hash(key.data, key.bytes);
     void *value;
     uint64_t fresh = 0;
