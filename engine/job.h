@@ -160,8 +160,8 @@ void tg_job_print_effective(const struct tg_job *job, FILE *out);
 /* Sources, steps with clocks and keys, sinks, as text or Graphviz DOT; for `plan`.  @setup */
 void tg_job_print_plan(const struct tg_job *job, bool dot, FILE *out);
 
-/* True when a step follows the partition clock of its source (SEMANTICS: it reads the source directly and has every
- * partitioned_by field among its key fields).  @any */
+/* True when a step follows the partition clock of its source: it reads the source directly and has every
+ * partitioned_by field among its key fields.  @any */
 bool tg_step_on_partition_clock(const struct tg_job *job, const struct tg_step_spec *step);
 
 /* Operators linked in, by name; NULL when there is none.  @any */
