@@ -11,6 +11,8 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
+import contract
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = ROOT / "build" / "test-logs"
 SERVICES_DIR = pathlib.Path(f"/tmp/turgo-services-test-{os.getuid()}-{os.getpid()}")
@@ -186,11 +188,13 @@ class Run:
 
         def body(phase):
             code = self.command_in_session(["tools/services", "up"], phase.log, 900)
-            phase.count(passed=code == 0, failed=code != 0, bad=None if code == 0 else tail(phase.log))
             if code == 0:
                 for line in (SERVICES_DIR / "env").read_text().split():
                     key, value = line.split("=", 1)
                     os.environ[key] = value
+                with open(phase.log, "ab") as out:
+                    os.environ.update(contract.make_targets(ROOT, os.environ["TURGO_KAFKA"], out))
+            phase.count(passed=code == 0, failed=code != 0, bad=None if code == 0 else tail(phase.log))
         self.phase("services", body)
 
     @staticmethod
