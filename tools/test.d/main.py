@@ -294,7 +294,8 @@ def count_unittest(phase, code):
 
 MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tests.model.test_inputs"]
 REPLAY = ["tests.jobs.test_replay", "tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_hostile"]
-SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_faults"]
+SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_cassandra_sink",
+            "tests.jobs.test_faults"]
 CLI = ["tests.jobs.test_cli"]
 RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again"]
 SANITIZED = {"TURGO_BIN": str(ROOT / "build/asan/turgo"), "TURGO_QUICK": "1"}
@@ -367,7 +368,7 @@ def main():
             run.build("release", ["turgo-sim"])
             run.sim("release", 120, SIM_SEEDS_MIN)
         elif options.what == "jobs":
-            run.build("release", ["turgo"])
+            run.build("release", ["turgo", "cassandra_sink_check"])
             run.services_up()
             run_jobs(run, options.pattern)
         else:
