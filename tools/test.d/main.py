@@ -296,6 +296,7 @@ MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tes
 REPLAY = ["tests.jobs.test_replay", "tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_hostile"]
 SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_cassandra_sink",
             "tests.jobs.test_faults"]
+RATE = ["tests.jobs.test_hostile_rate"]  # not under a sanitizer
 CLI = ["tests.jobs.test_cli"]
 RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again"]
 SANITIZED = {"TURGO_BIN": str(ROOT / "build/asan/turgo"), "TURGO_QUICK": "1"}
@@ -306,7 +307,7 @@ def run_quick(run):
     run.build("release")
     run.unittests("reference model", MODEL)
     run.ctest("unit release", "release", ["-E", "^tidy$"], dict.fromkeys(("TURGO_KAFKA", "TURGO_CASSANDRA", "TURGO_POSTGRES")))
-    run.unittests("replay", REPLAY, {"TURGO_QUICK": "1"})
+    run.unittests("replay", [*REPLAY, *RATE], {"TURGO_QUICK": "1"})
     run.sim("release", 10, 20)
 
 
@@ -321,7 +322,7 @@ def run_unit(run, full=False):
 
 
 def run_jobs(run, pattern=None):
-    run.unittests("replay", REPLAY, pattern=pattern)
+    run.unittests("replay", [*REPLAY, *RATE], pattern=pattern)
     run.unittests("services and faults", SERVICES, pattern=pattern, timeout=2400)
 
 
