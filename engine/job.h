@@ -126,7 +126,8 @@ struct tg_job {
 };
 
 /* Schemas of the two built-in outputs; column order is the order in files. */
-/* topic, partition, offset, reason, field, raw, raw_base64, time (null in replay)  @any */
+/* topic, partition, offset, reason, field, raw, raw_base64, raw_bytes (null unless a sink shortened raw), time (null in
+ * replay)  @any */
 const struct tg_schema *tg_dead_letter_schema(void);
 /* topic, partition, offset, ts, wm, lateness_us, steps (json list of names)  @any */
 const struct tg_schema *tg_late_schema(void);

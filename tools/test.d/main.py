@@ -295,7 +295,7 @@ def count_unittest(phase, code):
 MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tests.model.test_inputs"]
 REPLAY = ["tests.jobs.test_replay", "tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_hostile"]
 SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_cassandra_sink",
-            "tests.jobs.test_faults"]
+            "tests.jobs.test_dead_letters", "tests.jobs.test_faults"]
 RATE = ["tests.jobs.test_hostile_rate"]  # not under a sanitizer
 CLI = ["tests.jobs.test_cli"]
 RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again"]
