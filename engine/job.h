@@ -117,6 +117,7 @@ struct tg_job {
         enum tg_loop_backend io;
         uint64_t max_keys;  /* of each step, all shards together */
         uint64_t max_state; /* bytes of containers, all shards together */
+        int64_t drain_timeout; /* us, from the signal on; TG_TS_MAX = off */
     } engine;
     bool replay; /* profile `replay`: no future check, `every` 0, dead letters without time */
     const char *state_dir;

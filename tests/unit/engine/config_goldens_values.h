@@ -62,7 +62,7 @@ static const struct golden goldens_values[] = {
      .expected = "error TG1002 unknown key \"shard\"                                  exit 78\n"
                  "  job.yaml:22:10      engine: {shard: 2}\n"
                  "                               ^^^^^  did you mean \"shards\"?   allowed here: shards, io, "
-                 "max_keys, max_state\n"},
+                 "max_keys, max_state, drain_timeout\n"},
     {.name = "unknown_key_in_dead_letters",
      .line = 20,
      .replacement = "dead_letters: {file: {path: x}, columns: {}}",
