@@ -26,30 +26,30 @@
 
 enum { TICK_BITS_MIN = 1 }; /* no tick number then is UINT64_MAX */
 
-struct tg_wheel_sizes {
+struct sizes {
     size_t set_bytes;
     size_t wheels_bytes;
     size_t pool_bytes;
 };
 
-static struct tg_wheel_sizes sizes_for(const struct tg_wheel_config *config, struct tg_wheel_set *set)
+static struct sizes sizes_for(const struct tg_wheel_config *config, struct tg_wheel_set *set)
 {
     TG_ASSERT(config->tick_bits >= TICK_BITS_MIN && config->tick_bits <= TG_WHEEL_TICK_BITS_MAX);
     TG_ASSERT(config->wheel_count >= 1 && config->wheel_count <= TG_WHEEL_COUNT_MAX);
     TG_ASSERT((config->node_offset & 7) == 0);
     *set = (struct tg_wheel_set){.wheel_count = config->wheel_count, .table = config->table};
     tg_wheel_limits(config, set);
-    return (struct tg_wheel_sizes){
+    return (struct sizes){
         .set_bytes = sizeof *set,
         .wheels_bytes = config->wheel_count * sizeof(struct tg_wheel),
-        .pool_bytes = (size_t)set->chunk_count * TG_WHEEL_CHUNK_WORDS * sizeof(struct tg_wheel_entry),
+        .pool_bytes = (size_t)set->chunk_count * TG_WHEEL_CHUNK_BYTES,
     };
 }
 
 size_t tg_wheel_bytes(const struct tg_wheel_config *config)
 {
     struct tg_wheel_set set;
-    const struct tg_wheel_sizes sizes = sizes_for(config, &set);
+    const struct sizes sizes = sizes_for(config, &set);
     return sizes.set_bytes + 64 + sizes.wheels_bytes + 64 + sizes.pool_bytes + 4096;
 }
 
@@ -57,7 +57,7 @@ tg_status tg_wheel_create(struct tg_wheel **wheels, const struct tg_wheel_config
                           struct tg_error *err)
 {
     struct tg_wheel_set layout;
-    const struct tg_wheel_sizes sizes = sizes_for(config, &layout);
+    const struct sizes sizes = sizes_for(config, &layout);
     struct tg_wheel_set *set = tg_arena_alloc(arena, sizes.set_bytes, 64);
     layout.wheels = tg_arena_alloc(arena, sizes.wheels_bytes, 64);
     layout.pool = tg_arena_alloc(arena, sizes.pool_bytes, 4096);
@@ -152,12 +152,18 @@ static inline uint32_t stage_limit(const struct expiry *expiry)
     return room < TG_WHEEL_STAGE_COUNT ? room : TG_WHEEL_STAGE_COUNT;
 }
 
-static inline void stage_add(const struct tg_wheel *wheel, struct expiry *expiry, struct tg_wheel_entry entry,
-                             uint64_t kind)
+/* Into the second-level cache: more prefetches can be under way to there than to the first level. */
+static inline void prefetch_node(const struct tg_wheel *wheel, uint32_t slot)
 {
-    if (expiry->staged < TG_WHEEL_PREFETCH_AHEAD) { __builtin_prefetch(tg_wheel_node_at(wheel, entry.slot), 1); }
-    expiry->slots[expiry->staged] = entry.slot;
-    expiry->looks[expiry->staged] = kind | entry.look;
+    __builtin_prefetch(tg_wheel_node_at(wheel, slot), 0, 2);
+}
+
+static inline void stage_add(const struct tg_wheel *wheel, struct expiry *expiry, uint64_t entry, uint64_t kind)
+{
+    const uint32_t slot = tg_wheel_entry_slot(entry);
+    if (expiry->staged < TG_WHEEL_PREFETCH_AHEAD) { prefetch_node(wheel, slot); }
+    expiry->slots[expiry->staged] = slot;
+    expiry->looks[expiry->staged] = kind | tg_wheel_entry_look(entry);
     expiry->staged++;
 }
 
@@ -169,7 +175,8 @@ static inline uint32_t stage_take(const struct tg_wheel *wheel, struct expiry *e
     struct tg_wheel_set *set = wheel->set;
     while (list != 0 && expiry->staged < limit) {
         uint32_t count;
-        const struct tg_wheel_entry *entries = tg_wheel_top(set, list, &count);
+        const uint64_t *entries = tg_wheel_top(set, list, &count);
+        tg_wheel_prefetch_below(set, list);
         const uint32_t room = limit - expiry->staged;
         const uint32_t taken = count < room ? count : room;
         for (uint32_t i = 0; i < taken; i++) { stage_add(wheel, expiry, entries[count - 1 - i], kind); }
@@ -179,31 +186,38 @@ static inline uint32_t stage_take(const struct tg_wheel *wheel, struct expiry *e
 }
 
 /* Look at the nodes of the stage: what is due comes out while there is room, what is armed for later or finds no room
- * goes where it belongs now, stale entries are gone. */
+ * goes where it belongs now, stale entries are gone. Whether a node is due or was armed anew cannot be predicted, so
+ * that decides no branch. */
 static void stage_visit(struct tg_wheel *wheel, struct expiry *expiry)
 {
+    uint32_t later[TG_WHEEL_STAGE_COUNT];
+    uint32_t later_count = 0;
+    void *nowhere;
     const uint32_t staged = expiry->staged;
-    const uint32_t count_before = expiry->count;
+    const uint32_t room = expiry->count_max - expiry->count;
+    void **const values = room != 0 ? expiry->values + expiry->count : &nowhere;
+    uint32_t fired = 0;
+    TG_DCHECK(room == 0 || staged <= room);
     for (uint32_t i = 0; i < staged; i++) {
         if (i + TG_WHEEL_PREFETCH_AHEAD < staged) {
-            __builtin_prefetch(tg_wheel_node_at(wheel, expiry->slots[i + TG_WHEEL_PREFETCH_AHEAD]), 1);
+            prefetch_node(wheel, expiry->slots[i + TG_WHEEL_PREFETCH_AHEAD]);
         }
         struct tg_wheel_node *node = tg_wheel_node_at(wheel, expiry->slots[i]);
         const uint64_t look = node->look;
         if ((look & ~TG_WHEEL_LOOK_ARMED) != expiry->looks[i]) { continue; }
-        if ((look & TG_WHEEL_LOOK_ARMED) == 0) {
-            node->look = 0;
-        } else if (node->due <= expiry->due_max && expiry->count < expiry->count_max) {
-            TG_DCHECK(tg_slots_at(&wheel->slots, expiry->slots[i])->key_bytes != TG_SLOT_FREE);
-            node->look = 0;
-            expiry->values[expiry->count++] = (uint8_t *)node - wheel->node_offset;
-        } else {
-            tg_wheel_link(wheel, node, expiry->slots[i]);
-        }
+        const uint32_t armed = (uint32_t)(look >> TG_WHEEL_LOOK_ARMED_SHIFT) & 1;
+        const uint32_t due = armed & (node->due <= expiry->due_max) & (room != 0);
+        node->look = look & -(uint64_t)(armed ^ due);
+        values[fired] = (uint8_t *)node - wheel->node_offset;
+        fired += due;
+        later[later_count] = expiry->slots[i];
+        later_count += armed ^ due;
     }
+    for (uint32_t i = 0; i < later_count; i++) { tg_wheel_link(wheel, tg_wheel_node_at(wheel, later[i]), later[i]); }
     wheel->set->entry_count -= staged;
-    wheel->set->armed_count -= expiry->count - count_before;
-    wheel->count -= expiry->count - count_before;
+    wheel->set->armed_count -= fired;
+    wheel->count -= fired;
+    expiry->count += fired;
     expiry->staged = 0;
 }
 
@@ -232,18 +246,19 @@ static void take_rest_part(struct tg_wheel *wheel, struct expiry *expiry, uint32
         uint32_t kept = 0;
         while (*number != 0 && expiry->staged < limit) {
             uint32_t count;
-            const struct tg_wheel_entry entry = tg_wheel_top(set, *number, &count)[count - 1];
+            const uint64_t entry = tg_wheel_top(set, *number, &count)[count - 1];
             *number = count == 1 ? tg_wheel_drop_chunk(set, *number) : *number - 1;
-            if (entry.look <= look_max) {
+            const uint32_t look = tg_wheel_entry_look(entry);
+            if (look <= look_max) {
                 stage_add(wheel, expiry, entry, kind);
             } else {
-                if (entry.look < wheel->rest_at) { wheel->rest_at = entry.look; }
+                if (look < wheel->rest_at) { wheel->rest_at = look; }
                 tg_wheel_push(set, &kept, entry);
             }
         }
         while (kept != 0) {
             uint32_t count;
-            const struct tg_wheel_entry entry = tg_wheel_top(set, kept, &count)[count - 1];
+            const uint64_t entry = tg_wheel_top(set, kept, &count)[count - 1];
             tg_wheel_push(set, number, entry);
             kept = count == 1 ? tg_wheel_drop_chunk(set, kept) : kept - 1;
         }
@@ -300,17 +315,18 @@ static void cascade_list(struct tg_wheel *wheel, uint32_t level, uint32_t digit,
     lists[TG_WHEEL_RING + level * TG_WHEEL_DIGIT_COUNT + digit] = 0;
     while (list != 0) {
         uint32_t count;
-        const struct tg_wheel_entry *entries = tg_wheel_top(set, list, &count);
-        const uint32_t below = (entries - 1)->slot;
-        __builtin_prefetch(&set->pool[below != 0 ? below - 1 : 0]);
+        const uint64_t *entries = tg_wheel_top(set, list, &count);
+        tg_wheel_prefetch_below(set, list);
         for (uint32_t i = 0; i < count; i++) {
-            const uint32_t distance = entries[i].look - here; /* the position is where all of these levels wrap */
+            const uint32_t look = tg_wheel_entry_look(entries[i]);
+            const uint32_t distance = look - here; /* the position is where all lower levels wrap */
             const uint32_t lower = distance < 1u << TG_WHEEL_DIGIT_BITS         ? 0
                                    : distance < 1u << (2 * TG_WHEEL_DIGIT_BITS) ? 1
                                                                                 : 2;
-            const uint32_t to = (entries[i].look >> (lower * TG_WHEEL_DIGIT_BITS)) & (TG_WHEEL_DIGIT_COUNT - 1);
-            tg_wheel_bucket_mark(wheel, lower, to);
-            tg_wheel_push(set, &lists[TG_WHEEL_RING + lower * TG_WHEEL_DIGIT_COUNT + to], entries[i]);
+            const uint32_t digit_below = (look >> (lower * TG_WHEEL_DIGIT_BITS)) & (TG_WHEEL_DIGIT_COUNT - 1);
+            uint32_t *const to = &lists[TG_WHEEL_RING + lower * TG_WHEEL_DIGIT_COUNT + digit_below];
+            if (*to == 0) { tg_wheel_bucket_mark(wheel, lower, digit_below); }
+            tg_wheel_push(set, to, entries[i]);
         }
         list = tg_wheel_drop_chunk(set, list);
     }
@@ -358,6 +374,7 @@ static bool stage_ring(struct tg_wheel *wheel, struct expiry *expiry)
             break;
         }
         wheel->position = start;
+        tg_wheel_prefetch_list(wheel->set, wheel->lists[wheel->set->space][TG_WHEEL_RING + ((digit + 1) & 255)]);
         take_list(wheel, expiry, TG_WHEEL_RING + digit, limit);
     }
     return expiry->staged != 0;
@@ -373,7 +390,8 @@ static void expire_far(struct tg_wheel *wheel, struct expiry *expiry)
         uint32_t list = wheel->lists[space][TG_WHEEL_FAR];
         wheel->lists[space][TG_WHEEL_FAR] = 0;
         while (list != 0) {
-            list = stage_take(wheel, expiry, list, kind, TG_WHEEL_STAGE_COUNT);
+            const uint32_t limit = stage_limit(expiry);
+            list = stage_take(wheel, expiry, list, kind, limit != 0 ? limit : TG_WHEEL_STAGE_COUNT);
             stage_visit(wheel, expiry);
         }
     }

@@ -33,11 +33,12 @@ enum {
     TG_WHEEL_RING = TG_WHEEL_REST + TG_WHEEL_REST_COUNT,
     TG_WHEEL_FAR = TG_WHEEL_RING + TG_WHEEL_LEVEL_COUNT * TG_WHEEL_DIGIT_COUNT,
     TG_WHEEL_LIST_COUNT = TG_WHEEL_FAR + 1,
-    TG_WHEEL_CHUNK_BITS = 5,
+    TG_WHEEL_CHUNK_BITS = 7,
     TG_WHEEL_CHUNK_WORDS = 1 << TG_WHEEL_CHUNK_BITS, /* one is the link */
     TG_WHEEL_CHUNK_ENTRIES = TG_WHEEL_CHUNK_WORDS - 1,
+    TG_WHEEL_CHUNK_BYTES = 8 * TG_WHEEL_CHUNK_WORDS,
     TG_WHEEL_STAGE_COUNT = 128,   /* entries in flight between their lists and their nodes */
-    TG_WHEEL_PREFETCH_AHEAD = 20, /* nodes on their way: about what a core keeps in flight */
+    TG_WHEEL_PREFETCH_AHEAD = 64, /* nodes on their way: about what a core keeps in flight */
 };
 static_assert(TG_WHEEL_REST_COUNT == 64, "one word of bits");
 static_assert(TG_WHEEL_LEVEL_COUNT * TG_WHEEL_DIGIT_BITS == 32, "the low bits of a tick tell it from all in the ring");
@@ -47,19 +48,23 @@ static_assert(TG_WHEEL_LEVEL_COUNT * TG_WHEEL_DIGIT_BITS == 32, "the low bits of
 #define TG_WHEEL_LOOK_SPACE_SHIFT 32
 #define TG_WHEEL_LOOK_REST (1ull << 33) /* neither: ring */
 #define TG_WHEEL_LOOK_FAR (1ull << 34)
-#define TG_WHEEL_LOOK_ARMED (1ull << 35)
+#define TG_WHEEL_LOOK_ARMED_SHIFT 35
+#define TG_WHEEL_LOOK_ARMED (1ull << TG_WHEEL_LOOK_ARMED_SHIFT)
 #define TG_WHEEL_LOOK_SEEN (1ull << 36) /* only during tg_wheel_check */
 #define TG_WHEEL_LOOK_WHEEL_SHIFT 40    /* number of the wheel + 1 */
 #define TG_WHEEL_LOOK_WHEEL (~0ull << TG_WHEEL_LOOK_WHEEL_SHIFT)
 
-struct tg_wheel_entry {
-    uint32_t slot; /* number; in the first word of a chunk: what the list was before, or the next free chunk */
-    uint32_t look;
-};
+/* Number of the slot below, when to look above: one word, one store. The first word of a chunk instead holds what the
+ * list was before, or the next free chunk. */
+static inline uint64_t tg_wheel_entry(uint32_t slot, uint32_t look) { return (uint64_t)look << 32 | slot; }
+static inline uint32_t tg_wheel_entry_slot(uint64_t entry) { return (uint32_t)entry; }
+static inline uint32_t tg_wheel_entry_look(uint64_t entry) { return (uint32_t)(entry >> 32); }
+
+static_assert(TG_WHEEL_CHUNK_BYTES % 64 == 0, "chunks fill lines");
 
 /* All wheels over one table. */
 struct tg_wheel_set {
-    struct tg_wheel_entry *pool; /* [chunk_count * CHUNK_WORDS] */
+    uint64_t *pool;      /* [chunk_count * CHUNK_WORDS] */
     uint32_t chunk_free;         /* number + 1 of the first chunk given back; 0 = none */
     uint32_t chunk_carved;       /* handed out at least once */
     uint32_t chunk_count;
@@ -118,41 +123,72 @@ static inline uint32_t tg_wheel_rest_look(const struct tg_wheel *wheel, int64_t 
 
 /* ---- the pool ---- */
 
+/* Bring all lines of a chunk close. */
+static inline void tg_wheel_prefetch_chunk(const struct tg_wheel_set *set, uint32_t chunk)
+{
+    const uint8_t *line = (const uint8_t *)&set->pool[(size_t)chunk << TG_WHEEL_CHUNK_BITS];
+    for (uint32_t at = 0; at < TG_WHEEL_CHUNK_BYTES; at += 64) { __builtin_prefetch(line + at, 1); }
+}
+
+/* A chunk for a list whose number is `list`, which it becomes part of; returns the new number. The chunk that will be
+ * wanted next is brought close meanwhile: a store to a far line would hold up all stores behind it. */
+static inline uint32_t tg_wheel_add_chunk(struct tg_wheel_set *set, uint32_t list)
+{
+    uint32_t chunk = set->chunk_carved;
+    if (set->chunk_free != 0) {
+        chunk = set->chunk_free - 1;
+        set->chunk_free = (uint32_t)set->pool[chunk << TG_WHEEL_CHUNK_BITS];
+    } else {
+        TG_ASSERT(chunk < set->chunk_count); /* see the bound in wheel_sweep.c */
+        set->chunk_carved++;
+    }
+    tg_wheel_prefetch_chunk(set, set->chunk_free != 0 ? set->chunk_free - 1 : set->chunk_carved);
+    const uint64_t below = list != 0 ? (uint32_t)set->pool[(list - 1) & ~(TG_WHEEL_CHUNK_WORDS - 1u)] : 0;
+    set->pool[chunk << TG_WHEEL_CHUNK_BITS] = below << 32 | list;
+    return (chunk << TG_WHEEL_CHUNK_BITS) + 1;
+}
+
 /* Add an entry to the list whose number is *list. */
-static inline void tg_wheel_push(struct tg_wheel_set *set, uint32_t *list, struct tg_wheel_entry entry)
+static inline void tg_wheel_push(struct tg_wheel_set *set, uint32_t *list, uint64_t entry)
 {
     uint32_t next = *list;
-    if ((next & (TG_WHEEL_CHUNK_WORDS - 1)) == 0) { /* no chunk yet, or a full one */
-        uint32_t chunk = set->chunk_carved;
-        if (set->chunk_free != 0) {
-            chunk = set->chunk_free - 1;
-            set->chunk_free = set->pool[chunk << TG_WHEEL_CHUNK_BITS].slot;
-        } else {
-            TG_ASSERT(chunk < set->chunk_count); /* see the bound in wheel_sweep.c */
-            set->chunk_carved++;
-        }
-        set->pool[chunk << TG_WHEEL_CHUNK_BITS].slot = next;
-        next = (chunk << TG_WHEEL_CHUNK_BITS) + 1;
-    }
+    if ((next & (TG_WHEEL_CHUNK_WORDS - 1)) == 0) { next = tg_wheel_add_chunk(set, next); } /* none yet, or full */
     set->pool[next] = entry;
     *list = next + 1;
 }
 
 /* The entries of the list's last chunk: returns the first one, with how many there are. */
-static inline const struct tg_wheel_entry *tg_wheel_top(const struct tg_wheel_set *set, uint32_t list, uint32_t *count)
+static inline const uint64_t *tg_wheel_top(const struct tg_wheel_set *set, uint32_t list, uint32_t *count)
 {
     const uint32_t chunk = (list - 1) >> TG_WHEEL_CHUNK_BITS;
     *count = (list - 1) & (TG_WHEEL_CHUNK_WORDS - 1);
     return &set->pool[(chunk << TG_WHEEL_CHUNK_BITS) + 1];
 }
 
+/* What the list was before its last chunk was added. */
+static inline uint32_t tg_wheel_below(const struct tg_wheel_set *set, uint32_t list)
+{
+    return (uint32_t)set->pool[((list - 1) >> TG_WHEEL_CHUNK_BITS) << TG_WHEEL_CHUNK_BITS];
+}
+/* Bring the last chunk of a list close, if there is one. */
+static inline void tg_wheel_prefetch_list(const struct tg_wheel_set *set, uint32_t list)
+{
+    tg_wheel_prefetch_chunk(set, list != 0 ? (list - 1) >> TG_WHEEL_CHUNK_BITS : 0);
+}
+/* Bring the chunk close that will be the list's last one when two have been taken off. */
+static inline void tg_wheel_prefetch_below(const struct tg_wheel_set *set, uint32_t list)
+{
+    const uint32_t second = (uint32_t)(set->pool[(list - 1) & ~(TG_WHEEL_CHUNK_WORDS - 1u)] >> 32);
+    tg_wheel_prefetch_chunk(set, second != 0 ? (second - 1) >> TG_WHEEL_CHUNK_BITS : 0);
+}
+
 /* Take the last chunk, whose entries have been read, off the list; returns the list's new number. */
 static inline uint32_t tg_wheel_drop_chunk(struct tg_wheel_set *set, uint32_t list)
 {
     const uint32_t chunk = (list - 1) >> TG_WHEEL_CHUNK_BITS;
-    struct tg_wheel_entry *link = &set->pool[chunk << TG_WHEEL_CHUNK_BITS];
-    const uint32_t below = link->slot;
-    link->slot = set->chunk_free;
+    uint64_t *link = &set->pool[chunk << TG_WHEEL_CHUNK_BITS];
+    const uint32_t below = (uint32_t)*link;
+    *link = set->chunk_free;
     set->chunk_free = chunk + 1;
     return below;
 }
@@ -193,14 +229,44 @@ static inline uint32_t tg_wheel_bucket_first(const struct tg_wheel *wheel, uint3
     TG_DCHECK(bits != 0);
     return word * 64 + (uint32_t)__builtin_ctzll(bits);
 }
-/* The lowest level whose ring reaches a tick beyond the position; LEVEL_COUNT or more = none does. */
-static inline uint32_t tg_wheel_level_for(const struct tg_wheel *wheel, uint64_t tick)
+/* The list of the lowest level whose ring reaches a tick beyond the position; FAR when none does. */
+static inline uint32_t tg_wheel_list_for(const struct tg_wheel *wheel, uint64_t tick)
 {
-    const uint64_t distance = tick - wheel->position;
-    if (distance < TG_WHEEL_DIGIT_COUNT) { return 0; }
-    const uint32_t level = (63 - (uint32_t)__builtin_clzll(distance)) / TG_WHEEL_DIGIT_BITS;
-    const uint32_t shift = level * TG_WHEEL_DIGIT_BITS;
-    return (tick >> shift) - (wheel->position >> shift) < TG_WHEEL_DIGIT_COUNT ? level : level + 1;
+    uint64_t unit = tick;
+    uint64_t here = wheel->position;
+    for (uint32_t level = 0; level < TG_WHEEL_LEVEL_COUNT; level++) {
+        if (unit - here < TG_WHEEL_DIGIT_COUNT) {
+            return TG_WHEEL_RING + level * TG_WHEEL_DIGIT_COUNT + ((uint32_t)unit & (TG_WHEEL_DIGIT_COUNT - 1));
+        }
+        unit >>= TG_WHEEL_DIGIT_BITS;
+        here >>= TG_WHEEL_DIGIT_BITS;
+    }
+    return TG_WHEEL_FAR;
+}
+
+/* A list of the ring is about to get its first entry. */
+static inline void tg_wheel_list_begins(struct tg_wheel *wheel, uint32_t list)
+{
+    const uint32_t level = (list - TG_WHEEL_RING) / TG_WHEEL_DIGIT_COUNT;
+    const uint32_t digit = (list - TG_WHEEL_RING) % TG_WHEEL_DIGIT_COUNT;
+    tg_wheel_bucket_mark(wheel, level, digit);
+    if (level == 0) { return; }
+    const uint64_t start = tg_wheel_bucket_start(wheel, level, digit);
+    if (start < wheel->cascade_at) { wheel->cascade_at = start; }
+}
+
+/* As tg_wheel_link, for what does not go into the ring. */
+static inline uint64_t tg_wheel_aside(struct tg_wheel *wheel, int64_t due, uint64_t tick, uint32_t *list)
+{
+    if (tick > wheel->position) {
+        if (tick - TG_WHEEL_FAR_AHEAD < wheel->far_at) { wheel->far_at = tick - TG_WHEEL_FAR_AHEAD; }
+        return TG_WHEEL_LOOK_FAR;
+    }
+    const uint32_t look = tg_wheel_rest_look(wheel, due);
+    *list = TG_WHEEL_REST + (look >> wheel->rest_shift);
+    wheel->rest_lists |= 1ull << (look >> wheel->rest_shift);
+    if (look < wheel->rest_at) { wheel->rest_at = look; }
+    return TG_WHEEL_LOOK_REST | look;
 }
 
 /* Make the entry by which an armed node will be found in time; any other one becomes stale. */
@@ -208,34 +274,17 @@ static inline void tg_wheel_link(struct tg_wheel *wheel, struct tg_wheel_node *n
 {
     struct tg_wheel_set *set = wheel->set;
     const uint64_t tick = tg_wheel_tick(wheel, node->due);
-    uint32_t list = TG_WHEEL_FAR;
-    uint32_t look = 0;
-    uint64_t kind = TG_WHEEL_LOOK_FAR;
-    if (tick <= wheel->position) {
-        look = tg_wheel_rest_look(wheel, node->due);
-        list = TG_WHEEL_REST + (look >> wheel->rest_shift);
-        kind = TG_WHEEL_LOOK_REST;
-        wheel->rest_lists |= 1ull << (look >> wheel->rest_shift);
-        if (look < wheel->rest_at) { wheel->rest_at = look; }
-    } else {
-        const uint32_t level = tg_wheel_level_for(wheel, tick);
-        if (level < TG_WHEEL_LEVEL_COUNT) {
-            const uint64_t unit = tick >> (level * TG_WHEEL_DIGIT_BITS);
-            const uint32_t digit = (uint32_t)unit & (TG_WHEEL_DIGIT_COUNT - 1);
-            look = (uint32_t)tick;
-            list = TG_WHEEL_RING + level * TG_WHEEL_DIGIT_COUNT + digit;
-            kind = 0;
-            tg_wheel_bucket_mark(wheel, level, digit);
-            const uint64_t start = unit << (level * TG_WHEEL_DIGIT_BITS);
-            if (level != 0 && start < wheel->cascade_at) { wheel->cascade_at = start; }
-        } else if (tick - TG_WHEEL_FAR_AHEAD < wheel->far_at) {
-            wheel->far_at = tick - TG_WHEEL_FAR_AHEAD;
-        }
+    uint64_t look = (uint32_t)tick;
+    uint32_t list = tick > wheel->position ? tg_wheel_list_for(wheel, tick) : TG_WHEEL_FAR;
+    uint32_t *lists = wheel->lists[set->space];
+    if (TG_UNLIKELY(list == TG_WHEEL_FAR)) {
+        look = tg_wheel_aside(wheel, node->due, tick, &list);
+    } else if (lists[list] == 0) {
+        tg_wheel_list_begins(wheel, list);
     }
-    tg_wheel_push(set, &wheel->lists[set->space][list], (struct tg_wheel_entry){slot, look});
+    tg_wheel_push(set, &lists[list], tg_wheel_entry(slot, (uint32_t)look));
     set->entry_count++;
-    const uint64_t space = (uint64_t)set->space << TG_WHEEL_LOOK_SPACE_SHIFT;
-    node->look = wheel->tag | TG_WHEEL_LOOK_ARMED | kind | space | look;
+    node->look = wheel->tag | TG_WHEEL_LOOK_ARMED | (uint64_t)set->space << TG_WHEEL_LOOK_SPACE_SHIFT | look;
 }
 
 /* What the node of a valid entry in this list says, but for ARMED and the entry's own bits. */

@@ -51,13 +51,13 @@ static void sweep_chunk(struct tg_wheel *wheel, uint32_t space, uint32_t list)
     uint32_t *const number = &wheel->lists[space][list];
     const uint64_t kind = tg_wheel_look_of(wheel, space, list);
     uint32_t count;
-    const struct tg_wheel_entry *entries = tg_wheel_top(set, *number, &count);
-    for (uint32_t i = 0; i < count; i++) { __builtin_prefetch(tg_wheel_node_at(wheel, entries[i].slot), 1); }
+    const uint64_t *entries = tg_wheel_top(set, *number, &count);
+    for (uint32_t i = 0; i < count; i++) { __builtin_prefetch(tg_wheel_node_at(wheel, tg_wheel_entry_slot(entries[i])), 1); }
     for (uint32_t i = 0; i < count; i++) {
-        struct tg_wheel_node *node = tg_wheel_node_at(wheel, entries[i].slot);
-        if ((node->look & ~TG_WHEEL_LOOK_ARMED) != (kind | entries[i].look)) { continue; }
+        struct tg_wheel_node *node = tg_wheel_node_at(wheel, tg_wheel_entry_slot(entries[i]));
+        if ((node->look & ~TG_WHEEL_LOOK_ARMED) != (kind | tg_wheel_entry_look(entries[i]))) { continue; }
         if ((node->look & TG_WHEEL_LOOK_ARMED) != 0) {
-            tg_wheel_link(wheel, node, entries[i].slot);
+            tg_wheel_link(wheel, node, tg_wheel_entry_slot(entries[i]));
         } else {
             node->look = 0;
         }
@@ -141,25 +141,26 @@ void tg_wheel_rebuild(struct tg_wheel *wheel)
 
 /* One entry says where and when to look: assert that this agrees with the wheel, and that it is in time for its node
  * if it is valid. */
-static void check_entry(const struct tg_wheel *wheel, uint32_t list, struct tg_wheel_entry entry, bool valid)
+static void check_entry(const struct tg_wheel *wheel, uint32_t list, uint64_t entry, bool valid)
 {
-    const int64_t due = tg_wheel_node_at(wheel, entry.slot)->due;
+    const int64_t due = tg_wheel_node_at(wheel, tg_wheel_entry_slot(entry))->due;
+    const uint32_t look = tg_wheel_entry_look(entry);
     const uint64_t tick = tg_wheel_tick(wheel, due);
     if (list < TG_WHEEL_RING) {
-        TG_ASSERT(entry.look >> wheel->rest_shift == list - TG_WHEEL_REST);
-        TG_ASSERT(entry.look >= wheel->rest_at);
-        TG_ASSERT(!valid || tick > wheel->position || tg_wheel_rest_look(wheel, due) >= entry.look);
+        TG_ASSERT(look >> wheel->rest_shift == list - TG_WHEEL_REST);
+        TG_ASSERT(look >= wheel->rest_at);
+        TG_ASSERT(!valid || tick > wheel->position || tg_wheel_rest_look(wheel, due) >= look);
     } else if (list < TG_WHEEL_FAR) {
         const uint32_t level = (list - TG_WHEEL_RING) / TG_WHEEL_DIGIT_COUNT;
         const uint32_t digit = (list - TG_WHEEL_RING) % TG_WHEEL_DIGIT_COUNT;
         const uint64_t start = tg_wheel_bucket_start(wheel, level, digit);
-        const uint32_t into = entry.look - (uint32_t)start;
+        const uint32_t into = look - (uint32_t)start;
         TG_ASSERT(into < 1ull << (level * TG_WHEEL_DIGIT_BITS));
         TG_ASSERT(level == 0 || start > wheel->position);
         TG_ASSERT(level == 0 || start >= wheel->cascade_at);
         TG_ASSERT(!valid || (tick > wheel->position ? tick : wheel->position) >= start + into);
     } else {
-        TG_ASSERT(entry.look == 0);
+        TG_ASSERT(look == 0);
         TG_ASSERT(!valid || tick >= wheel->far_at);
     }
 }
@@ -180,18 +181,18 @@ static uint64_t check_list(const struct tg_wheel *wheel, uint32_t space, uint32_
     uint64_t length = 0;
     uint32_t count;
     for (uint32_t number = wheel->lists[space][list]; number != 0;
-         number = (tg_wheel_top(set, number, &count) - 1)->slot) {
-        const struct tg_wheel_entry *entries = tg_wheel_top(set, number, &count);
+         number = tg_wheel_below(set, number)) {
+        const uint64_t *entries = tg_wheel_top(set, number, &count);
         TG_ASSERT((number - 1) >> TG_WHEEL_CHUNK_BITS < set->chunk_carved);
         TG_ASSERT(count >= 1);
         TG_ASSERT(length == 0 || count == TG_WHEEL_CHUNK_ENTRIES);
         for (uint32_t i = 0; i < count; i++) {
-            struct tg_wheel_node *node = tg_wheel_node_at(wheel, entries[i].slot);
-            const bool valid = look_told(wheel, entries[i].slot) == (kind | entries[i].look) &&
+            struct tg_wheel_node *node = tg_wheel_node_at(wheel, tg_wheel_entry_slot(entries[i]));
+            const bool valid = look_told(wheel, tg_wheel_entry_slot(entries[i])) == (kind | tg_wheel_entry_look(entries[i])) &&
                                (node->look & TG_WHEEL_LOOK_ARMED) != 0;
             check_entry(wheel, list, entries[i], valid);
             if (!valid || (node->look & TG_WHEEL_LOOK_SEEN) != 0) { continue; }
-            TG_ASSERT(tg_slots_at(&wheel->slots, entries[i].slot)->key_bytes != TG_SLOT_FREE);
+            TG_ASSERT(tg_slots_at(&wheel->slots, tg_wheel_entry_slot(entries[i]))->key_bytes != TG_SLOT_FREE);
             node->look |= TG_WHEEL_LOOK_SEEN;
             (*nodes)++;
         }
@@ -208,11 +209,11 @@ static void unsee_list(const struct tg_wheel *wheel, uint32_t space, uint32_t li
     const uint64_t kind = tg_wheel_look_of(wheel, space, list);
     uint32_t count;
     for (uint32_t number = wheel->lists[space][list]; number != 0;
-         number = (tg_wheel_top(wheel->set, number, &count) - 1)->slot) {
-        const struct tg_wheel_entry *entries = tg_wheel_top(wheel->set, number, &count);
+         number = tg_wheel_below(wheel->set, number)) {
+        const uint64_t *entries = tg_wheel_top(wheel->set, number, &count);
         for (uint32_t i = 0; i < count; i++) {
-            if (look_told(wheel, entries[i].slot) != (kind | entries[i].look)) { continue; }
-            tg_wheel_node_at(wheel, entries[i].slot)->look &= ~TG_WHEEL_LOOK_SEEN;
+            if (look_told(wheel, tg_wheel_entry_slot(entries[i])) != (kind | tg_wheel_entry_look(entries[i]))) { continue; }
+            tg_wheel_node_at(wheel, tg_wheel_entry_slot(entries[i]))->look &= ~TG_WHEEL_LOOK_SEEN;
         }
     }
 }
@@ -266,7 +267,7 @@ void tg_wheel_check(struct tg_wheel *wheel)
     TG_ASSERT(entries == set->entry_count);
     TG_ASSERT(armed == set->armed_count);
     TG_ASSERT(entries <= set->entry_bound);
-    for (uint32_t chunk = set->chunk_free; chunk != 0; chunk = set->pool[(chunk - 1) << TG_WHEEL_CHUNK_BITS].slot) {
+    for (uint32_t chunk = set->chunk_free; chunk != 0; chunk = (uint32_t)set->pool[(chunk - 1) << TG_WHEEL_CHUNK_BITS]) {
         chunks++;
         TG_ASSERT(chunks <= set->chunk_carved);
     }
