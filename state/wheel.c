@@ -78,6 +78,7 @@ tg_status tg_wheel_create(struct tg_wheel **wheels, const struct tg_wheel_config
         wheel->far_at = UINT64_MAX;
         wheel->rest_at = UINT64_MAX;
         wheel->clock = TG_TS_MIN;
+        tg_wheel_freshen(wheel);
         wheels[i] = wheel;
     }
     return TG_OK;
@@ -103,23 +104,29 @@ static inline bool looks_in_time(const struct tg_wheel *wheel, uint64_t look, in
     return tick > wheel->position || tg_wheel_rest_look(wheel, due) >= (uint32_t)look;
 }
 
+/* Apart from tg_wheel_arm, so that arming later than before needs no registers saved. */
+static __attribute__((noinline)) void arm_anew(struct tg_wheel *wheel, struct tg_wheel_node *node)
+{
+    struct tg_wheel_set *set = wheel->set;
+    void *value = (uint8_t *)node - wheel->node_offset;
+    tg_wheel_link(wheel, node, tg_slots_number(&wheel->slots, tg_slots_of_value(value)));
+    set->entry_count++;
+    const bool much_stale = set->entry_count > set->armed_count + set->armed_count / 2 + set->stale_slack;
+    if (TG_UNLIKELY(much_stale || set->sweeping)) { tg_wheel_sweep(set); }
+}
+
 void tg_wheel_arm(struct tg_wheel *wheel, void *value, int64_t due)
 {
     struct tg_wheel_node *node = node_of_value(wheel, value);
-    struct tg_wheel_set *set = wheel->set;
     const uint64_t look = node->look;
     TG_DCHECK((look & TG_WHEEL_LOOK_ARMED) == 0 || (look & TG_WHEEL_LOOK_WHEEL) == wheel->tag);
     node->due = due;
-    const uint32_t newly = (look & TG_WHEEL_LOOK_ARMED) == 0;
-    wheel->count += newly;
-    set->armed_count += newly;
-    if (looks_in_time(wheel, look, due)) {
+    if ((look & TG_WHEEL_LOOK_ARMED) == 0) {
+        wheel->count++;
+        wheel->set->armed_count++;
         node->look = look | TG_WHEEL_LOOK_ARMED;
-        return;
     }
-    tg_wheel_link(wheel, node, tg_slots_number(&wheel->slots, tg_slots_of_value(value)));
-    const bool much_stale = set->entry_count > set->armed_count + set->armed_count / 2 + set->stale_slack;
-    if (TG_UNLIKELY(much_stale || set->sweeping)) { tg_wheel_sweep(set); }
+    if (!looks_in_time(wheel, look, due)) { arm_anew(wheel, node); }
 }
 
 void tg_wheel_disarm(struct tg_wheel *wheel, void *value)
@@ -214,7 +221,7 @@ static void stage_visit(struct tg_wheel *wheel, struct expiry *expiry)
         later_count += armed ^ due;
     }
     for (uint32_t i = 0; i < later_count; i++) { tg_wheel_link(wheel, tg_wheel_node_at(wheel, later[i]), later[i]); }
-    wheel->set->entry_count -= staged;
+    wheel->set->entry_count -= staged - later_count;
     wheel->set->armed_count -= fired;
     wheel->count -= fired;
     expiry->count += fired;
@@ -374,7 +381,7 @@ static bool stage_ring(struct tg_wheel *wheel, struct expiry *expiry)
             break;
         }
         wheel->position = start;
-        tg_wheel_prefetch_list(wheel->set, wheel->lists[wheel->set->space][TG_WHEEL_RING + ((digit + 1) & 255)]);
+        tg_wheel_prefetch_list(wheel->set, wheel->fresh[TG_WHEEL_RING + ((digit + 1) & (TG_WHEEL_DIGIT_COUNT - 1))]);
         take_list(wheel, expiry, TG_WHEEL_RING + digit, limit);
     }
     return expiry->staged != 0;

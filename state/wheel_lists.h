@@ -83,6 +83,8 @@ struct tg_wheel_set {
 
 struct tg_wheel {
     struct tg_wheel_set *set;
+    uint32_t *fresh;       /* the lists of the set's current space */
+    uint64_t fresh_tag;    /* what `look` of a node in the ring says that is linked now, but for the tick */
     struct tg_slots slots; /* a copy: fixed once the table exists */
     uint32_t node_offset;
     uint32_t tick_bits;
@@ -130,23 +132,8 @@ static inline void tg_wheel_prefetch_chunk(const struct tg_wheel_set *set, uint3
     for (uint32_t at = 0; at < TG_WHEEL_CHUNK_BYTES; at += 64) { __builtin_prefetch(line + at, 1); }
 }
 
-/* A chunk for a list whose number is `list`, which it becomes part of; returns the new number. The chunk that will be
- * wanted next is brought close meanwhile: a store to a far line would hold up all stores behind it. */
-static inline uint32_t tg_wheel_add_chunk(struct tg_wheel_set *set, uint32_t list)
-{
-    uint32_t chunk = set->chunk_carved;
-    if (set->chunk_free != 0) {
-        chunk = set->chunk_free - 1;
-        set->chunk_free = (uint32_t)set->pool[chunk << TG_WHEEL_CHUNK_BITS];
-    } else {
-        TG_ASSERT(chunk < set->chunk_count); /* see the bound in wheel_sweep.c */
-        set->chunk_carved++;
-    }
-    tg_wheel_prefetch_chunk(set, set->chunk_free != 0 ? set->chunk_free - 1 : set->chunk_carved);
-    const uint64_t below = list != 0 ? (uint32_t)set->pool[(list - 1) & ~(TG_WHEEL_CHUNK_WORDS - 1u)] : 0;
-    set->pool[chunk << TG_WHEEL_CHUNK_BITS] = below << 32 | list;
-    return (chunk << TG_WHEEL_CHUNK_BITS) + 1;
-}
+/* A chunk for a list whose number is `list`, which it becomes part of; returns the new number.  @shard */
+uint32_t tg_wheel_add_chunk(struct tg_wheel_set *set, uint32_t list);
 
 /* Add an entry to the list whose number is *list. */
 static inline void tg_wheel_push(struct tg_wheel_set *set, uint32_t *list, uint64_t entry)
@@ -244,47 +231,36 @@ static inline uint32_t tg_wheel_list_for(const struct tg_wheel *wheel, uint64_t 
     return TG_WHEEL_FAR;
 }
 
-/* A list of the ring is about to get its first entry. */
-static inline void tg_wheel_list_begins(struct tg_wheel *wheel, uint32_t list)
-{
-    const uint32_t level = (list - TG_WHEEL_RING) / TG_WHEEL_DIGIT_COUNT;
-    const uint32_t digit = (list - TG_WHEEL_RING) % TG_WHEEL_DIGIT_COUNT;
-    tg_wheel_bucket_mark(wheel, level, digit);
-    if (level == 0) { return; }
-    const uint64_t start = tg_wheel_bucket_start(wheel, level, digit);
-    if (start < wheel->cascade_at) { wheel->cascade_at = start; }
-}
+/* A list of the ring is about to get its first entry.  @shard */
+void tg_wheel_list_begins(struct tg_wheel *wheel, uint32_t list);
+/* As tg_wheel_link, for what does not go into the ring: which list instead, and what `look` says but for the wheel and
+ * the space.  @shard */
+uint64_t tg_wheel_aside(struct tg_wheel *wheel, int64_t due, uint32_t *list);
 
-/* As tg_wheel_link, for what does not go into the ring. */
-static inline uint64_t tg_wheel_aside(struct tg_wheel *wheel, int64_t due, uint64_t tick, uint32_t *list)
+/* Make the entry by which an armed node will be found in time; any other one becomes stale. The caller adds it to the
+ * set's entry_count. */
+static inline __attribute__((always_inline)) void tg_wheel_link(struct tg_wheel *wheel, struct tg_wheel_node *node,
+                                                                uint32_t slot)
 {
-    if (tick > wheel->position) {
-        if (tick - TG_WHEEL_FAR_AHEAD < wheel->far_at) { wheel->far_at = tick - TG_WHEEL_FAR_AHEAD; }
-        return TG_WHEEL_LOOK_FAR;
-    }
-    const uint32_t look = tg_wheel_rest_look(wheel, due);
-    *list = TG_WHEEL_REST + (look >> wheel->rest_shift);
-    wheel->rest_lists |= 1ull << (look >> wheel->rest_shift);
-    if (look < wheel->rest_at) { wheel->rest_at = look; }
-    return TG_WHEEL_LOOK_REST | look;
-}
-
-/* Make the entry by which an armed node will be found in time; any other one becomes stale. */
-static inline void tg_wheel_link(struct tg_wheel *wheel, struct tg_wheel_node *node, uint32_t slot)
-{
-    struct tg_wheel_set *set = wheel->set;
     const uint64_t tick = tg_wheel_tick(wheel, node->due);
     uint64_t look = (uint32_t)tick;
     uint32_t list = tick > wheel->position ? tg_wheel_list_for(wheel, tick) : TG_WHEEL_FAR;
-    uint32_t *lists = wheel->lists[set->space];
+    uint32_t *const lists = wheel->fresh;
     if (TG_UNLIKELY(list == TG_WHEEL_FAR)) {
-        look = tg_wheel_aside(wheel, node->due, tick, &list);
-    } else if (lists[list] == 0) {
+        look = tg_wheel_aside(wheel, node->due, &list);
+    } else if (TG_UNLIKELY(lists[list] == 0)) {
         tg_wheel_list_begins(wheel, list);
     }
-    tg_wheel_push(set, &lists[list], tg_wheel_entry(slot, (uint32_t)look));
-    set->entry_count++;
-    node->look = wheel->tag | TG_WHEEL_LOOK_ARMED | (uint64_t)set->space << TG_WHEEL_LOOK_SPACE_SHIFT | look;
+    tg_wheel_push(wheel->set, &lists[list], tg_wheel_entry(slot, (uint32_t)look));
+    node->look = wheel->fresh_tag | look;
+}
+
+/* Let new entries of a wheel go to the set's current space. */
+static inline void tg_wheel_freshen(struct tg_wheel *wheel)
+{
+    const uint64_t space = wheel->set->space;
+    wheel->fresh = wheel->lists[space];
+    wheel->fresh_tag = wheel->tag | TG_WHEEL_LOOK_ARMED | space << TG_WHEEL_LOOK_SPACE_SHIFT;
 }
 
 /* What the node of a valid entry in this list says, but for ARMED and the entry's own bits. */

@@ -58,6 +58,7 @@ static void sweep_chunk(struct tg_wheel *wheel, uint32_t space, uint32_t list)
         if ((node->look & ~TG_WHEEL_LOOK_ARMED) != (kind | tg_wheel_entry_look(entries[i]))) { continue; }
         if ((node->look & TG_WHEEL_LOOK_ARMED) != 0) {
             tg_wheel_link(wheel, node, tg_wheel_entry_slot(entries[i]));
+            set->entry_count++;
         } else {
             node->look = 0;
         }
@@ -72,6 +73,7 @@ void tg_wheel_sweep(struct tg_wheel_set *set)
     if (!set->sweeping) {
         set->sweeping = true;
         set->space ^= 1;
+        for (uint32_t i = 0; i < set->wheel_count; i++) { tg_wheel_freshen(&set->wheels[i]); }
         set->sweep_wheel = 0;
         set->sweep_list = TG_WHEEL_LIST_COUNT - 1;
     }
@@ -133,6 +135,7 @@ void tg_wheel_rebuild(struct tg_wheel *wheel)
         TG_ASSERT(number >= 1 && number <= set->wheel_count);
         tg_wheel_link(&set->wheels[number - 1], node, slot);
         set->wheels[number - 1].count++;
+        set->entry_count++;
         set->armed_count++;
     }
 }
