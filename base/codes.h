@@ -59,9 +59,11 @@
     X(1603, TG_ERR_INTERNAL, "timer never comes to rest") \
     X(1604, TG_ERR_LOCKED, "state directory in use") \
     X(1605, TG_ERR_CONFIG, "state directory already ended") \
+    X(1606, TG_ERR_UNAVAILABLE, "stopped before everything was written") \
     X(2101, TG_OK, "io_uring denied, using epoll") \
     X(2102, TG_OK, "shards are not pinned") \
     X(2201, TG_OK, "waiting for Kafka") \
+    X(2202, TG_OK, "dead letter shortened for its topic") \
     X(2301, TG_OK, "waiting for Cassandra") \
     X(2401, TG_OK, "key met in a second partition") \
     X(2402, TG_OK, "state budget spent")

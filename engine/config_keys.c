@@ -29,7 +29,7 @@ static const struct tg_config_key source_keys[] = {
     BLOCK("watermark", true, "watermark", "How far rows may be out of order, and what silence means."),
     KEY("zone", TG_OPTION_TEXT, "UTC", NULL, "Zone of time stamps without one: `UTC`, `+02:00`, `Asia/Seoul`."),
     HAND("partitioned_by", false, "Promise: each value of these columns stands in one partition only."),
-    BLOCK("dedupe", false, "dedupe", "Drop rows whose id was seen before."),
+    BLOCK("dedupe", false, "dedupe", "Drop rows whose id was seen before; needs `partitioned_by`."),
     KEY("on_error", TG_OPTION_CHOICE, "dead_letter", "dead_letter|stop", "What a refused record does."),
 };
 
@@ -89,6 +89,8 @@ static const struct tg_config_key engine_keys[] = {
         "How sockets are driven; `auto` takes io_uring where it is allowed."),
     KEY("max_keys", TG_OPTION_INTEGER, "2000000", NULL, "Keys each step may hold, all shards together."),
     KEY("max_state", TG_OPTION_SIZE, "1GiB", NULL, "Bytes of state containers, all shards together."),
+    KEY("drain_timeout", TG_OPTION_DURATION, "10s", "off",
+        "How long a stop by signal waits for sinks to write what is pending; then the run ends without a commit."),
 };
 
 #define ROWS(keys) keys, sizeof keys / sizeof keys[0]

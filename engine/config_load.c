@@ -38,13 +38,19 @@ static void read_engine(struct tg_config *config, const struct tg_config_at *at)
     const struct tg_option_value *shards = tg_config_value(&values, TG_BLOCK_ENGINE, "shards");
     const struct tg_option_value *keys = tg_config_value(&values, TG_BLOCK_ENGINE, "max_keys");
     const struct tg_option_value *state = tg_config_value(&values, TG_BLOCK_ENGINE, "max_state");
+    const struct tg_option_value *drain = tg_config_value(&values, TG_BLOCK_ENGINE, "drain_timeout");
     job->engine.io = (enum tg_loop_backend)tg_config_value(&values, TG_BLOCK_ENGINE, "io")->number;
     job->engine.max_keys = (uint64_t)keys->number;
     job->engine.max_state = (uint64_t)state->number;
+    job->engine.drain_timeout = drain->number;
     job->engine.shards = TG_SHARDS_AUTO;
     check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "shards"), shards, 1, TG_SHARDS_MAX);
     check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "max_keys"), keys, 1, INT32_MAX);
     check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "max_state"), state, STATE_BYTES_MIN, STATE_BYTES_MAX);
+    if (drain->number < 0) {
+        (void)tg_finding_add(&config->drafts, TG1004, tg_config_at(&values, TG_BLOCK_ENGINE, "drain_timeout")->value,
+                             "engine.drain_timeout must not be negative");
+    }
     if (shards->number <= TG_SHARDS_MAX) { job->engine.shards = (uint32_t)shards->number; }
 }
 

@@ -17,7 +17,8 @@ struct tg_dedupe {
     struct tg_table *table;
     struct tg_wheel **wheels; /* [owned partitions] */
     uint32_t by;
-    uint8_t key[TG_KEY_BYTES_MAX + 16];
+    uint32_t key_bytes; /* 0 = the row has no identity */
+    uint8_t key[TG_KEY_BYTES_MAX + 16]; /* of the row that began: its partition, then the spec's columns */
 };
 
 enum tg_dedupe_verdict { TG_DEDUPE_NEW, TG_DEDUPE_DUPLICATE, TG_DEDUPE_FULL };
@@ -28,9 +29,10 @@ size_t tg_dedupe_bytes(const struct tg_source_spec *source, uint64_t ids_max, ui
 TG_MUST_USE tg_status tg_dedupe_init(struct tg_dedupe *dedupe, const struct tg_source_spec *source, uint64_t ids_max,
                                      uint32_t owned_count, struct tg_arena *arena, struct tg_error *err);
 
-/* False when the row's identity is longer than a key may be.  @shard */
-bool tg_dedupe_fits(struct tg_dedupe *dedupe, const struct tg_row *row);
-/* Judge `row` of owned partition `owned` with clock `wm` as it was before the row; NEW remembers it.  @shard */
+/* Take in the identity of `row` of owned partition `owned`; false when it is longer than a key may be.  @shard */
+TG_MUST_USE bool tg_dedupe_begin(struct tg_dedupe *dedupe, const struct tg_row *row, uint32_t owned);
+/* Judge the row that began, which is `row`, with the partition's clock `wm` as it was before it; NEW remembers it.
+ * @shard */
 enum tg_dedupe_verdict tg_dedupe_judge(struct tg_dedupe *dedupe, const struct tg_row *row, uint32_t owned, int64_t wm);
 /* Forget what the clock of `owned` has passed.  @shard */
 void tg_dedupe_expire(struct tg_dedupe *dedupe, uint32_t owned, int64_t wm);

@@ -38,7 +38,7 @@ struct tg_stage_plan {
     uint32_t state_offset;
     uint32_t input_copy_count; /* row columns -> operator record */
     struct tg_copy input_copies[TG_COLUMNS_MAX];
-    uint32_t output_copy_count[TG_OUTPUTS_MAX]; /* operator record -> row columns */
+    uint32_t output_copy_count[TG_OUTPUTS_MAX]; /* operator record -> row columns, what lies alike in one go */
     struct tg_copy output_copies[TG_OUTPUTS_MAX][TG_COLUMNS_MAX];
     uint32_t ts_min_count; /* state fields that start at TG_TS_MIN: byte offsets in the state */
     uint32_t ts_min_offsets[TG_COLUMNS_MAX];
@@ -80,7 +80,8 @@ TG_MUST_USE tg_status tg_plan_create(struct tg_plan **plan, const struct tg_job 
                                      const uint32_t *source_partitions, struct tg_error *err);
 void tg_plan_destroy(struct tg_plan *plan);
 
-/* How far back a cold start must read for every step to be right.  @setup */
+/* How far back a cold start must read for every step to be right: the longest chain of steps, whoever feeds it.  @setup
+ */
 tg_us tg_plan_horizon(const struct tg_plan *plan, uint32_t source);
 
 #endif

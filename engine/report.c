@@ -51,6 +51,19 @@ static void print_dead(const struct tg_totals *totals, FILE *out)
     (void)fputc('\n', out);
 }
 
+/* What the input does that the job file says it does not. */
+static void print_oddities(const struct tg_totals *totals, FILE *out)
+{
+    if (totals->moved_keys != 0) {
+        (void)fprintf(out, "  partitioned_by  keys that came from two partitions: %" PRIu64 " (TG2401)\n",
+                      totals->moved_keys);
+    }
+    if (totals->adjusted != 0) {
+        (void)fprintf(out, "  zone            stamps in a gap or overlap of local time: %" PRIu64 "\n",
+                      totals->adjusted);
+    }
+}
+
 void tg_report_print(const struct tg_cluster *cluster, const struct tg_closing *closing, FILE *out)
 {
     struct tg_totals totals;
@@ -65,6 +78,7 @@ void tg_report_print(const struct tg_cluster *cluster, const struct tg_closing *
                   "  duplicate %" PRIu64 "  without effect %" PRIu64 "\n",
                   totals.records_in, totals.rows_out, totals.late, totals.dead, totals.duplicates, totals.ignored);
     print_dead(&totals, out);
+    print_oddities(&totals, out);
     (void)fprintf(out, "  time            %.1f s, %s records/s, %.2f s CPU, peak memory %s\n", closing->seconds,
                   tg_count_text(span > 0 ? (double)totals.records_in / span : 0, a), cpu_seconds(),
                   tg_bytes_text((int64_t)rss_max_bytes(), b));
@@ -163,9 +177,11 @@ tg_status tg_report_write(const struct tg_cluster *cluster, const struct tg_clos
                   "  \"exit_code\": %d,\n  \"shards\": %u,\n  \"records_in\": %" PRIu64 ",\n  \"bytes_in\": %" PRIu64
                   ",\n  \"records_late\": %" PRIu64 ",\n  \"records_dead\": %" PRIu64
                   ",\n  \"records_duplicate\": %" PRIu64 ",\n  \"records_ignored\": %" PRIu64
+                  ",\n  \"keys_moved\": %" PRIu64 ",\n  \"stamps_adjusted\": %" PRIu64
                   ",\n  \"rows_out\": %" PRIu64 ",\n  \"timers_fired\": %" PRIu64 ",\n",
                   closing->exit_code, cluster->plan->shard_count, totals.records_in, totals.bytes_in, totals.late,
-                  totals.dead, totals.duplicates, totals.ignored, totals.rows_out, totals.timers_fired);
+                  totals.dead, totals.duplicates, totals.ignored, totals.moved_keys, totals.adjusted, totals.rows_out,
+                  totals.timers_fired);
     (void)fprintf(out, "  \"dead_by_reason\": {");
     const char *comma = "";
     for (uint32_t r = 1; r < TG_REASON_COUNT; r++) {

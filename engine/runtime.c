@@ -17,6 +17,7 @@
 enum { PIN_CORES_MIN = 4 };     /* docs/decisions/0005 */
 #define PEER_PAUSE_NS 500000000u
 #define WATCH_NS 20000000
+#define DRAIN_NOTE_US 1000000u /* a stop that takes longer says what it waits for */
 #define SPIN_NS 30000u
 
 /* ----------------------------------------------------------------------------------------------------------------- */
@@ -135,6 +136,8 @@ struct run {
     uint64_t first_record_ns; /* 0 = none yet */
     uint64_t last_news_ns;    /* when records_in last grew */
     uint64_t last_records;
+    uint64_t signal_ns; /* when the signal was seen; 0 = none */
+    bool drain_noted;
     char reason[TG_ERROR_TEXT_BYTES];
 };
 
@@ -201,9 +204,29 @@ static const char *stop_reason(struct run *run, uint64_t now_ns)
     return NULL;
 }
 
-enum outcome { ALL_FLUSHED, ONE_FAILED };
+/* True when a signal asked for the end and the sinks have had their time. */
+static bool drain_is_over(struct run *run, uint64_t now_ns)
+{
+    if (signal_seen == 0) { return false; }
+    if (run->signal_ns == 0) { run->signal_ns = now_ns; }
+    const uint64_t limit_us = (uint64_t)run->job->engine.drain_timeout;
+    const uint64_t waited_us = (now_ns - run->signal_ns) / 1000;
+    if (waited_us >= DRAIN_NOTE_US && waited_us < limit_us && !run->drain_noted) {
+        run->drain_noted = true;
+        char limit[64] = "until it is";
+        if (run->job->engine.drain_timeout != TG_TS_MAX) {
+            (void)snprintf(limit, sizeof limit, "for at most %.3gs", (double)limit_us / 1e6);
+        }
+        tg_log(TG_LOG_WARN, TG_CODE_NONE, -1, NULL,
+               "%s: not everything is written yet, waiting %s (engine.drain_timeout); a second signal ends the run "
+               "at once", run->reason, limit);
+    }
+    return waited_us >= limit_us;
+}
 
-/* Until every worker has flushed, or one has failed. */
+enum outcome { ALL_FLUSHED, ONE_FAILED, DRAIN_OVER };
+
+/* Until every worker has flushed, or one has failed, or there is no time left. */
 static enum outcome watch(struct run *run)
 {
     bool stopping = false;
@@ -230,6 +253,7 @@ static enum outcome watch(struct run *run)
             stopping = true;
         }
         if (flushed == run->cluster->plan->shard_count) { return ALL_FLUSHED; }
+        if (opening == 0 && drain_is_over(run, now_ns)) { return DRAIN_OVER; }
         if (!run->options->quiet) { tg_status_line_show(&run->line, run->cluster, now_ns); }
         nap(WATCH_NS);
     }
@@ -252,6 +276,24 @@ static tg_status end_workers(struct run *run, enum outcome outcome, struct tg_er
         }
     }
     return status;
+}
+
+/* The error of a run that was not allowed to wait for its sinks; their workers are closed. */
+static tg_status fail_drain(const struct run *run, struct tg_error *err)
+{
+    char list[TG_ERROR_TEXT_BYTES / 2] = "";
+    size_t used = 0;
+    for (uint32_t i = 0; i < run->cluster->plan->sink_count; i++) {
+        struct tg_sink_stats stats = {0};
+        tg_cluster_sink_stats(run->cluster, i, &stats);
+        if (stats.pending == 0 || used >= sizeof list) { continue; }
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s (%llu rows)", used == 0 ? "" : ", ",
+                                 run->cluster->plan->sinks[i].spec->name, (unsigned long long)stats.pending);
+    }
+    return tg_fail(err, TG1606, 0,
+                   "%s: what was pending could not be written within %.3gs: %s\n  nothing is committed, the next run "
+                   "reads it again; engine.drain_timeout says how long to wait", run->reason,
+                   (double)run->job->engine.drain_timeout / 1e6, used == 0 ? "rows on their way" : list);
 }
 
 static tg_status close_run(struct run *run, tg_status status, struct tg_error *err)
@@ -327,6 +369,7 @@ tg_status tg_run(const struct tg_job *job, const struct tg_run_options *options,
     if (status == TG_OK) {
         const enum outcome outcome = watch(&run);
         status = end_workers(&run, outcome, err);
+        if (status == TG_OK && outcome == DRAIN_OVER) { status = fail_drain(&run, err); }
         status = close_run(&run, status, err);
     }
     tg_cluster_destroy(run.cluster);

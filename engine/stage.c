@@ -8,7 +8,7 @@
 #include "base/json_text.h"
 #include "engine/side_outputs.h"
 
-enum { HEAP_BYTES_MIN = 1 << 20, DUE_AHEAD = 6 };
+enum { HEAP_BYTES_MIN = 1 << 20 };
 #define NO_CLOCK_MOVING UINT32_MAX
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
@@ -17,6 +17,16 @@ static struct tg_table_config table_config(const struct tg_stage_plan *plan)
 {
     return (struct tg_table_config){
         .entry_count_max = plan->keys_per_shard, .hash_seed = 0x9E3779B97F4A7C15ULL, .value_bytes = plan->value_bytes};
+}
+
+static struct tg_wheel_config wheel_config(const struct tg_stage_plan *plan, const struct tg_edge_plan *edge)
+{
+    return (struct tg_wheel_config){
+        .entry_count_max = plan->keys_per_shard,
+        .wheel_count = edge->partition_count + 1,
+        .node_offset = offsetof(struct tg_key_state, node),
+        .tick_bits = TG_WHEEL_TICK_BITS,
+    };
 }
 
 static uint64_t heap_limit(const struct tg_plan *plan)
@@ -35,9 +45,9 @@ size_t tg_stage_bytes(const struct tg_plan *plan, uint32_t step)
     const struct tg_stage_plan *stage = &plan->stages[step];
     const struct tg_edge_plan *edge = &plan->edges[step];
     const struct tg_table_config table = table_config(stage);
-    const struct tg_wheel_config wheel = {.tick_bits = TG_WHEEL_TICK_BITS};
-    size_t bytes = tg_table_bytes(&table) + tg_heap_bytes(heap_limit(plan));
-    bytes += (edge->partition_count + 1) * (tg_wheel_bytes(&wheel) + 64 + 8 * (plan->shard_count + 4));
+    const struct tg_wheel_config wheels = wheel_config(stage, edge);
+    size_t bytes = tg_table_bytes(&table) + tg_heap_bytes(heap_limit(plan)) + tg_wheel_bytes(&wheels);
+    bytes += (edge->partition_count + 1) * (64 + 8 * ((size_t)plan->shard_count + 4));
     bytes += (size_t)TG_EDGE_ROWS * TG_KEY_BYTES_MAX + refusal_text_bytes(edge->schema) + 65536;
     for (uint32_t o = 0; o < stage->step->op->output_count; o++) {
         const struct tg_batch_config config = {
@@ -68,12 +78,10 @@ static tg_status open_state(struct tg_ctx *stage, const struct tg_stage_env *env
     if (stage->wheels == NULL || stage->clocks == NULL || stage->partition_wm == NULL || stage->channel_wm == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for step %s", stage->plan->step->name);
     }
-    for (uint32_t i = 0; status == TG_OK && i < clock_count; i++) {
-        const struct tg_wheel_config wheel = {
-            .table = stage->table, .node_offset = offsetof(struct tg_key_state, node), .tick_bits = TG_WHEEL_TICK_BITS};
-        status = tg_wheel_create(&stage->wheels[i], &wheel, env->arena, err);
-    }
-    return status;
+    if (status != TG_OK) { return status; }
+    struct tg_wheel_config wheels = wheel_config(stage->plan, stage->edge_plan);
+    wheels.table = stage->table;
+    return tg_wheel_create(stage->wheels, &wheels, env->arena, err);
 }
 
 tg_status tg_stage_open(struct tg_ctx *stage, const struct tg_stage_env *env, struct tg_error *err)
@@ -96,18 +104,11 @@ tg_status tg_stage_open(struct tg_ctx *stage, const struct tg_stage_env *env, st
     tg_status status = open_state(stage, env, err);
     if (status != TG_OK) { return status; }
     const struct tg_operator *op = plan->step->op;
-    uint32_t output_bytes = 0;
-    for (uint32_t o = 0; o < op->output_count; o++) {
-        const uint32_t bytes = plan->step->outputs[o].row_bytes;
-        output_bytes = bytes > output_bytes ? bytes : output_bytes;
-    }
     stage->ports = tg_arena_alloc(env->arena, op->output_count * sizeof *stage->ports, 64);
     stage->key_bytes = tg_arena_alloc(env->arena, (size_t)TG_EDGE_ROWS * TG_KEY_BYTES_MAX, 64);
     stage->record = tg_arena_alloc(env->arena, op->input->bytes, 16);
-    stage->output = tg_arena_alloc(env->arena, output_bytes, 64);
     stage->text = tg_arena_alloc(env->arena, stage->text_bytes, 64);
-    if (stage->ports == NULL || stage->key_bytes == NULL || stage->record == NULL || stage->output == NULL ||
-        stage->text == NULL) {
+    if (stage->ports == NULL || stage->key_bytes == NULL || stage->record == NULL || stage->text == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for step %s", plan->step->name);
     }
     for (uint32_t o = 0; status == TG_OK && o < op->output_count; o++) {
@@ -143,18 +144,6 @@ static struct tg_wheel *key_wheel(const struct tg_ctx *stage, const struct tg_ke
     return stage->wheels[own ? key->partition - stage->edge_plan->partition_first : stage->edge_plan->partition_count];
 }
 
-static int64_t earliest_timer(const struct tg_ctx *stage, const struct tg_key_state *key, uint32_t *timer)
-{
-    int64_t earliest = TG_TS_MAX;
-    for (uint32_t t = 0; t < stage->plan->step->op->timer_count; t++) {
-        if (key->timers[t] < earliest) {
-            earliest = key->timers[t];
-            *timer = t;
-        }
-    }
-    return earliest;
-}
-
 static void key_doom(struct tg_ctx *stage, struct tg_key_state *key)
 {
     if ((key->flags & TG_KEY_DOOMED) != 0) { return; }
@@ -186,7 +175,7 @@ void tg_stage_settle(struct tg_ctx *stage, struct tg_key_state *key)
     }
     if ((key->flags & TG_KEY_LIVE) == 0) { key_doom(stage, key); }
     uint32_t timer = 0;
-    const int64_t earliest = earliest_timer(stage, key, &timer);
+    const int64_t earliest = tg_stage_earliest_timer(stage, key, &timer);
     if (earliest != TG_TS_MAX) {
         tg_wheel_arm(key_wheel(stage, key), key, earliest);
     } else {
@@ -226,24 +215,17 @@ int64_t tg_stage_row_clock(struct tg_ctx *stage, struct tg_key_state *key, const
     return row->wm == TG_TS_MIN ? TG_TS_MIN : row->wm - lateness;
 }
 
-bool tg_stage_has_room(struct tg_ctx *stage)
+bool tg_stage_make_room(struct tg_port *port)
 {
-    for (uint32_t o = 0; o < stage->plan->step->op->output_count; o++) {
-        struct tg_port *port = &stage->ports[o];
-        if (!tg_port_has_room(port)) {
-            (void)tg_port_deliver(port);
-            if (!tg_port_has_room(port)) { return false; }
-        }
-    }
-    return true;
+    (void)tg_port_deliver(port);
+    return tg_port_has_room(port);
 }
 
-bool tg_stage_fire(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock)
+bool tg_stage_fire_due(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock)
 {
     const struct tg_operator *op = stage->plan->step->op;
     uint32_t timer = 0;
-    int64_t at = earliest_timer(stage, key, &timer);
-    if (at >= clock) { return true; }
+    int64_t at = tg_stage_earliest_timer(stage, key, &timer);
     while (at < clock) {
         if (!tg_stage_has_room(stage)) { return false; }
         stage->key = key;
@@ -259,7 +241,7 @@ bool tg_stage_fire(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock
             return false;
         }
         if ((key->flags & TG_KEY_FORGET) != 0) { break; }
-        at = earliest_timer(stage, key, &timer);
+        at = tg_stage_earliest_timer(stage, key, &timer);
         if (clock == TG_TS_MAX && at < clock && ++stage->fires > TG_REARM_AT_INFINITY_MAX) {
             (void)tg_fail(&stage->error, TG1603, 0,
                           "step %s: a key armed its timer more than %d times after the input "
@@ -418,16 +400,13 @@ static bool fire_due(struct tg_ctx *stage, uint32_t index)
     const uint32_t chunk = sizeof stage->due / sizeof stage->due[0];
     for (;;) {
         for (; stage->due_next < stage->due_count; stage->due_next++) {
-            if (stage->due_next + DUE_AHEAD < stage->due_count) {
-                tg_stage_prefetch_containers(stage, stage->due[stage->due_next + DUE_AHEAD]);
-            }
+            tg_stage_look_ahead(stage, stage->due, stage->due_next, stage->due_count);
             if (!tg_stage_fire(stage, stage->due[stage->due_next], stage->clocks[index])) { return false; }
         }
         purge(stage);
         stage->due_next = 0;
         stage->due_count = tg_wheel_expire(stage->wheels[index], stage->clocks[index], stage->due, chunk);
         if (stage->due_count == 0) { return true; }
-        for (uint32_t i = 0; i < stage->due_count; i++) { tg_stage_prefetch_key(stage, stage->due[i]); }
     }
 }
 

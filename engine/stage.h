@@ -68,7 +68,6 @@ struct tg_ctx {
     const char *refusal;   /* reason of tg_dead_letter; NULL = state_full */
     uint32_t fires;        /* timers of this key fired in a row at the end of time */
     uint8_t *record;       /* the operator's input record */
-    struct tg_row *output; /* scratch row */
     uint64_t arrived_ns;
     bool poisoned; /* row `row` is refused and waits for room in the dead letters */
     char *text;    /* a refused row as JSON */
@@ -113,28 +112,60 @@ enum {
 
 /* Between the stage and the operator's calls (operator.c). */
 
+/* When the first armed timer of `key` is due and which one that is; TG_TS_MAX = none is armed.  @shard */
+static inline int64_t tg_stage_earliest_timer(const struct tg_ctx *stage, const struct tg_key_state *key,
+                                              uint32_t *timer)
+{
+    const uint32_t count = stage->plan->step->op->timer_count;
+    int64_t earliest = TG_TS_MAX;
+    for (uint32_t t = 0; t < count; t++) {
+        if (key->timers[t] < earliest) {
+            earliest = key->timers[t];
+            *timer = t;
+        }
+    }
+    return earliest;
+}
 /* Fire the armed timers of `key` below `clock`. False = a port is out of room, or the job failed; call again.  @shard
  */
-bool tg_stage_fire(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock);
+bool tg_stage_fire_due(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock);
+static inline bool tg_stage_fire(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock)
+{
+    uint32_t timer;
+    return tg_stage_earliest_timer(stage, key, &timer) >= clock || tg_stage_fire_due(stage, key, clock);
+}
+/* Hand on what a port holds; true when it has room again.  @shard */
+bool tg_stage_make_room(struct tg_port *port);
 /* True when every port has room for one more callback.  @shard */
-bool tg_stage_has_room(struct tg_ctx *stage);
+static inline bool tg_stage_has_room(struct tg_ctx *stage)
+{
+    const uint32_t count = stage->plan->step->op->output_count;
+    for (uint32_t o = 0; o < count; o++) {
+        struct tg_port *port = &stage->ports[o];
+        if (TG_UNLIKELY(!tg_port_has_room(port)) && !tg_stage_make_room(port)) { return false; }
+    }
+    return true;
+}
 /* The clock `row` sees; notes a key that is met in a second partition.  @shard */
 int64_t tg_stage_row_clock(struct tg_ctx *stage, struct tg_key_state *key, const struct tg_row *row);
 /* After a callback: forget what it asked to forget, put the earliest timer into the wheel.  @shard */
 void tg_stage_settle(struct tg_ctx *stage, struct tg_key_state *key);
 /* Row `row` of the batch to the dead letters; false = no room, try again.  @shard */
 bool tg_stage_refuse(struct tg_ctx *stage);
-/* Bring a key that will be worked on a little later close: first its slot, then (once the slot is near) what its
- * containers hold elsewhere.  @shard */
-static inline void tg_stage_prefetch_key(const struct tg_ctx *stage, const void *key)
+/* Keys that will be worked on a little later are brought close in two steps: first the slot (in front of the value lie
+ * the key's bytes and hash, which emitting needs), then, once the slot is near, what its containers hold elsewhere. All
+ * at once would be more than a core has in flight: it drops the rest.  @shard */
+enum { TG_SLOT_AHEAD = 12, TG_CONTAINER_AHEAD = 6 };
+static inline void tg_stage_prefetch_slot(const struct tg_ctx *stage, const uint8_t *key)
 {
     const uint32_t bytes = stage->plan->value_bytes;
-    for (uint32_t at = 0; at < bytes; at += 64) { __builtin_prefetch((const uint8_t *)key + at, 1); }
-    __builtin_prefetch((const uint8_t *)key + bytes - 1, 1); /* a slot may start in the middle of a line */
+    __builtin_prefetch(key - 32);
+    for (uint32_t at = 0; at < bytes; at += 64) { __builtin_prefetch(key + at, 1); }
+    __builtin_prefetch(key + bytes - 1, 1); /* a slot may start in the middle of a line */
 }
-static inline void tg_stage_prefetch_containers(const struct tg_ctx *stage, const void *key)
+static inline void tg_stage_prefetch_containers(const struct tg_ctx *stage, const uint8_t *key)
 {
-    const uint8_t *state = (const uint8_t *)key + stage->plan->state_offset;
+    const uint8_t *state = key + stage->plan->state_offset;
     for (uint32_t i = 0; i < stage->plan->deque_count; i++) {
         const struct tg_deque_i64 *deque =
             (const struct tg_deque_i64 *)(const void *)(state + stage->plan->containers[i].offset);
@@ -143,6 +174,11 @@ static inline void tg_stage_prefetch_containers(const struct tg_ctx *stage, cons
             __builtin_prefetch(&deque->elements[(deque->first + deque->count) & (deque->capacity - 1)], 1);
         }
     }
+}
+static inline void tg_stage_look_ahead(const struct tg_ctx *stage, void *const *keys, uint32_t at, uint32_t count)
+{
+    if (at + TG_SLOT_AHEAD < count) { tg_stage_prefetch_slot(stage, keys[at + TG_SLOT_AHEAD]); }
+    if (at + TG_CONTAINER_AHEAD < count) { tg_stage_prefetch_containers(stage, keys[at + TG_CONTAINER_AHEAD]); }
 }
 /* The operator's state behind the head.  @shard */
 static inline void *tg_stage_state(const struct tg_ctx *stage, struct tg_key_state *key)

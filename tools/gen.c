@@ -60,7 +60,6 @@ struct gen {
     struct tg_generate_config config;
     enum where where;
     bool has_count;
-    bool has_partitions;
     bool paced;
     const char *folder;
     FILE *files[FILES_MAX]; /* [partitions]; TO_STDOUT: the first is stdout */
@@ -190,7 +189,7 @@ static bool read_option(struct gen *gen, int option, char *text)
     case 'S': return tg_duration_parse(text, &config->span) && config->span >= 0;
     case 'j': return tg_duration_parse(text, &config->jitter) && config->jitter >= 0 && config->jitter < UINT32_MAX;
     case 'o': gen->folder = text; return true;
-    case 'p': gen->has_partitions = true; return read_u32(text, FILES_MAX, &gen->topic_config.partitions);
+    case 'p': return read_u32(text, FILES_MAX, &gen->topic_config.partitions);
     case 'b': gen->topic_config.brokers = text; return true;
     case 'T': gen->topic_config.topic = text; return true;
     case 'c': gen->topic_config.create = true; return true;

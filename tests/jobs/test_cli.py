@@ -269,7 +269,7 @@ class CommandLine(unittest.TestCase):
             script = (f'source <({TURGO} completion bash); COMP_WORDS=({" ".join(repr(word) for word in words)}); '
                       f'COMP_CWORD={len(words) - 1}; _turgo; echo "${{COMPREPLY[@]}}"')
             return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
-        self.assertEqual(complete("turgo", "ch"), ["check"])
+        self.assertEqual(complete("turgo", "ch"), ["check", "checkpoint"])
         self.assertEqual(complete("turgo", "run", "--prof"), ["--profile"])
         self.assertEqual(complete("turgo", "run", "--io", ""), ["auto", "uring", "epoll"])
         self.assertEqual(complete("turgo", "check", "jobs/purchase_count.y"), ["jobs/purchase_count.yaml"])

@@ -51,7 +51,8 @@ static const struct golden goldens_values[] = {
      .line = 22,
      .replacement = "engine: {shard: 2}",
      .expected = "TG1002 unknown key \"shard\"\n"
-                 "job.yaml:22:10 ^^^^^  did you mean \"shards\"?   allowed here: shards, io, max_keys, max_state\n"},
+                 "job.yaml:22:10 ^^^^^  did you mean \"shards\"?   allowed here: shards, io, max_keys, max_state, "
+                 "drain_timeout\n"},
     {.name = "unknown_key_in_dead_letters",
      .line = 20,
      .replacement = "dead_letters: {file: {path: x}, columns: {}}",

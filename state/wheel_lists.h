@@ -1,0 +1,112 @@
+/* Lists of entries, 8 bytes each: "look at this slot then". Inside state/ only; what the words mean to wheels is said in
+ * wheel_set.h.
+ *
+ * A list is a stack of chunks from a pool. It is named by one number, the position in the pool behind its last entry:
+ * that tells the chunk and how full it is; 0 = an empty list. The first chunk of a list is small, so that the hundreds
+ * of lists of a wheel with few timers take little; all others are large, because a chunk is a far address (a page walk)
+ * and every one of them is read in a row. With chunks of 256 bytes throughout, expiry took a sixth longer.
+ *
+ * The first word of a chunk holds the number the list had before (low half) and the one it had before that chunk (high
+ * half). All chunks of a list but the last are full. */
+#ifndef TG_STATE_WHEEL_LISTS_H
+#define TG_STATE_WHEEL_LISTS_H
+
+#include <assert.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+
+enum {
+    TG_WHEEL_SMALL_WORDS = 32, /* of a chunk; one is the link */
+    TG_WHEEL_LARGE_WORDS = 128,
+    TG_WHEEL_SMALL_ENTRIES = TG_WHEEL_SMALL_WORDS - 1,
+    TG_WHEEL_LARGE_ENTRIES = TG_WHEEL_LARGE_WORDS - 1,
+};
+
+/* Chunks of one size, by the position of their first word. */
+struct tg_wheel_chunks {
+    uint32_t free;   /* first one given back; each holds the next; 0 = none */
+    uint32_t carve;  /* first one never handed out */
+    uint32_t end;    /* behind the last one */
+};
+
+struct tg_wheel_pool {
+    uint64_t *words; /* the first SMALL_WORDS are not used: 0 is no position */
+    struct tg_wheel_chunks small;
+    struct tg_wheel_chunks large; /* behind the small ones */
+};
+
+/* Number of the slot below, when to look above. */
+static inline uint64_t tg_wheel_entry(uint32_t slot, uint32_t look) { return (uint64_t)look << 32 | slot; }
+static inline uint32_t tg_wheel_entry_slot(uint64_t entry) { return (uint32_t)entry; }
+static inline uint32_t tg_wheel_entry_look(uint64_t entry) { return (uint32_t)(entry >> 32); }
+
+/* Where the chunk begins that holds the last entry of a list. */
+static inline uint32_t tg_wheel_chunk_of(const struct tg_wheel_pool *pool, uint32_t list)
+{
+    const uint32_t words = list <= pool->small.end ? TG_WHEEL_SMALL_WORDS : TG_WHEEL_LARGE_WORDS;
+    return (list - 1) & ~(words - 1);
+}
+
+/* Make room in a list whose number is a multiple of SMALL_WORDS; returns the number with which the next entry is
+ * added.  @shard */
+uint32_t tg_wheel_chunk_add(struct tg_wheel_pool *pool, uint32_t list);
+
+static inline __attribute__((always_inline)) void tg_wheel_list_push(struct tg_wheel_pool *pool, uint32_t *list,
+                                                                     uint64_t entry)
+{
+    uint32_t next = *list;
+    if ((next & (TG_WHEEL_SMALL_WORDS - 1)) == 0) { next = tg_wheel_chunk_add(pool, next); }
+    pool->words[next] = entry;
+    *list = next + 1;
+}
+
+/* The last chunk of a list: returns its first entry, with how many there are. */
+static inline const uint64_t *tg_wheel_chunk_entries(const struct tg_wheel_pool *pool, uint32_t list, uint32_t *count)
+{
+    const uint32_t chunk = tg_wheel_chunk_of(pool, list);
+    *count = list - 1 - chunk;
+    return &pool->words[chunk + 1];
+}
+/* What the list was before its last chunk was added. */
+static inline uint32_t tg_wheel_chunk_below(const struct tg_wheel_pool *pool, uint32_t list)
+{
+    return (uint32_t)pool->words[tg_wheel_chunk_of(pool, list)];
+}
+/* Take `count` entries, which have been read, off the last chunk of a list that has as many; returns what it is then.
+ */
+static inline uint32_t tg_wheel_list_drop(struct tg_wheel_pool *pool, uint32_t list, uint32_t count)
+{
+    const uint32_t chunk = tg_wheel_chunk_of(pool, list);
+    if (list - 1 - chunk != count) { return list - count; }
+    struct tg_wheel_chunks *chunks = list <= pool->small.end ? &pool->small : &pool->large;
+    const uint32_t below = (uint32_t)pool->words[chunk];
+    pool->words[chunk] = chunks->free;
+    chunks->free = chunk;
+    return below;
+}
+/* The last entry of a list that is not empty, which is taken off. */
+static inline uint64_t tg_wheel_list_pop(struct tg_wheel_pool *pool, uint32_t *list)
+{
+    const uint64_t entry = pool->words[*list - 1];
+    *list = tg_wheel_list_drop(pool, *list, 1);
+    return entry;
+}
+
+/* Bring all lines of the last chunk of a list close; harmless when there is none. */
+static inline void tg_wheel_list_prefetch(const struct tg_wheel_pool *pool, uint32_t list)
+{
+    const uint64_t *word = &pool->words[list != 0 ? tg_wheel_chunk_of(pool, list) : 0];
+    const uint64_t *end = &pool->words[list];
+    for (; word < end; word += 8) { __builtin_prefetch(word, 0, 2); }
+}
+/* The same for the chunk that will be the last one when two have been taken off. */
+static inline void tg_wheel_list_prefetch_below(const struct tg_wheel_pool *pool, uint32_t list)
+{
+    tg_wheel_list_prefetch(pool, (uint32_t)(pool->words[tg_wheel_chunk_of(pool, list)] >> 32));
+}
+
+#endif
