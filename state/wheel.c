@@ -353,6 +353,7 @@ static void cascade_list(struct tg_wheel *wheel, uint32_t space, uint32_t level,
     while (list != 0) {
         uint32_t count;
         const uint64_t *entries = tg_wheel_chunk_entries(pool, list, &count);
+        for (uint32_t i = 0; i < count; i += 8) { __builtin_prefetch(&entries[i]); } /* all lines at once */
         for (uint32_t i = 0; i < count; i++) {
             const uint32_t look = tg_wheel_entry_look(entries[i]);
             uint32_t lower = 0;

@@ -32,7 +32,7 @@ enum {
     /* A sweep begins when there are 1.5 entries for each armed node: counted in halves. */
     TG_WHEEL_ROOM_ARMED = 3,
     TG_WHEEL_ROOM_ENTRY = 2,
-    TG_WHEEL_STAGE_COUNT = 128,   /* entries in flight between their lists and their nodes */
+    TG_WHEEL_STAGE_COUNT = 512,   /* entries in flight between their lists and their nodes */
     TG_WHEEL_PREFETCH_AHEAD = 64, /* nodes on their way: about what a core keeps in flight */
 };
 static_assert(TG_WHEEL_REST_COUNT == 64, "one word of bits");

@@ -251,5 +251,5 @@ Test(wheel, takes_little_address_space_for_one_more_clock)
     const size_t one = tg_wheel_bytes(&config);
     cr_assert_lt(one, 32 * config.entry_count_max);
     config.wheel_count = 101; /* a step may have one per partition */
-    cr_assert_lt((tg_wheel_bytes(&config) - one) / 100, 1 << 20);
+    cr_assert_lt((tg_wheel_bytes(&config) - one) / 100, 2 << 20);
 }
