@@ -17,7 +17,7 @@
  * run through the nodes. Measured in docs/decisions/0006: each step of a cascade or a walk is a miss, and the next one
  * begins only when the last has ended.)
  *
- * The position is the tick of the last microsecond that has passed. What is due in that tick but later, or was armed
+ * The position is the tick of the last microsecond that has passed, or a tick before it while nothing can be due. What is due in that tick but later, or was armed
  * below the position, waits in one of 64 rest lists by its microsecond, so a clock that creeps through a tick looks at
  * each node about once. */
 #include "state/wheel.h"
@@ -79,6 +79,7 @@ tg_status tg_wheel_create(struct tg_wheel **wheels, const struct tg_wheel_config
         wheel->far_at = UINT64_MAX;
         wheel->rest_at = UINT64_MAX;
         wheel->clock = TG_TS_MIN;
+        wheel->quiet_until = TG_TS_MIN;
         tg_wheel_freshen(wheel);
         wheels[i] = wheel;
     }
@@ -121,6 +122,7 @@ void tg_wheel_link_slowly(struct tg_wheel *wheel, struct tg_wheel_node *node)
     }
     tg_wheel_list_push(&set->pool, &wheel->fresh[list], tg_wheel_entry(tg_wheel_slot_of(wheel, node), (uint32_t)look));
     node->look = wheel->fresh_tag | look;
+    if (node->due < wheel->quiet_until) { wheel->quiet_until = node->due; }
     set->stale_room -= TG_WHEEL_ROOM_ENTRY;
 }
 
@@ -436,15 +438,34 @@ static void expire_far(struct tg_wheel *wheel, struct expiry *expiry)
     }
 }
 
+/* Nothing is due before this instant, as far as entries tell. */
+static int64_t quiet_instant(const struct tg_wheel *wheel)
+{
+    uint64_t tick = wheel->cascade_at < wheel->far_at ? wheel->cascade_at : wheel->far_at;
+    if ((wheel->used_levels & 1) != 0) {
+        const uint64_t start = tg_wheel_bucket_start(wheel, 0, tg_wheel_bucket_first(wheel, 0));
+        tick = start < tick ? start : tick;
+    }
+    uint64_t instant = tick == UINT64_MAX ? UINT64_MAX : tick << wheel->tick_bits;
+    if (wheel->rest_at != UINT64_MAX) {
+        const uint64_t rest = (wheel->position << wheel->tick_bits) + wheel->rest_at;
+        instant = rest < instant ? rest : instant;
+    }
+    return (int64_t)(instant ^ 1ull << 63);
+}
+
 uint32_t tg_wheel_expire(struct tg_wheel *wheel, int64_t clock, void **values, uint32_t count_max)
 {
     TG_ASSERT(count_max >= 1);
     TG_ASSERT(clock >= wheel->clock);
     wheel->clock = clock;
     if (clock == TG_TS_MIN) { return 0; }
+    const int64_t due_max = clock == TG_TS_MAX ? TG_TS_MAX : clock - 1;
+    if (due_max < wheel->quiet_until) { return 0; } /* the position may stay behind */
+    wheel->quiet_until = TG_TS_MIN;
     struct expiry expiry;
-    expiry.due_max = clock == TG_TS_MAX ? TG_TS_MAX : clock - 1;
-    expiry.target = tg_wheel_tick(wheel, expiry.due_max);
+    expiry.due_max = due_max;
+    expiry.target = tg_wheel_tick(wheel, due_max);
     expiry.values = values;
     expiry.count = 0;
     expiry.count_max = count_max;
@@ -452,6 +473,7 @@ uint32_t tg_wheel_expire(struct tg_wheel *wheel, int64_t clock, void **values, u
     if (!expire_rest(wheel, &expiry)) { return expiry.count; }
     while (expiry.count < count_max && stage_ring(wheel, &expiry)) { stage_visit(wheel, &expiry); }
     if (expiry.count < count_max && wheel->far_at <= wheel->position) { expire_far(wheel, &expiry); }
+    if (expiry.count < count_max) { wheel->quiet_until = quiet_instant(wheel); }
     return expiry.count;
 }
 

@@ -82,6 +82,7 @@ struct tg_wheel {
     uint64_t rest_lists;  /* bit r: one of the rest lists r is not empty */
     uint64_t count;       /* armed */
     int64_t clock;
+    int64_t quiet_until;  /* nothing is due before this instant */
     uint64_t occupied[TG_WHEEL_LEVEL_COUNT][TG_WHEEL_WORD_COUNT]; /* bit d: one of the lists of bucket d is not empty */
     uint32_t lists[2][TG_WHEEL_LIST_COUNT];                       /* by space */
 };
@@ -181,6 +182,7 @@ static inline __attribute__((always_inline)) bool tg_wheel_link_fast(struct tg_w
     wheel->words[next] = tg_wheel_entry(tg_wheel_slot_of(wheel, node), (uint32_t)tick);
     wheel->fresh[list] = next + 1;
     node->look = wheel->fresh_tag | (uint32_t)tick;
+    if (node->due < wheel->quiet_until) { wheel->quiet_until = node->due; }
     wheel->set->stale_room -= TG_WHEEL_ROOM_ENTRY;
     return true;
 }
