@@ -79,7 +79,6 @@ tg_status tg_wheel_create(struct tg_wheel **wheels, const struct tg_wheel_config
         wheel->far_at = UINT64_MAX;
         wheel->rest_at = UINT64_MAX;
         wheel->clock = TG_TS_MIN;
-        wheel->quiet_until = TG_TS_MIN;
         tg_wheel_freshen(wheel);
         wheels[i] = wheel;
     }
@@ -105,24 +104,28 @@ void tg_wheel_link_slowly(struct tg_wheel *wheel, struct tg_wheel_node *node)
     const uint64_t tick = tg_wheel_tick(wheel, node->due);
     uint32_t list = TG_WHEEL_FAR;
     uint64_t look = TG_WHEEL_LOOK_FAR;
+    uint64_t instant; /* before that nobody needs to look */
     if (tick <= wheel->position) {
         const uint32_t micros = tg_wheel_rest_look(wheel, node->due);
         list = TG_WHEEL_REST + (micros >> wheel->rest_shift);
         look = TG_WHEEL_LOOK_REST | micros;
+        instant = tg_wheel_instant(node->due);
         wheel->rest_lists |= 1ull << (micros >> wheel->rest_shift);
         if (micros < wheel->rest_at) { wheel->rest_at = micros; }
     } else {
         list = tg_wheel_list_for(wheel, tick);
-        if (list == TG_WHEEL_FAR) {
-            if (tick - TG_WHEEL_FAR_AHEAD < wheel->far_at) { wheel->far_at = tick - TG_WHEEL_FAR_AHEAD; }
-        } else {
+        if (list != TG_WHEEL_FAR) {
             look = (uint32_t)tick;
+            instant = tick << wheel->tick_bits;
             if (wheel->fresh[list] == 0) { list_begins(wheel, list); }
+        } else {
+            if (tick - TG_WHEEL_FAR_AHEAD < wheel->far_at) { wheel->far_at = tick - TG_WHEEL_FAR_AHEAD; }
+            instant = wheel->far_at << wheel->tick_bits;
         }
     }
+    tg_wheel_disquiet(wheel, instant);
     tg_wheel_list_push(&set->pool, &wheel->fresh[list], tg_wheel_entry(tg_wheel_slot_of(wheel, node), (uint32_t)look));
     node->look = wheel->fresh_tag | look;
-    if (node->due < wheel->quiet_until) { wheel->quiet_until = node->due; }
     set->stale_room -= TG_WHEEL_ROOM_ENTRY;
 }
 
@@ -438,20 +441,18 @@ static void expire_far(struct tg_wheel *wheel, struct expiry *expiry)
     }
 }
 
-/* Nothing is due before this instant, as far as entries tell. */
-static int64_t quiet_instant(const struct tg_wheel *wheel)
+/* When the first entry is to be looked at. */
+static uint64_t quiet_instant(const struct tg_wheel *wheel)
 {
     uint64_t tick = wheel->cascade_at < wheel->far_at ? wheel->cascade_at : wheel->far_at;
     if ((wheel->used_levels & 1) != 0) {
         const uint64_t start = tg_wheel_bucket_start(wheel, 0, tg_wheel_bucket_first(wheel, 0));
         tick = start < tick ? start : tick;
     }
-    uint64_t instant = tick == UINT64_MAX ? UINT64_MAX : tick << wheel->tick_bits;
-    if (wheel->rest_at != UINT64_MAX) {
-        const uint64_t rest = (wheel->position << wheel->tick_bits) + wheel->rest_at;
-        instant = rest < instant ? rest : instant;
-    }
-    return (int64_t)(instant ^ 1ull << 63);
+    const uint64_t instant = tick == UINT64_MAX ? UINT64_MAX : tick << wheel->tick_bits;
+    if (wheel->rest_at == UINT64_MAX) { return instant; }
+    const uint64_t rest = (wheel->position << wheel->tick_bits) + wheel->rest_at;
+    return rest < instant ? rest : instant;
 }
 
 uint32_t tg_wheel_expire(struct tg_wheel *wheel, int64_t clock, void **values, uint32_t count_max)
@@ -461,8 +462,8 @@ uint32_t tg_wheel_expire(struct tg_wheel *wheel, int64_t clock, void **values, u
     wheel->clock = clock;
     if (clock == TG_TS_MIN) { return 0; }
     const int64_t due_max = clock == TG_TS_MAX ? TG_TS_MAX : clock - 1;
-    if (due_max < wheel->quiet_until) { return 0; } /* the position may stay behind */
-    wheel->quiet_until = TG_TS_MIN;
+    if (tg_wheel_instant(due_max) < wheel->quiet_until) { return 0; } /* the position may stay behind */
+    wheel->quiet_until = 0;
     struct expiry expiry;
     expiry.due_max = due_max;
     expiry.target = tg_wheel_tick(wheel, due_max);

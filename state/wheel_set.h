@@ -82,7 +82,7 @@ struct tg_wheel {
     uint64_t rest_lists;  /* bit r: one of the rest lists r is not empty */
     uint64_t count;       /* armed */
     int64_t clock;
-    int64_t quiet_until;  /* nothing is due before this instant */
+    uint64_t quiet_until; /* no entry is to be looked at before this (unsigned) instant: expiring has nothing to do */
     uint64_t occupied[TG_WHEEL_LEVEL_COUNT][TG_WHEEL_WORD_COUNT]; /* bit d: one of the lists of bucket d is not empty */
     uint32_t lists[2][TG_WHEEL_LIST_COUNT];                       /* by space */
 };
@@ -167,6 +167,11 @@ static inline __attribute__((always_inline)) uint32_t tg_wheel_list_for(const st
     return TG_WHEEL_FAR;
 }
 
+static inline void tg_wheel_disquiet(struct tg_wheel *wheel, uint64_t instant)
+{
+    if (instant < wheel->quiet_until) { wheel->quiet_until = instant; }
+}
+
 /* As tg_wheel_link, in every case.  @shard */
 void tg_wheel_link_slowly(struct tg_wheel *wheel, struct tg_wheel_node *node);
 
@@ -182,7 +187,7 @@ static inline __attribute__((always_inline)) bool tg_wheel_link_fast(struct tg_w
     wheel->words[next] = tg_wheel_entry(tg_wheel_slot_of(wheel, node), (uint32_t)tick);
     wheel->fresh[list] = next + 1;
     node->look = wheel->fresh_tag | (uint32_t)tick;
-    if (node->due < wheel->quiet_until) { wheel->quiet_until = node->due; }
+    tg_wheel_disquiet(wheel, tick << wheel->tick_bits);
     wheel->set->stale_room -= TG_WHEEL_ROOM_ENTRY;
     return true;
 }

@@ -129,7 +129,7 @@ static void wheel_clear(struct tg_wheel *wheel)
     wheel->far_at = UINT64_MAX;
     wheel->rest_at = UINT64_MAX;
     wheel->count = 0;
-    wheel->quiet_until = TG_TS_MIN;
+    wheel->quiet_until = 0;
 }
 
 void tg_wheel_rebuild(struct tg_wheel *wheel)
@@ -207,8 +207,8 @@ static void check_entries(const struct tg_wheel *wheel, uint32_t space, uint32_t
         const bool valid = look_told(wheel, slot) == (kind | tg_wheel_entry_look(entries[i])) &&
                            (node->look & TG_WHEEL_LOOK_ARMED) != 0;
         check_entry(wheel, list, entries[i], valid);
-        TG_ASSERT(!valid || node->due >= wheel->quiet_until ||
-                  tg_wheel_instant(wheel->quiet_until) >> wheel->tick_bits <= wheel->position);
+        TG_ASSERT(!valid || tg_wheel_instant(node->due) >= wheel->quiet_until ||
+                  wheel->quiet_until >> wheel->tick_bits <= wheel->position);
         if (!valid || (node->look & TG_WHEEL_LOOK_SEEN) != 0) { continue; }
         TG_ASSERT(tg_slots_at(tg_table_slots(wheel->set->table), slot)->key_bytes != TG_SLOT_FREE);
         node->look |= TG_WHEEL_LOOK_SEEN;
