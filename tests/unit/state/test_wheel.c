@@ -232,7 +232,8 @@ Test(wheel, arming_a_little_earlier_in_the_same_bucket_fires_at_the_new_instant)
     static struct fixture f;
     open_fixture(&f, 10);
     (void)expire(&f, 0, NOW_2025, 1);
-    const int64_t start = (NOW_2025 / 1024 + 4000) * 1024;
+    const int64_t start = (NOW_2025 / (256 * 1024) + 40) * 256 * 1024; /* of a bucket of the second level */
+    arm(&f, 1, 0, start + 5 * 1024);
     arm(&f, 0, 0, start + 900);
     for (int64_t micros = 899; micros >= 100; micros--) { arm(&f, 0, 0, start + micros); }
     cr_assert_eq(expire(&f, 0, start + 100, 1), 0);
