@@ -17,9 +17,10 @@
  * run through the nodes. Measured in docs/decisions/0006: each step of a cascade or a walk is a miss, and the next one
  * begins only when the last has ended.)
  *
- * The position is the tick of the last microsecond that has passed, or a tick before it while nothing can be due. What is due in that tick but later, or was armed
- * below the position, waits in one of 64 rest lists by its microsecond, so a clock that creeps through a tick looks at
- * each node about once. */
+ * The position is the tick of the last microsecond that has passed, or one before it while no entry is to be looked at:
+ * a call with nothing to do is one comparison. What is due in the tick of the position but later, or was armed for
+ * before it, waits in one of 64 rest lists by its microsecond, so that a clock that creeps through a tick looks at each
+ * node about once. */
 #include "state/wheel.h"
 
 #include "state/wheel_set.h"
@@ -250,9 +251,7 @@ static void stage_visit(struct tg_wheel *wheel, struct expiry *expiry)
     const uint64_t offset = wheel->node_offset;
     TG_DCHECK(room == 0 || staged <= room);
     for (uint32_t i = 0; i < staged; i++) {
-        if (i + TG_WHEEL_PREFETCH_AHEAD < staged) {
-            prefetch_node(nodes, expiry->slots[i + TG_WHEEL_PREFETCH_AHEAD]);
-        }
+        if (i + TG_WHEEL_PREFETCH_AHEAD < staged) { prefetch_node(nodes, expiry->slots[i + TG_WHEEL_PREFETCH_AHEAD]); }
         struct tg_wheel_node *node = node_at(nodes, expiry->slots[i]);
         const uint64_t look = node->look;
         if ((look & ~TG_WHEEL_LOOK_ARMED) != expiry->looks[i]) { continue; }

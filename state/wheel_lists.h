@@ -1,5 +1,5 @@
-/* Lists of entries, 8 bytes each: "look at this slot then". Inside state/ only; what the words mean to wheels is said in
- * wheel_set.h.
+/* Lists of entries, 8 bytes each: "look at this slot then". Inside state/ only; what entries mean to wheels is said
+ * in wheel_set.h.
  *
  * A list is a stack of chunks from a pool. It is named by one number, the position in the pool behind its last entry:
  * that tells the chunk and how full it is; 0 = an empty list. The first chunk of a list is small, so that the hundreds
@@ -27,9 +27,9 @@ enum {
 
 /* Chunks of one size, by the position of their first word. */
 struct tg_wheel_chunks {
-    uint32_t free;   /* first one given back; each holds the next; 0 = none */
-    uint32_t carve;  /* first one never handed out */
-    uint32_t end;    /* behind the last one */
+    uint32_t free;  /* first one given back; each holds the next; 0 = none */
+    uint32_t carve; /* first one never handed out */
+    uint32_t end;   /* behind the last one */
 };
 
 struct tg_wheel_pool {

@@ -66,10 +66,10 @@ struct tg_wheel_set {
 
 struct tg_wheel {
     struct tg_wheel_set *set;
-    uint8_t *nodes;        /* of slot 0; slots are fixed once the table exists */
-    uint64_t *words;       /* of the pool */
-    uint32_t *fresh;       /* the lists of the set's current space */
-    uint64_t fresh_tag;    /* what `look` of a node in the ring says that is linked now, but for the tick */
+    uint8_t *nodes;     /* of slot 0; slots are fixed once the table exists */
+    uint64_t *words;    /* of the pool */
+    uint32_t *fresh;    /* the lists of the set's current space */
+    uint64_t fresh_tag; /* what `look` of a node in the ring says that is linked now, but for the tick */
     uint32_t node_offset;
     uint32_t tick_bits;
     uint32_t rest_shift;  /* from the microsecond of a tick to one of the rest lists */

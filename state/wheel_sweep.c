@@ -3,46 +3,53 @@
  *
  * An entry becomes stale when its node is armed for earlier, is disarmed, or its slot is removed; it is dropped when
  * its turn comes, which may be in months. So once stale entries are more than half of the armed nodes plus a slack, a
- * sweep begins: the current space (wheel_set.h) changes, so that from now on new entries are apart from old ones,
- * and with each new entry one chunk of the old space is taken apart. What is valid gets an entry in the new space, the
- * rest is gone. A node says in which space its entry is: each node survives once, also when several of its entries
+ * sweep begins: the current space (wheel_set.h) changes, so that from now on new entries are apart from old ones, and
+ * with each new entry up to SWEEP_ENTRIES of the old space are looked at. What is valid gets an entry in the new space,
+ * the rest is gone. A node says in which space its entry is: each node survives once, also when several of its entries
  * look alike (a slot that was armed for T, removed, taken by another key and armed for T again).
  *
- * Why the pool suffices. C = entries of the table, W = wheels, K = entries of a chunk, n = lists of a wheel in one
- * space. Entries that move without their node move to lists with lower numbers, and the sweep goes through the lists
- * of a wheel from the highest number down: what it has emptied stays empty. A list holds at most one chunk that is not
- * full when the sweep comes to it, so with E entries at its beginning a sweep takes at most E/K + Wn steps for chunks
- * and W(n/64 + 1) to pass over empty lists, together P = E/K + S. Only arming makes entries, one per step. So at its
- * end there are at most C + P. A sweep begins at 1.5 C + slack + 1 entries at the latest, or at once when the last one
- * left more: E <= max(1.5 C + slack, C + E/K + S) + 1, hence E <= max(1.5 C + slack, (C + S + 1) K/(K - 1)) + 1, and
- * there are never more than E + P entries. Each list can have one chunk that is not full, in both spaces: E + P
- * entries need (E + P)/K + 2 Wn chunks, and a few while one is taken apart. Rebuilding makes at most C entries. */
+ * Why the pool suffices. C = entries of the table, W = wheels, n = lists of a wheel in one space. Entries that move
+ * without their node being looked at move to lists with lower numbers, and the sweep goes through the lists of a wheel
+ * from the highest number down: what it has emptied stays empty. A step takes at least K = 31 entries, but for the last
+ * chunk of a list, which may hold fewer (a small chunk has 31, four steps take the 127 of a large one). So a sweep that
+ * finds E entries takes at most E/K + Wn steps for them and W(n/64 + 1) to pass over empty lists, together E/K + S.
+ * Only arming makes entries, one per step, and C nodes survive at most: at its end there are at most C + E/K + S. A
+ * sweep begins at 1.5 C + slack + 1 entries at the latest, or at once when the last one left more. Hence
+ * E <= max(1.5 C + slack, (C + S + 1) K/(K - 1)) + 1, and there are never more than E + E/K + S entries. A list has one
+ * small chunk, and one that is not full; if that is a large one, the list has more than 31 entries. Some chunks more
+ * are in use while entries move. Rebuilding makes at most C entries. */
 #include "state/wheel_set.h"
 
 enum {
-    SWEEP_ENTRIES = 32,  /* looked at in a step */
-    SWEEP_LISTS = 64,    /* empty ones passed over in a step */
-    STALE_SLACK = 1024,  /* spares small tables endless sweeps */
+    SWEEP_ENTRIES = 32, /* looked at in a step */
+    SWEEP_LISTS = 64,   /* empty ones passed over in a step */
+    STALE_SLACK = 1024, /* spares small tables endless sweeps */
     STALE_SLACK_PER_WHEEL = 512,
     CHUNKS_SPARE = 8,
 };
 
+static_assert((uint32_t)SWEEP_ENTRIES >= (uint32_t)TG_WHEEL_SMALL_ENTRIES &&
+                  ((uint32_t)TG_WHEEL_LARGE_ENTRIES + SWEEP_ENTRIES - 1) / SWEEP_ENTRIES * TG_WHEEL_SMALL_ENTRIES <=
+                      TG_WHEEL_LARGE_ENTRIES,
+              "a step takes at least as many entries as a small chunk has, on average");
+
 void tg_wheel_limits(const struct tg_wheel_config *config, struct tg_wheel_set *set)
 {
-    const uint64_t chunk_entries = TG_WHEEL_LARGE_ENTRIES;
+    const uint64_t step_entries = TG_WHEEL_SMALL_ENTRIES;
     const uint64_t entries = config->entry_count_max;
     const uint64_t lists = (uint64_t)config->wheel_count * TG_WHEEL_LIST_COUNT;
     const uint64_t steps = lists + lists / SWEEP_LISTS + config->wheel_count;
     const uint64_t slack = STALE_SLACK + (uint64_t)STALE_SLACK_PER_WHEEL * config->wheel_count;
     const uint64_t by_stale = entries + entries / 2 + slack;
-    const uint64_t by_sweep = (entries + steps + 1) * chunk_entries / (chunk_entries - 1) + 1;
+    const uint64_t by_sweep = (entries + steps + 1) * step_entries / (step_entries - 1) + 1;
     const uint64_t at_start = (by_stale > by_sweep ? by_stale : by_sweep) + 1;
-    set->entry_bound = at_start + at_start / chunk_entries + 1 + steps;
+    set->entry_bound = at_start + at_start / step_entries + 1 + steps;
     set->stale_slack = (int64_t)slack * TG_WHEEL_ROOM_ENTRY;
     set->stale_room = set->stale_slack;
     const uint64_t small = 2 * lists + CHUNKS_SPARE;
     const uint64_t large_begun = set->entry_bound / TG_WHEEL_SMALL_ENTRIES; /* lists with more than a small chunk */
-    const uint64_t large = set->entry_bound / chunk_entries + (large_begun < 2 * lists ? large_begun : 2 * lists);
+    const uint64_t large =
+        set->entry_bound / TG_WHEEL_LARGE_ENTRIES + (large_begun < 2 * lists ? large_begun : 2 * lists);
     const uint64_t small_end = (small * TG_WHEEL_SMALL_WORDS / TG_WHEEL_LARGE_WORDS + 2) * TG_WHEEL_LARGE_WORDS;
     const uint64_t large_end = small_end + (large + CHUNKS_SPARE) * TG_WHEEL_LARGE_WORDS;
     TG_ASSERT(large_end <= UINT32_MAX); /* positions have 32 bits */
@@ -272,8 +279,7 @@ static void check_bits(const struct tg_wheel *wheel)
         TG_ASSERT(!used || (wheel->used_levels >> level & 1) == 1);
     }
     for (uint32_t level = 0; level < TG_WHEEL_LEVEL_COUNT; level++) {
-        TG_ASSERT((wheel->used_levels >> level & 1) == 0 ||
-                  tg_wheel_bucket_first(wheel, level) < TG_WHEEL_DIGIT_COUNT);
+        TG_ASSERT((wheel->used_levels >> level & 1) == 0 || tg_wheel_bucket_first(wheel, level) < TG_WHEEL_DIGIT_COUNT);
     }
 }
 
@@ -306,8 +312,8 @@ void tg_wheel_check(struct tg_wheel *wheel)
         TG_ASSERT(one->clock == TG_TS_MIN || one->position <= tg_wheel_tick(one, one->clock));
         armed += one->count;
     }
-    TG_ASSERT(set->stale_room == set->stale_slack + (int64_t)armed * TG_WHEEL_ROOM_ARMED -
-                                     (int64_t)sums.entries * TG_WHEEL_ROOM_ENTRY);
+    TG_ASSERT(set->stale_room ==
+              set->stale_slack + (int64_t)armed * TG_WHEEL_ROOM_ARMED - (int64_t)sums.entries * TG_WHEEL_ROOM_ENTRY);
     TG_ASSERT(sums.entries <= set->entry_bound);
     TG_ASSERT(sums.words + free_words(&set->pool, &set->pool.small, TG_WHEEL_SMALL_WORDS) +
                   free_words(&set->pool, &set->pool.large, TG_WHEEL_LARGE_WORDS) ==

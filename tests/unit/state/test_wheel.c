@@ -52,8 +52,8 @@ static void open_fixture(struct fixture *f, uint32_t tick_bits)
                                     .wheel_count = WHEELS,
                                     .node_offset = offsetof(struct payload, node),
                                     .tick_bits = tick_bits};
-    cr_assert_eq(
-        tg_arena_open(&f->arena, tg_table_bytes(&config) + tg_heap_bytes(4096) + tg_wheel_bytes(&wheel), &err), TG_OK);
+    cr_assert_eq(tg_arena_open(&f->arena, tg_table_bytes(&config) + tg_heap_bytes(4096) + tg_wheel_bytes(&wheel), &err),
+                 TG_OK);
     cr_assert_eq(tg_heap_create(&f->heap, 4096, &f->arena, &err), TG_OK);
     cr_assert_eq(tg_table_create(&f->table, &config, f->heap, &f->arena, &err), TG_OK);
     wheel.table = f->table;
@@ -153,7 +153,7 @@ static void random_arms(struct fixture *f, struct tg_prng *prng, uint32_t bits)
         case 0: disarm(f, i); break; /* armed or not */
         case 9: arm(f, i, wheel, add_clamped(timer->due, -distance(prng, 10))); break;
         case 8: swap_slots(f, i, tg_prng_below(prng, TIMERS)); break;
-        case 1: arm(f, i, wheel, add_clamped(base, -distance(prng, bits))); break;      /* below the clock */
+        case 1: arm(f, i, wheel, add_clamped(base, -distance(prng, bits))); break;       /* below the clock */
         case 2: arm(f, i, wheel, add_clamped(timer->due, -distance(prng, bits))); break; /* earlier than before */
         case 3: arm(f, i, wheel, add_clamped(timer->due, distance(prng, bits))); break;  /* later than before */
         case 4: arm(f, i, wheel, tg_prng_below(prng, 50) == 0 ? TG_TS_MAX : base); break;
@@ -224,6 +224,20 @@ Test(wheel, arming_later_keeps_the_node_where_it_is_and_fires_at_the_new_instant
     }
     cr_assert_eq(expire(&f, 0, NOW_2025 + 99000000, 1), 0);
     cr_assert_eq(expire(&f, 0, NOW_2025 + 99000001, 1), 1);
+    tg_arena_close(&f.arena);
+}
+
+Test(wheel, arming_a_little_earlier_in_the_same_bucket_fires_at_the_new_instant)
+{
+    static struct fixture f;
+    open_fixture(&f, 10);
+    (void)expire(&f, 0, NOW_2025, 1);
+    const int64_t start = (NOW_2025 / (256 * 1024) + 40) * 256 * 1024; /* of a bucket of the second level */
+    arm(&f, 1, 0, start + 5 * 1024);
+    arm(&f, 0, 0, start + 900);
+    for (int64_t micros = 899; micros >= 100; micros--) { arm(&f, 0, 0, start + micros); }
+    cr_assert_eq(expire(&f, 0, start + 100, 1), 0);
+    cr_assert_eq(expire(&f, 0, start + 101, 1), 1);
     tg_arena_close(&f.arena);
 }
 

@@ -1,5 +1,5 @@
-/* Claims about the wheel's stale entries: whatever is done to a few keys for however long, they stay bounded, nothing is
- * lost, nothing fires that was not armed. And about rebuilding from the nodes. */
+/* Claims about the wheel's stale entries: whatever is done to a few keys for however long, they stay bounded, nothing
+ * is lost, nothing fires that was not armed. And about rebuilding from the nodes. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <string.h>
