@@ -43,29 +43,39 @@ struct tg_list {
 TG_MUST_USE void *tg_list_append(struct tg_list *list, struct tg_heap *heap, uint32_t element_bytes,
                                  const void *element);
 void *tg_list_at(const struct tg_list *list, uint32_t element_bytes, uint32_t index);
-/* Remove element `index`, keeping order.  @shard */
-void tg_list_remove(struct tg_list *list, uint32_t element_bytes, uint32_t index);
+/* Remove elements `index` to index + count - 1, keeping the others' order. Cost: what lies behind them.  @shard */
+void tg_list_remove(struct tg_list *list, uint32_t element_bytes, uint32_t index, uint32_t count);
 void tg_list_clear(struct tg_list *list, struct tg_heap *heap, uint32_t element_bytes);
 
-/* Hash map from fixed-size keys to fixed-size values, open addressing, grows by doubling in the heap. */
+/* Hash map from fixed-size keys to fixed-size values, open addressing in hash order (containers.c), grows by doubling in
+ * the heap. */
 struct tg_map {
     uint32_t count;
-    uint32_t capacity; /* slots, power of two; 0 = empty */
-    uint8_t *slots;    /* per slot: 8-byte hash (0 = free), key, value, padded to 8 */
+    uint32_t capacity; /* slots */
+    uint8_t *slots;
 };
 struct tg_map_shape {
-    uint32_t key_bytes;   /* keys are compared bytewise: no padding inside */
+    uint32_t key_bytes; /* keys are compared bytewise: no padding inside */
     uint32_t value_bytes;
+    uint32_t align; /* of key and value in their slot: 16, else 8 */
 };
-/* Value of `key`, created zeroed when absent (*fresh); NULL when the heap is spent.  @shard */
+/* Value of `key`, created zeroed when absent (*fresh); NULL when the heap is spent. Values move when a key is created
+ * or removed.  @shard */
 TG_MUST_USE void *tg_map_upsert(struct tg_map *map, struct tg_heap *heap, struct tg_map_shape shape, const void *key,
                                 bool *fresh);
+/* NULL when absent.  @shard */
 void *tg_map_find(const struct tg_map *map, struct tg_map_shape shape, const void *key);
 /* False when absent.  @shard */
 bool tg_map_remove(struct tg_map *map, struct tg_map_shape shape, const void *key);
-/* Next occupied slot at or after `slot`: its index with *key and *value set, UINT32_MAX at the end.  @shard */
+/* Remove the entry in `slot`, as tg_map_next gave it; the next one may move there.  @shard */
+void tg_map_remove_at(struct tg_map *map, struct tg_map_shape shape, uint32_t slot);
+/* Next occupied slot at or after `slot`: its index with *key and *value set, UINT32_MAX at the end. The order of a walk
+ * is a function of the keys in the map, not of its history.  @shard */
 uint32_t tg_map_next(const struct tg_map *map, struct tg_map_shape shape, uint32_t slot, const void **key,
                      void **value);
+/* Give the heap part back and be empty.  @shard */
 void tg_map_clear(struct tg_map *map, struct tg_heap *heap, struct tg_map_shape shape);
+/* Assert every invariant. Cost: the whole map.  @shard */
+void tg_map_check(const struct tg_map *map, struct tg_map_shape shape);
 
 #endif
