@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/arena.h"
+
 struct tg_bytes_out {
     uint8_t *data;
     size_t capacity;
@@ -120,6 +122,17 @@ static inline uint64_t tg_bytes_get_within(struct tg_bytes_in *in, uint32_t widt
     if (in->wrong == NULL && (value < low || value > high)) { tg_bytes_wrong_at(in, at, what); }
     return in->wrong == NULL ? value : 0;
 }
+
+/* Why a read failed without the bytes being to blame: the arena is spent.  */
+extern const char tg_bytes_no_room[];
+/* A zeroed array of `count` elements in `arena`; NULL when `in` is wrong already, or now because the arena is spent.
+ * @any */
+void *tg_bytes_array(struct tg_bytes_in *in, struct tg_arena *arena, size_t count, size_t element_bytes);
+/* A text of `low` to `high` bytes without control characters, copied into `arena` with a zero behind it; "" when
+ * something is wrong.  @any */
+const char *tg_bytes_get_text(struct tg_bytes_in *in, struct tg_arena *arena, uint32_t low, uint32_t high);
+/* What is wrong with a text in memory by the same rule; NULL = nothing.  @any */
+const char *tg_bytes_text_flaw(const char *text, uint32_t low, uint32_t high);
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are stored as they lie in memory");
 

@@ -12,7 +12,7 @@ enum {
     TG_STATE_FORMAT = 1,
     TG_STATE_HEADER_BYTES_MAX = 1 << 20,
     TG_STATE_TABLES_MAX = TG_STEPS_MAX + TG_SOURCES_MAX,
-    TG_STATE_HEADER_FIXED_BYTES = 76, /* before the job's name */
+    TG_STATE_HEADER_FIXED_BYTES = 68, /* before the job's name */
     TG_STATE_FOOTER_BYTES = 48,
     TG_BLOCK_HEADER_BYTES = 32,
     TG_BLOCK_BYTES_MAX = 1 << 20,         /* block header included */
@@ -52,27 +52,32 @@ struct tg_state_totals {
     uint64_t puts;
     uint64_t deletes;
     uint64_t bytes; /* of header and blocks so far */
+    uint32_t footer_crc; /* once the footer is written or read */
 };
 
-/* Write the header into out[capacity] (TG_STATE_HEADER_BYTES_MAX is enough when it succeeds), set header->tag and start
- * *totals. Returns its bytes in *used. Errors: TG1519 when a layout is illegal or all do not fit.  @any */
+/* Write the header into the empty `out` (of TG_STATE_HEADER_BYTES_MAX), set header->tag and start *totals. Errors: TG1519
+ * when a layout is illegal or all do not fit.  @any */
 TG_MUST_USE tg_status tg_state_header_encode(struct tg_state_header *header, struct tg_bytes_out *out,
                                              struct tg_state_totals *totals, struct tg_error *err);
-/* Read and check one from data[bytes], the first bytes of a file called `name`; texts and layouts go into `arena`. Its
- * length is *header_bytes. Errors: TG1512 damaged, TG1513 newer format, TG1601.  @any */
+/* Read and check one from `in`, which holds the first bytes of a file called `name`; texts and layouts go into `arena`.
+ * in->at is then the header's end. Errors: TG1512 damaged, TG1513 newer format, TG1601.  @any */
 TG_MUST_USE tg_status tg_state_header_decode(struct tg_bytes_in *in, const char *name, struct tg_arena *arena,
                                              struct tg_state_header *out, struct tg_error *err);
 /* The group range of `shard`: key.h's rule turned round.  @any */
 void tg_state_group_range(uint32_t shard, uint32_t shard_count, uint32_t *first, uint32_t *last);
 
-/* The last TG_STATE_FOOTER_BYTES of a file; returns the footer's checksum, which the manifest keeps.  @any */
-uint32_t tg_state_footer_encode(const struct tg_state_header *header, const struct tg_state_totals *totals,
-                                uint8_t out[TG_STATE_FOOTER_BYTES]);
-/* Read and check the footer of a file of `file_bytes` whose header has the tag; *crc is its checksum. Errors: TG1512.
- * @any */
+/* The last TG_STATE_FOOTER_BYTES of a file. The manifest keeps totals->footer_crc, and bytes + TG_STATE_FOOTER_BYTES as the
+ * file's length.  @any */
+void tg_state_footer_encode(const struct tg_state_header *header, struct tg_state_totals *totals,
+                            uint8_t out[TG_STATE_FOOTER_BYTES]);
+/* Read and check the footer of a file of `file_bytes` (at least a footer's) whose header has `tag`; totals->footer_crc
+ * is its checksum. Errors: TG1512.  @any */
 TG_MUST_USE tg_status tg_state_footer_decode(const uint8_t data[TG_STATE_FOOTER_BYTES], const char *name,
                                              uint64_t file_bytes, uint32_t tag, struct tg_state_totals *totals,
                                              struct tg_error *err);
+
+/* Damage at byte `at` of the file `name`: the one form of such errors; TG1601 when `what` is tg_bytes_no_room.  @any */
+TG_COLD tg_status tg_state_damaged(const char *name, uint64_t at, const char *what, struct tg_error *err);
 
 /* ---- writing blocks ---------------------------------------------------------------------------------------------- */
 
@@ -127,9 +132,8 @@ struct tg_state_reader {
     struct tg_state_header header;
     struct tg_state_totals wanted; /* the footer's */
     struct tg_state_totals seen;
-    uint32_t crc; /* the footer's checksum */
     struct tg_arena arena;
-    uint8_t *block;       /* [TG_BLOCK_RECORD_BYTES_MAX], committed as far as blocks are long */
+    uint8_t *block;       /* [TG_BLOCK_RECORD_BYTES_MAX], touched as far as blocks are long */
     uint64_t block_at;    /* in the file */
     uint32_t block_bytes; /* 0 = none read yet */
     uint32_t record_at;   /* in the block */

@@ -1,7 +1,6 @@
 /* What the bytes of one state table mean: its owner, its key columns and its value fields, by name. Plain data: the
  * engine builds it from the operator's declaration, checkpoint files carry it (docs/formats/checkpoint.md), restoring
- * compares the stored one with today's. Text encoding of fields is state/layout.c's business, of values state/value.h's.
- */
+ * compares the stored one with today's. How the values themselves are written is state/value.h's business. */
 #ifndef TG_STATE_LAYOUT_H
 #define TG_STATE_LAYOUT_H
 
@@ -90,8 +89,8 @@ struct tg_state_mapping {
 };
 /* Match `stored` with `now` by name. Fields may be added, removed, reordered and widened; key columns may be renamed
  * and widened from integer to bigint (the encoded key is the same), nothing else; containers must hold the same element
- * fields; the version must not be smaller than the stored one. Errors: TG1519 naming the first thing that does not fit.
- * @any */
+ * fields. The version must be the stored one: its change says that the same names mean something else. Errors: TG1519
+ * naming the first thing that does not fit.  @any */
 TG_MUST_USE tg_status tg_state_layout_match(const struct tg_state_layout *stored, const struct tg_state_layout *now,
                                             struct tg_state_mapping *out, struct tg_error *err);
 

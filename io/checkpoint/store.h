@@ -19,10 +19,10 @@
 #include "base/status.h"
 
 enum {
-    TG_STORE_PATH_BYTES = 2048, /* of the directory */
-    TG_STORE_NAME_BYTES = 64,   /* of a file below it */
-    TG_STORE_LIST_MAX = 4096,   /* entries of the directory */
-    TG_STORE_FILES_MAX = 64,    /* open at once, one per shard */
+    TG_STORE_PATH_BYTES = 2048,     /* of the directory */
+    TG_STORE_NAME_BYTES = 64,       /* of a file below it */
+    TG_STORE_LIST_MAX = 4096,       /* entries of one kind in the directory */
+    TG_STORE_ARENA_BYTES = 1 << 20, /* for a listing */
     TG_STORE_MANIFEST_BYTES_MAX = 64 << 20,
 };
 
@@ -100,7 +100,7 @@ struct tg_store_listing {
     uint64_t newest;        /* largest number in use, complete or not; 0 = none */
     uint64_t generation;    /* largest claimed */
 };
-/* What is in the directory; names that are none of ours are ignored. Memory from `arena` (1 MiB is enough). Errors:
+/* What is in the directory; names that are none of ours are ignored. Memory from `arena` (TG_STORE_ARENA_BYTES). Errors:
  * TG1511.  @any */
 TG_MUST_USE tg_status tg_store_list(const struct tg_store *store, struct tg_arena *arena, struct tg_store_listing *out,
                                     struct tg_error *err);

@@ -1,0 +1,321 @@
+/* Opening a checkpoint directory and writing into it, in the order that survives a crash at any point. */
+#include "io/checkpoint/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "io/checkpoint/place.h"
+#include "io/file_ops.h"
+
+enum { FILE_MODE = 0666, FOLDER_MODE = 0777, PID_TEXT_BYTES = 64 };
+
+void tg_store_file_name(uint64_t epoch, uint32_t shard, bool base, char out[TG_STORE_NAME_BYTES])
+{
+    const int bytes = snprintf(out, TG_STORE_NAME_BYTES, "e%" PRIu64 "/s%" PRIu32 ".%s", epoch, shard,
+                               base ? "base" : "delta");
+    TG_ASSERT(bytes > 0 && bytes < TG_STORE_NAME_BYTES);
+}
+
+/* ---- all bytes, or an error -------------------------------------------------------------------------------------- */
+
+/* 0 or -errno. A write of nothing would repeat for ever: it counts as a full disk. */
+static int write_all(int fd, const void *data, size_t bytes, uint64_t at)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    for (size_t done = 0; done < bytes;) {
+        const int64_t moved = ops->pwrite(ops->self, fd, (const uint8_t *)data + done, bytes - done, (int64_t)(at + done));
+        if (moved == -EINTR) { continue; }
+        if (moved <= 0) { return moved == 0 ? -ENOSPC : (int)moved; }
+        done += (size_t)moved;
+    }
+    return 0;
+}
+
+/* Close errors count: on some file systems they are where a failed write shows. */
+static int sync_and_close(int fd)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    const int failed = ops->fdatasync(ops->self, fd);
+    const int close_failed = ops->close(ops->self, fd);
+    return failed != 0 ? failed : close_failed;
+}
+
+static int open_in(const struct tg_store *store, const char *name, int flags)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    char path[PLACE_BYTES];
+    return ops->open(ops->self, place_of(store->path, name, path), flags, FILE_MODE);
+}
+
+static int remove_in(const struct tg_store *store, const char *name)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    char path[PLACE_BYTES];
+    return ops->unlink(ops->self, place_of(store->path, name, path));
+}
+
+static int sync_folder(const char *path)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    return ops->sync_dir(ops->self, path);
+}
+
+static tg_status not_written(const struct tg_store *store, const char *what, const char *name, int failed,
+                             struct tg_error *err)
+{
+    return tg_fail(err, TG1510, -failed, "checkpoint directory %s: cannot %s %s", store->path, what, name);
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
+
+static tg_status in_use(const struct tg_store *store, int fd, struct tg_error *err)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    char text[PID_TEXT_BYTES] = {0};
+    unsigned long long pid = 0;
+    const int64_t bytes = ops->pread(ops->self, fd, text, sizeof text - 1, 0);
+    if (bytes > 0 && sscanf(text, "pid %llu\n", &pid) == 1) {
+        return tg_fail(err, TG1604, 0, "checkpoint directory %s is in use by process %llu", store->path, pid);
+    }
+    return tg_fail(err, TG1604, 0, "checkpoint directory %s is in use by another process", store->path);
+}
+
+/* The pid is for people: that it cannot be written on a full disk is no reason to refuse, an old one would mislead. */
+static void note_pid(int fd, int64_t pid)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    char text[PID_TEXT_BYTES];
+    const int bytes = snprintf(text, sizeof text, "pid %" PRId64 "\n", pid);
+    if (ops->ftruncate(ops->self, fd, 0) == 0 && write_all(fd, text, (size_t)bytes, 0) != 0) {
+        (void)ops->ftruncate(ops->self, fd, 0);
+    }
+}
+
+static tg_status take_lock(struct tg_store *store, int64_t pid, struct tg_error *err)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    const int fd = open_in(store, "LOCK", O_RDWR | O_CREAT);
+    if (fd < 0) { return not_written(store, "open", "LOCK", fd, err); }
+    const int failed = ops->lock(ops->self, fd);
+    if (failed != 0) {
+        const tg_status status =
+            failed == -EWOULDBLOCK ? in_use(store, fd, err) : not_written(store, "lock", "LOCK", failed, err);
+        (void)ops->close(ops->self, fd);
+        return status;
+    }
+    note_pid(fd, pid);
+    store->lock_fd = fd;
+    return TG_OK;
+}
+
+/* The next generation's file, created by nobody else; older ones go. The lock keeps two processes of one machine apart,
+ * the generation two machines that share a file system whose locks do not reach that far. */
+static tg_status claim_generation(struct tg_store *store, struct tg_error *err)
+{
+    struct tg_store_names names;
+    tg_status status = tg_store_scan(store, &names, err);
+    if (status != TG_OK) { return status; }
+    if (names.generation == UINT64_MAX) { return not_written(store, "number", "GENERATION", -EOVERFLOW, err); }
+    char name[TG_STORE_NAME_BYTES];
+    (void)snprintf(name, sizeof name, "GENERATION-%" PRIu64, names.generation + 1);
+    const int fd = open_in(store, name, O_WRONLY | O_CREAT | O_EXCL);
+    if (fd < 0) { return not_written(store, "create", name, fd, err); }
+    int failed = sync_and_close(fd);
+    if (failed == 0) { failed = sync_folder(store->path); }
+    if (failed != 0) { return not_written(store, "make durable", name, failed, err); }
+    store->generation = names.generation + 1;
+    if (names.generation > 0) {
+        (void)snprintf(name, sizeof name, "GENERATION-%" PRIu64, names.generation);
+        failed = remove_in(store, name);
+    }
+    return failed == 0 || failed == -ENOENT ? TG_OK : not_written(store, "remove", name, failed, err);
+}
+
+/* Create `path` and what is missing on the way, each name durable in its folder. 0 or -errno. */
+static int make_folders(const char *path)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    char folder[TG_STORE_PATH_BYTES];
+    const size_t bytes = strlen(path);
+    size_t parent = 0; /* length of the path to the folder that holds the next one */
+    for (size_t i = 1; i <= bytes; i++) {
+        if (path[i] != '/' && path[i] != '\0') { continue; }
+        memcpy(folder, path, i);
+        folder[i] = '\0';
+        int failed = ops->mkdir(ops->self, folder, FOLDER_MODE);
+        if (failed == 0) {
+            folder[parent] = '\0';
+            failed = sync_folder(parent > 0 ? folder : path[0] == '/' ? "/" : ".");
+        }
+        if (failed != 0 && failed != -EEXIST) { return failed; }
+        parent = i;
+    }
+    return 0;
+}
+
+tg_status tg_store_open(struct tg_store *store, const struct tg_store_config *config, struct tg_error *err)
+{
+    *store = (struct tg_store){.read_only = config->read_only, .lock_fd = -1};
+    const int bytes = snprintf(store->path, sizeof store->path, "%s", config->path);
+    if (bytes <= 0 || (size_t)bytes >= sizeof store->path) {
+        return tg_fail(err, TG1511, ENAMETOOLONG, "checkpoint directory %.100s...", config->path);
+    }
+    if (config->read_only) { return TG_OK; }
+    const int failed = make_folders(store->path);
+    if (failed != 0) { return not_written(store, "create", "it", failed, err); }
+    tg_status status = take_lock(store, config->pid, err);
+    if (status == TG_OK) { status = claim_generation(store, err); }
+    if (status != TG_OK) { tg_store_close(store); }
+    return status;
+}
+
+void tg_store_close(struct tg_store *store)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    if (store->lock_fd >= 0) { (void)ops->close(ops->self, store->lock_fd); }
+    store->lock_fd = -1;
+}
+
+/* ---- files of an epoch ------------------------------------------------------------------------------------------- */
+
+tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg_error *err)
+{
+    TG_ASSERT(store->lock_fd >= 0 && epoch > 0);
+    const struct tg_file_ops *ops = tg_file_ops();
+    char name[TG_STORE_NAME_BYTES];
+    char path[PLACE_BYTES];
+    (void)snprintf(name, sizeof name, "e%" PRIu64, epoch);
+    const int failed = ops->mkdir(ops->self, place_of(store->path, name, path), FOLDER_MODE);
+    return failed == 0 ? TG_OK : not_written(store, "create", name, failed, err);
+}
+
+tg_status tg_store_file_create(struct tg_store *store, uint64_t epoch, uint32_t shard, bool base,
+                               struct tg_store_file *file, struct tg_error *err)
+{
+    TG_ASSERT(store->lock_fd >= 0);
+    *file = (struct tg_store_file){.fd = -1};
+    tg_store_file_name(epoch, shard, base, file->name);
+    file->fd = open_in(store, file->name, O_WRONLY | O_CREAT | O_EXCL);
+    return file->fd >= 0 ? TG_OK : not_written(store, "create", file->name, file->fd, err);
+}
+
+void tg_store_file_drop(struct tg_store *store, struct tg_store_file *file)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    if (file->fd < 0) { return; }
+    (void)ops->close(ops->self, file->fd);
+    file->fd = -1;
+    (void)remove_in(store, file->name); /* what stays is swept at the next start */
+}
+
+tg_status tg_store_file_append(struct tg_store *store, struct tg_store_file *file, const void *data, size_t bytes,
+                               struct tg_error *err)
+{
+    TG_ASSERT(file->fd >= 0);
+    const int failed = write_all(file->fd, data, bytes, file->bytes);
+    if (failed != 0) {
+        tg_store_file_drop(store, file);
+        return not_written(store, "write", file->name, failed, err);
+    }
+    file->bytes += bytes;
+    return TG_OK;
+}
+
+tg_status tg_store_file_finish(struct tg_store *store, struct tg_store_file *file, struct tg_error *err)
+{
+    TG_ASSERT(file->fd >= 0);
+    const int failed = sync_and_close(file->fd);
+    file->fd = -1;
+    if (failed == 0) { return TG_OK; }
+    (void)remove_in(store, file->name);
+    return not_written(store, "make durable", file->name, failed, err);
+}
+
+tg_status tg_store_epoch_sync(struct tg_store *store, uint64_t epoch, struct tg_error *err)
+{
+    char name[TG_STORE_NAME_BYTES];
+    char path[PLACE_BYTES];
+    (void)snprintf(name, sizeof name, "e%" PRIu64, epoch);
+    int failed = sync_folder(place_of(store->path, name, path));
+    if (failed == 0) { failed = sync_folder(store->path); }
+    return failed == 0 ? TG_OK : not_written(store, "make durable", name, failed, err);
+}
+
+/* ---- decision ---------------------------------------------------------------------------------------------------- */
+
+static tg_status still_ours(const struct tg_store *store, struct tg_error *err)
+{
+    struct tg_store_names names;
+    const tg_status status = tg_store_scan(store, &names, err);
+    if (status != TG_OK || names.generation == store->generation) { return status; }
+    return tg_fail(err, TG1521, 0, "checkpoint directory %s belongs to generation %" PRIu64 " now, we are %" PRIu64,
+                   store->path, names.generation, store->generation);
+}
+
+/* Write `name`.tmp, make it durable, give it its name; the name itself is durable after the folder's next sync. */
+static tg_status write_whole(struct tg_store *store, const char *name, const void *data, size_t bytes,
+                             struct tg_error *err)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    char temporary[TG_STORE_NAME_BYTES];
+    char from[PLACE_BYTES];
+    char to[PLACE_BYTES];
+    const int length = snprintf(temporary, sizeof temporary, "%s.tmp", name);
+    TG_ASSERT(length > 0 && (size_t)length < sizeof temporary);
+    int failed = remove_in(store, temporary); /* what an earlier try could not remove */
+    if (failed != 0 && failed != -ENOENT) { return not_written(store, "remove", temporary, failed, err); }
+    const int fd = open_in(store, temporary, O_WRONLY | O_CREAT | O_EXCL);
+    if (fd < 0) { return not_written(store, "create", temporary, fd, err); }
+    failed = write_all(fd, data, bytes, 0);
+    if (failed != 0) {
+        (void)ops->close(ops->self, fd);
+    } else {
+        failed = sync_and_close(fd);
+    }
+    if (failed == 0) {
+        failed = ops->rename(ops->self, place_of(store->path, temporary, from), place_of(store->path, name, to));
+    }
+    if (failed == 0) { return TG_OK; }
+    (void)remove_in(store, temporary);
+    return not_written(store, "write", name, failed, err);
+}
+
+tg_status tg_store_publish(struct tg_store *store, uint64_t epoch, const void *manifest, size_t bytes, bool *decided,
+                           struct tg_error *err)
+{
+    TG_ASSERT(store->lock_fd >= 0 && bytes <= TG_STORE_MANIFEST_BYTES_MAX);
+    *decided = false;
+    char name[TG_STORE_NAME_BYTES];
+    (void)snprintf(name, sizeof name, "MANIFEST-%" PRIu64, epoch);
+    tg_status status = still_ours(store, err);
+    if (status == TG_OK) { status = write_whole(store, name, manifest, bytes, err); }
+    if (status != TG_OK) { return status; }
+    *decided = true;
+    const int failed = sync_folder(store->path);
+    return failed == 0 ? TG_OK : not_written(store, "make durable", name, failed, err);
+}
+
+tg_status tg_store_acknowledge(struct tg_store *store, uint64_t epoch, uint32_t committed, struct tg_error *err)
+{
+    TG_ASSERT(store->lock_fd >= 0);
+    char name[TG_STORE_NAME_BYTES];
+    char text[TG_STORE_NAME_BYTES];
+    (void)snprintf(name, sizeof name, "ACK-%" PRIu64, epoch);
+    const int bytes = snprintf(text, sizeof text, "committed %" PRIu32 "\n", committed);
+    const tg_status status = write_whole(store, name, text, (size_t)bytes, err);
+    if (status != TG_OK) { return status; }
+    const int failed = sync_folder(store->path);
+    return failed == 0 ? TG_OK : not_written(store, "make durable", name, failed, err);
+}
+
+void tg_store_epoch_abort(struct tg_store *store, uint64_t epoch)
+{
+    char name[TG_STORE_NAME_BYTES];
+    (void)snprintf(name, sizeof name, "MANIFEST-%" PRIu64 ".tmp", epoch);
+    (void)remove_in(store, name);
+    (void)tg_store_remove_epoch(store, epoch);
+}
