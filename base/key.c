@@ -81,10 +81,11 @@ void tg_key_decode(const struct tg_key_spec *spec, struct tg_key key, const stru
     uint32_t used = 0;
     for (uint32_t i = 0; i < spec->column_count; i++) {
         const struct tg_column *column = &spec->schema->columns[spec->columns[i]];
-        void *value = tg_row_value(schema, row, targets[i]);
+        const uint32_t target = targets != NULL ? targets[i] : i;
+        void *value = tg_row_value(schema, row, target);
         TG_DCHECK(used < key.bytes);
         const bool null = key.data[used++] == 0;
-        tg_row_set_null(schema, row, targets[i], null);
+        tg_row_set_null(schema, row, target, null);
         if (null) {
             memset(value, 0, tg_type_bytes(column->type));
             continue;

@@ -21,8 +21,8 @@ struct tg_key_spec {
 /* Encode the key of `row` into out[capacity]; returns its length, or 0 when it exceeds capacity.  @any */
 TG_HOT uint32_t tg_key_encode(const struct tg_key_spec *spec, const void *row, uint8_t *out, uint32_t capacity);
 
-/* Write the columns of encoded `key` into `row` of `schema`: column i of the key goes to targets[i]. Texts point into
- * the key's bytes.  @any */
+/* Write the columns of encoded `key` into `row` of `schema`: column i of the key goes to column targets[i], or to
+ * column i when targets is NULL. Texts point into the key's bytes.  @any */
 void tg_key_decode(const struct tg_key_spec *spec, struct tg_key key, const struct tg_schema *schema,
                    const uint32_t *targets, void *row);
 

@@ -55,34 +55,32 @@ static tg_status share_sinks(struct tg_cluster *cluster, struct tg_error *err)
 
 tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_config *config, struct tg_error *err)
 {
+    const uint32_t shard_count = config->plan->shard_count;
     struct tg_cluster *cluster = calloc(1, sizeof *cluster);
-    if (cluster == NULL) { return tg_fail(err, TG1601, 0, "no memory for the job"); }
+    if (cluster == NULL) {
+        tg_plan_destroy(config->plan);
+        return tg_fail(err, TG1601, 0, "no memory for the job");
+    }
+    cluster->plan = config->plan;
     cluster->options = config->options;
     cluster->clock = config->clock;
     cluster->simulated = config->simulated;
-    cluster->io = config->job->engine.io;
+    cluster->io = config->plan->job->engine.io;
     cluster->version_base = tg_clock_wall_us(&config->clock);
-    atomic_init(&cluster->cycling, config->shard_count);
-    struct tg_plan *plan = NULL;
-    tg_status status = tg_plan_create(&plan, config->job, config->shard_count, config->source_partitions, err);
-    cluster->plan = plan;
-    if (status == TG_OK) { status = make_edges(cluster, err); }
-    if (status == TG_OK) {
-        status = tg_helper_create(&cluster->helper, config->shard_count, wake_worker, cluster, err);
-    }
+    atomic_init(&cluster->cycling, shard_count);
+    tg_status status = make_edges(cluster, err);
+    if (status == TG_OK) { status = tg_helper_create(&cluster->helper, shard_count, wake_worker, cluster, err); }
     if (status == TG_OK) { status = share_sinks(cluster, err); }
     if (status == TG_OK && !config->simulated) { status = tg_helper_start(cluster->helper, err); }
     if (status == TG_OK) {
-        cluster->workers = calloc(config->shard_count, sizeof *cluster->workers);
-        if (cluster->workers == NULL) {
-            status = tg_fail(err, TG1601, 0, "no memory for %u shards", config->shard_count);
-        }
+        cluster->workers = calloc(shard_count, sizeof *cluster->workers);
+        if (cluster->workers == NULL) { status = tg_fail(err, TG1601, 0, "no memory for %u shards", shard_count); }
     }
     if (status != TG_OK) {
         tg_cluster_destroy(cluster);
         return status;
     }
-    for (uint32_t i = 0; i < config->shard_count; i++) { tg_worker_init(&cluster->workers[i], cluster, i); }
+    for (uint32_t i = 0; i < shard_count; i++) { tg_worker_init(&cluster->workers[i], cluster, i); }
     *out = cluster;
     return TG_OK;
 }
@@ -90,7 +88,7 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
 void tg_cluster_destroy(struct tg_cluster *cluster)
 {
     if (cluster->helper != NULL) { tg_helper_destroy(cluster->helper); }
-    for (uint32_t i = 0; cluster->plan != NULL && i < cluster->plan->sink_count; i++) {
+    for (uint32_t i = 0; i < cluster->plan->sink_count; i++) {
         const struct tg_sink_ops *ops = cluster->plan->sinks[i].spec->ops;
         if (cluster->shared[i] != NULL && ops->unshare != NULL) { ops->unshare(cluster->shared[i]); }
     }
@@ -99,7 +97,7 @@ void tg_cluster_destroy(struct tg_cluster *cluster)
     }
     free(cluster->workers);
     tg_arena_close(&cluster->arena);
-    if (cluster->plan != NULL) { tg_plan_destroy((struct tg_plan *)(uintptr_t)cluster->plan); }
+    tg_plan_destroy((struct tg_plan *)(uintptr_t)cluster->plan); /* ours alone again */
     free(cluster);
 }
 

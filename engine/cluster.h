@@ -6,15 +6,13 @@
 #include "engine/worker.h"
 
 struct tg_cluster_config {
-    const struct tg_job *job;
+    struct tg_plan *plan;                 /* taken over, also when creation fails */
     const struct tg_run_options *options; /* borrowed for the cluster's life */
-    uint32_t shard_count;
-    const uint32_t *source_partitions; /* [source_count] from discover */
     struct tg_clock clock;
     bool simulated;
 };
 
-/* Plan, edges, sinks' shared objects, helper (its thread runs unless simulated), workers initialised. On failure
+/* Edges, sinks' shared objects, helper (its thread runs unless simulated), workers initialised. On failure
  * everything is taken down again.  @setup */
 TG_MUST_USE tg_status tg_cluster_create(struct tg_cluster **cluster, const struct tg_cluster_config *config,
                                         struct tg_error *err);

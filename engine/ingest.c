@@ -141,6 +141,7 @@ static bool dead_letter(struct tg_ingest *ingest, uint32_t index, struct tg_deco
             .field = why.field >= 0 ? ingest->source->fields[why.field].names[0] : NULL,
             .raw = slice->value,
             .raw_bytes = slice->value_bytes,
+            .raw_unchecked = why.reason == TG_REASON_bad_utf8 || why.reason == TG_REASON_too_long,
             .time = ingest->plan->job->replay ? TG_TS_MIN : tg_clock_wall_us(&ingest->clock),
         };
         struct tg_side_row row;

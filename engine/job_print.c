@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/job.h"
+#include "engine/layout.h"
 
 void tg_job_print_effective(const struct tg_job *job, FILE *out)
 {
@@ -100,6 +101,7 @@ static void print_step(const struct tg_job *job, const struct tg_step_spec *step
         (void)fprintf(out, "%s%s %s%s", i == 0 ? "  params    " : ", ", step->params[i].name, step->params[i].text,
                       i + 1 == step->param_count ? "\n" : "");
     }
+    tg_layout_print(step->op, "  ", out);
     for (uint32_t i = 0; i < step->output_count; i++) {
         (void)fprintf(out, "  output    %s: ", step->outputs[i].name);
         print_schema(&step->outputs[i], out);

@@ -107,10 +107,6 @@ void tg_emit_row(tg_ctx *ctx, const struct tg_record *record, const void *fields
     while (output < step->op->output_count && step->op->outputs[output] != record) { output++; }
     TG_ASSERT(output < step->op->output_count);
     const struct tg_schema *schema = &step->outputs[output];
-    static const uint32_t key_targets[TG_COLUMNS_MAX] = {
-        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
     next_revision(ctx);
     struct tg_row *row = ctx->output;
     memset(row, 0, schema->row_bytes);
@@ -120,7 +116,7 @@ void tg_emit_row(tg_ctx *ctx, const struct tg_record *record, const void *fields
     row->hash = tg_table_hash(ctx->table, ctx->key);
     row->revision = ctx->key->revision;
     row->partition = ctx->key->partition;
-    tg_key_decode(&ctx->edge_plan->key, tg_table_key(ctx->table, ctx->key), schema, key_targets, row);
+    tg_key_decode(&ctx->edge_plan->key, tg_table_key(ctx->table, ctx->key), schema, NULL, row);
     for (uint32_t i = 0; i < ctx->plan->output_copy_count[output]; i++) {
         const struct tg_copy *copy = &ctx->plan->output_copies[output][i];
         copy_field((uint8_t *)row + copy->to, (const uint8_t *)fields + copy->from, copy->bytes);

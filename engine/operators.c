@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "engine/job.h"
+#include "engine/layout.h"
 
 static const struct tg_operator *operators[TG_OPERATORS_MAX];
 static uint32_t operator_count;
@@ -20,6 +21,10 @@ void tg_operator_register(const struct tg_operator *op)
     TG_ASSERT(op->abi == TG_ABI);
     TG_ASSERT(op->output_count >= 1 && op->output_count <= TG_OUTPUTS_MAX);
     TG_ASSERT(op->timer_count <= TG_TIMERS_MAX);
+    tg_record_check(op->input);
+    tg_record_check(op->state);
+    tg_record_check(op->params);
+    for (uint32_t i = 0; i < op->output_count; i++) { tg_record_check(op->outputs[i]); }
     /* A counter starts again when state is forgotten; only event time keeps growing. */
     TG_ASSERT(!op->may_forget || op->revision == TG_REVISION_EVENT_TIME);
     const struct tg_operator *known = tg_operator_find(op->name);

@@ -7,20 +7,10 @@
 #include "base/assert.h"
 #include "base/decimal.h"
 #include "base/timestamp.h"
+#include "engine/layout.h"
 #include "engine/values.h"
 
 enum { PARAM_SCALE = 2 };
-
-uint32_t tg_record_offset(const struct tg_record *record, uint32_t index)
-{
-    uint32_t offset = 0;
-    for (uint32_t i = 0; i <= index; i++) {
-        const struct tg_field *field = &record->fields[i];
-        offset = (offset + field->align - 1) & ~(field->align - 1);
-        if (i < index) { offset += field->bytes; }
-    }
-    return offset;
-}
 
 static bool parse_whole(const char *text, int64_t min, int64_t max, int64_t *number)
 {
@@ -98,21 +88,14 @@ const char *tg_param_looks_like(const char *kind)
 void tg_params_build(const struct tg_step_spec *step, void *out)
 {
     const struct tg_record *record = step->op->params;
-    uint32_t end = 0;
-    uint32_t align = 1;
     memset(out, 0, record->bytes);
     for (uint32_t i = 0; i < record->field_count; i++) {
         const struct tg_field *field = &record->fields[i];
-        const uint32_t offset = tg_record_offset(record, i);
-        end = offset + field->bytes;
-        align = field->align > align ? field->align : align;
-        TG_ASSERT(end <= record->bytes);
         const char *text = NULL;
         for (uint32_t k = 0; k < step->param_count; k++) {
             if (strcmp(step->params[k].name, field->name) == 0) { text = step->params[k].text; }
         }
         TG_ASSERT(text != NULL);
-        TG_ASSERT(tg_param_parse(field->kind, text, (uint8_t *)out + offset));
+        TG_ASSERT(tg_param_parse(field->kind, text, (uint8_t *)out + tg_record_offset(record, i)));
     }
-    TG_ASSERT(((end + align - 1) & ~(align - 1)) == record->bytes);
 }

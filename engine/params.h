@@ -6,9 +6,6 @@
 
 #include "engine/job.h"
 
-/* Offset of field `index` in the record's C struct (natural alignment).  @any */
-uint32_t tg_record_offset(const struct tg_record *record, uint32_t index);
-
 /* Read `text` as a parameter of `kind` (text bigint integer boolean timestamp date numeric duration) into *out, which
  * has that kind's size. Texts are borrowed. numeric has scale 2. False: it is no such value, or no such kind.  @setup
  */

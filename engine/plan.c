@@ -8,6 +8,10 @@
 #include "engine/params.h"
 #include "engine/stage.h"
 
+static_assert(sizeof(struct tg_key_state) + TG_TIMERS_MAX * sizeof(int64_t) + 16 + TG_STATE_BYTES_MAX <=
+                  TG_VALUE_BYTES_MAX,
+              "the largest state fits a slot with every timer");
+
 static uint32_t align_up(uint32_t value, uint32_t align) { return (value + align - 1) & ~(align - 1); }
 
 static tg_status plan_input(struct tg_stage_plan *stage, const struct tg_schema *input, struct tg_error *err)
@@ -51,14 +55,16 @@ static void plan_outputs(struct tg_stage_plan *stage)
 static void plan_state(struct tg_stage_plan *stage)
 {
     const struct tg_operator *op = stage->step->op;
-    stage->state_offset = align_up((uint32_t)(sizeof(struct tg_key_state) + op->timer_count * sizeof(int64_t)), 8);
+    /* A state with numeric fields is aligned to 16: compilers move those with instructions that insist on it. */
+    const uint32_t align = tg_record_align(op->state) > 8 ? tg_record_align(op->state) : 8;
+    stage->state_offset = align_up((uint32_t)(sizeof(struct tg_key_state) + op->timer_count * sizeof(int64_t)), align);
     stage->value_bytes = stage->state_offset + op->state->bytes;
     for (uint32_t i = 0; i < op->state->field_count; i++) {
         const struct tg_field *field = &op->state->fields[i];
         const uint32_t offset = tg_record_offset(op->state, i);
-        if (strcmp(field->kind, "timestamp") == 0) { stage->ts_min_offsets[stage->ts_min_count++] = offset; }
-        if (strcmp(field->kind, "deque_timestamp") == 0) { stage->deque_offsets[stage->deque_count++] = offset; }
+        if (field->kind_id == TG_KIND_timestamp) { stage->ts_min_offsets[stage->ts_min_count++] = offset; }
     }
+    stage->container_count = tg_layout_containers(op->state, stage->containers, &stage->deque_count);
 }
 
 static const struct tg_schema *input_schema(const struct tg_job *job, const struct tg_input_ref *from)

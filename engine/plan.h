@@ -5,6 +5,7 @@
 
 #include "base/key.h"
 #include "engine/job.h"
+#include "engine/layout.h"
 
 /* Columns of one schema copied into another: projections of sinks, records of operators. */
 struct tg_copy {
@@ -41,8 +42,9 @@ struct tg_stage_plan {
     struct tg_copy output_copies[TG_OUTPUTS_MAX][TG_COLUMNS_MAX];
     uint32_t ts_min_count; /* state fields that start at TG_TS_MIN: byte offsets in the state */
     uint32_t ts_min_offsets[TG_COLUMNS_MAX];
-    uint32_t deque_count; /* containers to give back when a key is forgotten */
-    uint32_t deque_offsets[TG_COLUMNS_MAX];
+    uint32_t container_count; /* to give back when a key is forgotten */
+    uint32_t deque_count;     /* of them; they come first */
+    struct tg_container containers[TG_COLUMNS_MAX];
     uint8_t *params; /* the operator's params struct */
     uint64_t keys_per_shard;
     struct tg_readers readers[TG_OUTPUTS_MAX];

@@ -13,8 +13,8 @@
 #include "engine/report.h"
 #include "shards/topology.h"
 
-#define PEER_DEADLINE_NS 3000000000u /* one try to reach a peer */
-enum { PIN_CORES_MIN = 4 };          /* docs/decisions/0005 */
+#define PEER_TRY_NS 3000000000u /* one try to reach a peer; others follow */
+enum { PIN_CORES_MIN = 4 };     /* docs/decisions/0005 */
 #define WATCH_NS 20000000
 #define SPIN_NS 30000u
 
@@ -68,8 +68,7 @@ static tg_status discover_sources(const struct tg_job *job, const struct tg_cloc
         do {
             *err = (struct tg_error){0};
             const uint64_t now_ns = tg_clock_now_ns(clock);
-            status =
-                source->ops->discover(&source->options, source->name, now_ns + PEER_DEADLINE_NS, &partitions[i], err);
+            status = source->ops->discover(&source->options, source->name, now_ns + PEER_TRY_NS, &partitions[i], err);
             if (status == TG_OK) { TG_ASSERT(partitions[i] >= 1 && partitions[i] <= TG_PARTITIONS_MAX); }
         } while (status != TG_OK && signal_seen == 0 && may_retry(err, &limit, tg_clock_now_ns(clock)));
         if (status != TG_OK) { return status; }
@@ -91,7 +90,7 @@ static tg_status check_sinks(const struct tg_plan *plan, const struct tg_run_opt
         tg_status status;
         do {
             *err = (struct tg_error){0};
-            status = ops->check(&sink_env, tg_clock_now_ns(clock) + PEER_DEADLINE_NS, err);
+            status = ops->check(&sink_env, tg_clock_now_ns(clock) + PEER_TRY_NS, err);
         } while (status != TG_OK && signal_seen == 0 && may_retry(err, &limit, tg_clock_now_ns(clock)));
         if (status != TG_OK) { return status; }
     }
@@ -268,19 +267,14 @@ static tg_status prepare(struct run *run, struct tg_error *err)
     tg_topology_read(&run->topology, "");
     tg_status status = discover_sources(run->job, &run->clock, partitions, err);
     if (status != TG_OK) { return status; }
-    const uint32_t shard_count = shard_count_of(run);
-    status = tg_plan_create(&plan, run->job, shard_count, partitions, err);
+    status = tg_plan_create(&plan, run->job, shard_count_of(run), partitions, err);
     if (status != TG_OK) { return status; }
     status = check_sinks(plan, run->options, &run->clock, err);
-    tg_plan_destroy(plan);
-    if (status != TG_OK) { return status; }
-    const struct tg_cluster_config config = {
-        .job = run->job,
-        .options = run->options,
-        .shard_count = shard_count,
-        .source_partitions = partitions,
-        .clock = run->clock,
-    };
+    if (status != TG_OK) {
+        tg_plan_destroy(plan);
+        return status;
+    }
+    const struct tg_cluster_config config = {.plan = plan, .options = run->options, .clock = run->clock};
     return tg_cluster_create(&run->cluster, &config, err);
 }
 

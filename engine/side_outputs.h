@@ -18,7 +18,8 @@ struct tg_dead_letter {
     const char *field;  /* the record's name of it; NULL = the document */
     const uint8_t *raw; /* NULL = tombstone */
     uint32_t raw_bytes;
-    tg_ts time; /* TG_TS_MIN = leave out (replay) */
+    bool raw_unchecked; /* refused before its encoding was found right: it may not be UTF-8 */
+    tg_ts time;         /* TG_TS_MIN = leave out (replay) */
 };
 
 /* The row points into the letter's strings and, for raw bytes that are not UTF-8, into text[text_bytes] (base64).

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/json_text.h"
 #include "engine/side_outputs.h"
+#include "io/decode_stage1.h"
 
 static void put_text(const struct tg_schema *schema, struct tg_side_row *row, uint32_t column, const char *data,
                      uint32_t bytes)
@@ -18,29 +19,6 @@ static void put_i64(const struct tg_schema *schema, struct tg_side_row *row, uin
     const int32_t narrow = (int32_t)value;
     const bool wide = tg_type_bytes(schema->columns[column].type) == 8;
     memcpy(tg_row_value(schema, row, column), wide ? (const void *)&value : (const void *)&narrow, wide ? 8 : 4);
-}
-
-/* Strict UTF-8 (RFC 3629): no overlong forms, no surrogates, at most U+10FFFF. */
-static bool is_utf8(const uint8_t *data, uint32_t bytes)
-{
-    uint32_t i = 0;
-    while (i < bytes) {
-        const uint8_t lead = data[i++];
-        if (lead < 0x80) { continue; }
-        const uint32_t more = lead >= 0xC2 && lead <= 0xDF   ? 1
-                              : (lead & 0xF0) == 0xE0        ? 2
-                              : lead >= 0xF0 && lead <= 0xF4 ? 3
-                                                             : 0;
-        if (more == 0 || bytes - i < more) { return false; }
-        const uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-        const uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-        if (data[i] < low || data[i] > high) { return false; }
-        for (uint32_t k = 1; k < more; k++) {
-            if ((data[i + k] & 0xC0) != 0x80) { return false; }
-        }
-        i += more;
-    }
-    return true;
 }
 
 static void begin_row(const struct tg_schema *schema, struct tg_side_row *row)
@@ -61,7 +39,8 @@ void tg_dead_letter_row(const struct tg_dead_letter *letter, uint8_t *text, uint
     put_i64(schema, row, OFFSET, letter->offset);
     put_text(schema, row, REASON, letter->reason, (uint32_t)strlen(letter->reason));
     put_text(schema, row, FIELD, letter->field, letter->field != NULL ? (uint32_t)strlen(letter->field) : 0);
-    const bool utf8 = letter->raw != NULL && is_utf8(letter->raw, letter->raw_bytes);
+    const bool utf8 =
+        letter->raw != NULL && (!letter->raw_unchecked || tg_stage1_is_utf8(letter->raw, letter->raw_bytes));
     put_text(schema, row, RAW, utf8 ? (const char *)letter->raw : NULL, letter->raw_bytes);
     put_text(schema, row, RAW_BASE64, NULL, 0);
     if (letter->raw != NULL && !utf8) {

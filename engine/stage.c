@@ -134,10 +134,7 @@ static void key_make_fresh(const struct tg_ctx *stage, struct tg_key_state *key)
 
 static void key_free_containers(struct tg_ctx *stage, struct tg_key_state *key)
 {
-    uint8_t *state = tg_stage_state(stage, key);
-    for (uint32_t i = 0; i < stage->plan->deque_count; i++) {
-        tg_deque_i64_clear((struct tg_deque_i64 *)(void *)(state + stage->plan->deque_offsets[i]), stage->heap);
-    }
+    tg_layout_clear(stage->plan->containers, stage->plan->container_count, stage->heap, tg_stage_state(stage, key));
 }
 
 static struct tg_wheel *key_wheel(const struct tg_ctx *stage, const struct tg_key_state *key)

@@ -137,7 +137,7 @@ static inline void tg_stage_prefetch_containers(const struct tg_ctx *stage, cons
     const uint8_t *state = (const uint8_t *)key + stage->plan->state_offset;
     for (uint32_t i = 0; i < stage->plan->deque_count; i++) {
         const struct tg_deque_i64 *deque =
-            (const struct tg_deque_i64 *)(const void *)(state + stage->plan->deque_offsets[i]);
+            (const struct tg_deque_i64 *)(const void *)(state + stage->plan->containers[i].offset);
         if (deque->capacity != 0) { /* both ends: rows go to the newest, expiry to the oldest */
             __builtin_prefetch(&deque->elements[deque->first], 1);
             __builtin_prefetch(&deque->elements[(deque->first + deque->count) & (deque->capacity - 1)], 1);

@@ -14,15 +14,15 @@
  *   TG_OPERATOR(name, .input = tx, ...)
  *
  * Rules. Everything runs on the shard that owns the key; no locks, no blocking calls, no malloc. Texts are borrowed for
- * the callback. State memory belongs to the key and is zero when fresh, with timestamp fields at TG_TS_MIN. Output rows
- * get the key columns in front. A callback emits at most TG_EMIT_ROWS_MAX rows. */
+ * the callback: state keeps a copy (label, name), never the text. State memory belongs to the key and is zero when
+ * fresh, with timestamp fields at TG_TS_MIN. Output rows get the key columns in front. A callback emits at most
+ * TG_EMIT_ROWS_MAX rows. */
 #ifndef TG_ENGINE_TURGO_H
 #define TG_ENGINE_TURGO_H
 
-#include "base/types.h"
-#include "state/containers.h"
+#include "engine/record.h"
 
-enum { TG_ABI = 1 };
+enum { TG_ABI = 2 };
 
 typedef struct tg_ctx tg_ctx;
 
@@ -36,49 +36,6 @@ typedef enum tg_result {
 
 #define TG_SECONDS(n) ((tg_us)(n)*1000000)
 #define TG_MINUTES(n) (TG_SECONDS(n) * 60)
-
-/* ---- field lists ------------------------------------------------------------------------------------------------ */
-
-typedef tg_text tg_c_text;
-typedef int64_t tg_c_bigint;
-typedef int32_t tg_c_integer;
-typedef bool tg_c_boolean;
-typedef tg_ts tg_c_timestamp;
-typedef tg_date tg_c_date;
-typedef tg_dec tg_c_numeric;
-typedef int32_t tg_c_enum;
-typedef tg_us tg_c_duration;
-typedef struct tg_deque_i64 tg_c_deque_timestamp;
-typedef struct tg_list tg_c_list;
-typedef struct tg_map tg_c_map;
-
-/* One field of a list. `kind` is the first word of its F() entry. */
-struct tg_field {
-    const char *kind;
-    const char *name;
-    uint32_t bytes;
-    uint32_t align;
-};
-struct tg_record {
-    const char *name;
-    const struct tg_field *fields;
-    uint32_t field_count;
-    uint32_t bytes; /* sizeof the C struct; offsets follow from natural alignment and are checked against it */
-    uint32_t version;
-};
-
-#define TG_FIELD_DECLARE(kind, name) tg_c_##kind name;
-#define TG_FIELD_ROW(kind, name) {#kind, #name, sizeof(tg_c_##kind), _Alignof(tg_c_##kind)},
-#define TG_LIST_OF_FIELDS(record, LIST, number) \
-    typedef struct record { \
-        LIST(TG_FIELD_DECLARE) \
-    } record; \
-    static const struct tg_field record##_fields[] = {LIST(TG_FIELD_ROW)}; \
-    static const struct tg_record record##_record = { \
-        #record, record##_fields, sizeof record##_fields / sizeof record##_fields[0], sizeof(record), number};
-#define TG_RECORD(record, LIST) TG_LIST_OF_FIELDS(record, LIST, 0)
-#define TG_PARAMS(record, LIST) TG_LIST_OF_FIELDS(record, LIST, 0)
-#define TG_STATE(record, LIST, version) TG_LIST_OF_FIELDS(record, LIST, version)
 
 /* ---- operator ---------------------------------------------------------------------------------------------------- */
 
@@ -130,11 +87,73 @@ tg_ts tg_instant(const tg_ctx *ctx);
 /* Delete this key's state and timers when the callback returns.  @shard */
 void tg_state_forget(tg_ctx *ctx);
 
-/* tg_deque_insert(c, &s->seen, t): false = the state budget is spent; answer with tg_state_full(c).  @shard */
+/* ---- containers of the state ----------------------------------------------------------------------------------------
+ *
+ * Arguments are members of the callback's state. What they hold is part of the job's state budget (`max_state`); when
+ * that is spent, growing fails and changes nothing: answer with tg_state_full(c). So do first what can fail. Emptied
+ * containers give memory back the next time they grow, forgotten keys at once. */
+
+/* Deques: ascending, equal elements kept. tg_deque_insert(c, &s->seen, t): false = no room. Cost: the distance from
+ * the newest.  @shard */
 bool tg_deque_insert(tg_ctx *ctx, struct tg_deque_i64 *deque, int64_t element);
 #define tg_deque_drop_until(deque, bound) ((void)tg_deque_i64_drop_until((deque), (bound)))
 #define tg_deque_count(deque) ((deque)->count)
 #define tg_deque_first(deque) (tg_deque_i64_at((deque), 0))
+#define tg_deque_get(deque, index) (tg_deque_i64_at((deque), (index)))
+
+/* Lists. Element pointers are valid until the list changes.
+ *   visit *v = tg_list_add(c, &s->visits, .at = t, .pages = 1);     NULL = no room
+ *   tg_list_get(c, &s->visits, i)->pages                            i < tg_list_count(&s->visits), asserted
+ *   tg_list_drop(c, &s->visits, i, n)                               elements i to i + n - 1; the rest keep order  */
+#define tg_list_count(of) ((of)->list.count)
+#define tg_list_add(ctx, of, ...) \
+    ((__typeof__((of)->element))tg_state_list_add((ctx), &(of)->list, &(__typeof__(*(of)->element)){__VA_ARGS__}))
+#define tg_list_get(ctx, of, index) ((__typeof__((of)->element))tg_state_list_get((ctx), &(of)->list, (index)))
+#define tg_list_drop(ctx, of, index, number) tg_state_list_drop((ctx), &(of)->list, (index), (number))
+
+/* Maps. Value pointers are valid until a key is put or dropped; a fresh value is zero with timestamps at TG_TS_MIN.
+ *   tally *t = tg_map_put(c, &s->tallies, .product = 7);            found or made; NULL = no room
+ *   tally *t = tg_map_get(c, &s->tallies, .product = 7);            NULL = not there
+ *   bool was_there = tg_map_drop(c, &s->tallies, .product = 7);
+ *   for (tg_cursor at = {0}; tg_map_walk(c, &s->tallies, &at);) {   each entry once; neither put nor drop meanwhile,
+ *       const product *key = at.key;  tally *value = at.value;      but
+ *       tg_map_walk_drop(c, &s->tallies, &at);                      the entry the walk stands at
+ *   }
+ * The order of a walk depends on the keys in the map alone, not on how they came there.  */
+typedef struct tg_cursor {
+    uint32_t next;
+    const void *key;
+    void *value;
+} tg_cursor;
+#define tg_map_count(of) ((of)->map.count)
+#define tg_map_put(ctx, of, ...) \
+    ((__typeof__((of)->element))tg_state_map_put((ctx), &(of)->map, &(__typeof__(*(of)->key)){__VA_ARGS__}))
+#define tg_map_get(ctx, of, ...) \
+    ((__typeof__((of)->element))tg_state_map_get((ctx), &(of)->map, &(__typeof__(*(of)->key)){__VA_ARGS__}))
+#define tg_map_drop(ctx, of, ...) tg_state_map_drop((ctx), &(of)->map, &(__typeof__(*(of)->key)){__VA_ARGS__})
+#define tg_map_walk(ctx, of, cursor) tg_state_map_walk((ctx), &(of)->map, (cursor))
+#define tg_map_walk_drop(ctx, of, cursor) tg_state_map_walk_drop((ctx), &(of)->map, (cursor))
+
+/* What the macros above call; sizes come from the state's declaration.  @shard */
+void *tg_state_list_add(tg_ctx *ctx, struct tg_list *list, const void *element);
+void *tg_state_list_get(tg_ctx *ctx, const struct tg_list *list, uint32_t index);
+void tg_state_list_drop(tg_ctx *ctx, struct tg_list *list, uint32_t index, uint32_t count);
+void *tg_state_map_put(tg_ctx *ctx, struct tg_map *map, const void *key);
+void *tg_state_map_get(tg_ctx *ctx, const struct tg_map *map, const void *key);
+bool tg_state_map_drop(tg_ctx *ctx, struct tg_map *map, const void *key);
+bool tg_state_map_walk(tg_ctx *ctx, const struct tg_map *map, tg_cursor *cursor);
+void tg_state_map_walk_drop(tg_ctx *ctx, struct tg_map *map, tg_cursor *cursor);
+
+/* Empty any container of the state and give its memory back: tg_empty(c, &s->visits).  @shard */
+void tg_state_empty(tg_ctx *ctx, void *container);
+#define tg_empty(ctx, container) tg_state_empty((ctx), (container))
+
+/* Keep a copy of `text`; false = it is longer than the label (15 bytes) or name (63) and nothing changed. And read it
+ * back: the text is borrowed from the label.  @any */
+#define tg_keep(label_or_name, text) \
+    tg_keep_bytes((label_or_name)->data, sizeof((label_or_name)->data), &(label_or_name)->bytes, (text))
+#define tg_kept(label_or_name) ((tg_text){.data = (label_or_name)->data, .bytes = (label_or_name)->bytes})
+bool tg_keep_bytes(char *data, uint32_t capacity, uint8_t *bytes, tg_text text);
 
 /* Answers of row callbacks. The reason is static text such as "amount_not_positive".  @shard */
 tg_result tg_dead_letter(tg_ctx *ctx, const char *reason);

@@ -50,18 +50,24 @@ static bool convert_scalar(struct tg_arena *arena, const yaml_node_t *from, stru
     return true;
 }
 
+/* Room for a collection's entries; false when there are too many of them. */
+static bool make_entries(struct tg_arena *arena, size_t count, struct tg_yaml_node *to)
+{
+    if (count > TG_YAML_ENTRIES_MAX) { return false; }
+    to->entries = tg_arena_alloc(arena, (count + 1) * sizeof *to->entries, _Alignof(struct tg_yaml_entry));
+    to->count = (uint32_t)count;
+    return to->entries != NULL;
+}
+
 static bool convert_list(struct tg_arena *arena, const yaml_node_t *from, struct tg_yaml_node *nodes,
                          struct tg_yaml_node *to, struct tg_yaml_fault *fault)
 {
     const yaml_node_item_t *start = from->data.sequence.items.start;
-    const size_t count = (size_t)(from->data.sequence.items.top - start);
     to->kind = TG_YAML_LIST;
-    to->entries = count <= TG_YAML_ENTRIES_MAX
-                      ? tg_arena_alloc(arena, (count + 1) * sizeof *to->entries, _Alignof(struct tg_yaml_entry))
-                      : NULL;
-    if (to->entries == NULL) { return fault_set(fault, to->line, to->column, "a list of more than 1,024 items"); }
-    for (size_t i = 0; i < count; i++) { to->entries[i].value = &nodes[start[i] - 1]; }
-    to->count = (uint32_t)count;
+    if (!make_entries(arena, (size_t)(from->data.sequence.items.top - start), to)) {
+        return fault_set(fault, to->line, to->column, "a list of more than 1,024 items");
+    }
+    for (uint32_t i = 0; i < to->count; i++) { to->entries[i].value = &nodes[start[i] - 1]; }
     return true;
 }
 
@@ -69,17 +75,14 @@ static bool convert_map(struct tg_arena *arena, const yaml_node_t *from, struct 
                         struct tg_yaml_node *to, struct tg_yaml_fault *fault)
 {
     const yaml_node_pair_t *start = from->data.mapping.pairs.start;
-    const size_t count = (size_t)(from->data.mapping.pairs.top - start);
     to->kind = TG_YAML_MAP;
-    to->entries = count <= TG_YAML_ENTRIES_MAX
-                      ? tg_arena_alloc(arena, (count + 1) * sizeof *to->entries, _Alignof(struct tg_yaml_entry))
-                      : NULL;
-    if (to->entries == NULL) { return fault_set(fault, to->line, to->column, "a mapping of more than 1,024 keys"); }
-    for (size_t i = 0; i < count; i++) {
+    if (!make_entries(arena, (size_t)(from->data.mapping.pairs.top - start), to)) {
+        return fault_set(fault, to->line, to->column, "a mapping of more than 1,024 keys");
+    }
+    for (uint32_t i = 0; i < to->count; i++) {
         to->entries[i].key = &nodes[start[i].key - 1];
         to->entries[i].value = &nodes[start[i].value - 1];
     }
-    to->count = (uint32_t)count;
     return true;
 }
 

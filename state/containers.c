@@ -1,5 +1,5 @@
-/* Deque, list and map over the heap's size classes. All of them grow by doubling and, when something is added to a block
- * that is seven eighths empty, halve it: a key that was busy once would otherwise keep its largest size for ever. */
+/* Deque, list and map over the heap's size classes. All of them grow by doubling and, when something is added to a
+ * block that is seven eighths empty, halve it: a key that was busy once would otherwise keep its largest size. */
 #include "state/containers.h"
 
 #include <string.h>
@@ -170,8 +170,8 @@ void tg_list_clear(struct tg_list *list, struct tg_heap *heap, uint32_t element_
 
 /* ---- map ---- */
 
-/* Linear probing in hash order. An entry's home rises with its hash, entries stand at or behind their homes in ascending
- * order of (hash, key), and nothing wraps: behind the last home lie spare slots that no hash calls home. Hence
+/* Linear probing in hash order. An entry's home rises with its hash, entries stand at or behind their homes, ascending
+ * by (hash, key), and nothing wraps: behind the last home lie spare slots that no hash calls home. Hence
  *   - a walk from the first slot to the last meets the entries in an order that only the keys decide, whatever the
  *     capacity and whatever came and went before: a map read back from a checkpoint walks as the lost one did;
  *   - a search that meets a larger hash has failed;

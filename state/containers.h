@@ -47,8 +47,8 @@ void *tg_list_at(const struct tg_list *list, uint32_t element_bytes, uint32_t in
 void tg_list_remove(struct tg_list *list, uint32_t element_bytes, uint32_t index, uint32_t count);
 void tg_list_clear(struct tg_list *list, struct tg_heap *heap, uint32_t element_bytes);
 
-/* Hash map from fixed-size keys to fixed-size values, open addressing in hash order (containers.c), grows by doubling in
- * the heap. */
+/* Hash map from fixed-size keys to fixed-size values, open addressing in hash order (containers.c), grows by doubling
+ * in the heap. */
 struct tg_map {
     uint32_t count;
     uint32_t capacity; /* slots */

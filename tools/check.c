@@ -6,7 +6,8 @@
 #include "tools/report.h"
 #include "tools/verbs.h"
 
-static const uint64_t PEER_DEADLINE_NS = 10000000000u;
+/* A check asks once and its answer is the verdict: it waits longer than one of the tries of a run. */
+static const uint64_t PEER_VERDICT_NS = 10000000000u;
 static const size_t CHECK_ARENA_BYTES = (size_t)64 << 20;
 
 /* An error of a peer, and where the job file names it. */
@@ -24,7 +25,7 @@ static tg_status check_source(const struct tg_source_spec *source, const struct 
 {
     struct tg_error err = {0};
     uint32_t partitions = 0;
-    const uint64_t deadline_ns = tg_clock_now_ns(clock) + PEER_DEADLINE_NS;
+    const uint64_t deadline_ns = tg_clock_now_ns(clock) + PEER_VERDICT_NS;
     const tg_status status = source->ops->discover(&source->options, source->name, deadline_ns, &partitions, &err);
     if (status != TG_OK) {
         print_finding(&err, "source", source->name, &source->place);
@@ -55,7 +56,7 @@ static tg_status check_sink(const struct tg_job *job, const struct tg_sink_spec 
             .arena = &arena,
             .clock = *clock,
         };
-        status = sink->ops->check(&env, tg_clock_now_ns(clock) + PEER_DEADLINE_NS, &err);
+        status = sink->ops->check(&env, tg_clock_now_ns(clock) + PEER_VERDICT_NS, &err);
     }
     tg_arena_close(&arena);
     if (status != TG_OK) {

@@ -13,7 +13,7 @@ static void print_verbs(FILE *out)
     (void)fputs("turgo runs stateful stream jobs on one machine.\n\n  turgo VERB [ARGUMENTS] [--flags]\n\n", out);
     for (uint32_t i = 0; i < tg_verb_count; i++) {
         if (!tg_verbs[i].hidden) {
-            (void)fprintf(out, "  %-8s %-9s %s\n", tg_verbs[i].name, tg_verbs[i].arguments, tg_verbs[i].doc);
+            (void)fprintf(out, "  %-8s %-17s %s\n", tg_verbs[i].name, tg_verbs[i].arguments, tg_verbs[i].doc);
         }
     }
     (void)fputs(

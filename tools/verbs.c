@@ -3,13 +3,22 @@
 
 #include <string.h>
 
-#define SWITCH(name, doc) {name, NULL, TG_OPTION_BOOLEAN, NULL, false, doc}
-#define VALUE(name, value, kind, doc) {name, value, kind, NULL, false, doc}
-#define CHOICE(name, choices, doc) {name, choices, TG_OPTION_CHOICE, choices, false, doc}
+#define SWITCH(name, doc) \
+    { \
+        name, NULL, TG_OPTION_BOOLEAN, NULL, false, doc \
+    }
+#define VALUE(name, value, kind, doc) \
+    { \
+        name, value, kind, NULL, false, doc \
+    }
+#define CHOICE(name, choices, doc) \
+    { \
+        name, choices, TG_OPTION_CHOICE, choices, false, doc \
+    }
 #define PROFILE VALUE("profile", "NAME", TG_OPTION_TEXT, "overlay of the job file; default: its default_profile")
-#define SET                                                                                                            \
-    {                                                                                                                  \
-        "set", "a.b=c", TG_OPTION_TEXT, NULL, true, "change one value, e.g. sources.tx.watermark.delay=1m; repeats"    \
+#define SET \
+    { \
+        "set", "a.b=c", TG_OPTION_TEXT, NULL, true, "change one value, e.g. sources.tx.watermark.delay=1m; repeats" \
     }
 
 static const struct tg_flag run_flags[] = {
@@ -70,8 +79,8 @@ const struct tg_verb tg_verbs[] = {
      .positional_max = TG_POSITIONALS_MAX,
      .own_help = true},
     {.name = "explain",
-     .arguments = "TGnnnn",
-     .doc = "What an error code means, how it happens, what to do.",
+     .arguments = "TGnnnn | OPERATOR",
+     .doc = "What an error code means and what to do, or what an operator reads, emits and keeps.",
      .run = tg_verb_explain,
      FLAGS(explain_flags),
      .positional_max = 1},

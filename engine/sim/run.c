@@ -200,19 +200,20 @@ tg_status tg_sim_run(const struct tg_sim_options *options, const char *job_path,
         const struct tg_source_spec *source = &job->sources[i];
         status = source->ops->discover(&source->options, source->name, 0, &partitions[i], err);
     }
+    struct tg_plan *plan = NULL;
+    if (status == TG_OK) { status = tg_plan_create(&plan, job, options->shards, partitions, err); }
     const struct tg_cluster_config config = {
-        .job = job,
+        .plan = plan,
         .options = &run_options,
-        .shard_count = options->shards,
-        .source_partitions = partitions,
         .clock = {.monotonic_ns = sim_monotonic_ns, .wall_us = sim_wall_us, .self = &time},
         .simulated = true,
     };
     struct tg_cluster *cluster = NULL;
-    if (status == TG_OK) { status = tg_cluster_create(&cluster, &config, err); }
     if (status == TG_OK) {
-        struct tg_plan *plan = (struct tg_plan *)(uintptr_t)cluster->plan;
         for (uint32_t i = 0; options->project && i < plan->sink_count; i++) { plan->sinks[i].identity = false; }
+        status = tg_cluster_create(&cluster, &config, err);
+    }
+    if (status == TG_OK) {
         status = run_cluster(cluster, options, &time, outcome, err);
         tg_cluster_destroy(cluster);
     }

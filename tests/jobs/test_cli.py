@@ -132,6 +132,15 @@ class CommandLine(unittest.TestCase):
     def test_explain_takes_numbers_and_letters_of_any_case(self):
         self.assertEqual(self.expect(0, "explain", "1002").stdout, self.expect(0, "explain", "tg1002").stdout)
 
+    def test_explain_shows_what_an_operator_declares(self):
+        text = self.expect(0, "explain", "purchase_count").stdout
+        self.assertIn("reads     tx: at timestamp\n", text)
+        self.assertIn("emits     count: n integer, at timestamp, timeout boolean\n", text)
+        self.assertIn("params    limits: window duration, idle duration\n", text)
+        self.assertRegex(text, r"(?m)^ +seen +128 bytes at 8 +deque of timestamp, ascending$")
+        self.assertIn("seen ", self.expect(0, "plan", JOB).stdout)
+        self.assertIn("did you mean purchase_count?", self.expect(64, "explain", "purchase_cuont").stderr)
+
     def test_version(self):
         facts = json.loads(self.expect(0, "version", "--json").stdout)
         for name in ("version", "commit", "compiler", "io_uring", "librdkafka", "sqlite", "libyaml", "operators"):

@@ -291,7 +291,7 @@ def count_unittest(phase, code):
 MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tests.model.test_inputs"]
 REPLAY = ["tests.jobs.test_replay", "tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_hostile"]
 SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_faults"]
-CLI = ["tests.jobs.test_cli"]
+CLI = ["tests.jobs.test_cli", "tests.jobs.test_operator_api"]
 RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again"]
 SANITIZED = {"TURGO_BIN": str(ROOT / "build/asan/turgo"), "TURGO_QUICK": "1"}
 

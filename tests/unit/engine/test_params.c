@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/unit/engine/doubles.h"
+#include "engine/layout.h"
 #include "engine/params.h"
 
 Test(params, offsets_are_the_compilers)
