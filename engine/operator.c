@@ -38,22 +38,11 @@ static bool retry_refusal(struct tg_ctx *ctx)
     return true;
 }
 
-/* How many rows ahead slots and container elements are brought close. */
-enum { SLOT_AHEAD = 12, CONTAINER_AHEAD = 6 };
-
-static inline void look_ahead(const struct tg_ctx *ctx)
-{
-    if (ctx->row + SLOT_AHEAD < ctx->placed) { tg_stage_prefetch_key(ctx, ctx->values[ctx->row + SLOT_AHEAD]); }
-    if (ctx->row + CONTAINER_AHEAD < ctx->placed) {
-        tg_stage_prefetch_containers(ctx, ctx->values[ctx->row + CONTAINER_AHEAD]);
-    }
-}
-
 bool tg_next_row(tg_ctx *ctx, const void **record, void **state, const void **params)
 {
     if (ctx->error.status != TG_OK || (ctx->poisoned && !retry_refusal(ctx))) { return false; }
     if (ctx->row == ctx->placed) { return false; }
-    look_ahead(ctx);
+    tg_stage_look_ahead(ctx, ctx->values, ctx->row, ctx->placed);
     struct tg_key_state *key = ctx->values[ctx->row];
     const struct tg_row *row = tg_batch_row(ctx->batch, ctx->row);
     const int64_t clock = tg_stage_row_clock(ctx, key, row);

@@ -8,7 +8,7 @@
 #include "base/json_text.h"
 #include "engine/side_outputs.h"
 
-enum { HEAP_BYTES_MIN = 1 << 20, DUE_AHEAD = 6 };
+enum { HEAP_BYTES_MIN = 1 << 20 };
 #define NO_CLOCK_MOVING UINT32_MAX
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
@@ -418,16 +418,13 @@ static bool fire_due(struct tg_ctx *stage, uint32_t index)
     const uint32_t chunk = sizeof stage->due / sizeof stage->due[0];
     for (;;) {
         for (; stage->due_next < stage->due_count; stage->due_next++) {
-            if (stage->due_next + DUE_AHEAD < stage->due_count) {
-                tg_stage_prefetch_containers(stage, stage->due[stage->due_next + DUE_AHEAD]);
-            }
+            tg_stage_look_ahead(stage, stage->due, stage->due_next, stage->due_count);
             if (!tg_stage_fire(stage, stage->due[stage->due_next], stage->clocks[index])) { return false; }
         }
         purge(stage);
         stage->due_next = 0;
         stage->due_count = tg_wheel_expire(stage->wheels[index], stage->clocks[index], stage->due, chunk);
         if (stage->due_count == 0) { return true; }
-        for (uint32_t i = 0; i < stage->due_count; i++) { tg_stage_prefetch_key(stage, stage->due[i]); }
     }
 }
 

@@ -124,17 +124,20 @@ int64_t tg_stage_row_clock(struct tg_ctx *stage, struct tg_key_state *key, const
 void tg_stage_settle(struct tg_ctx *stage, struct tg_key_state *key);
 /* Row `row` of the batch to the dead letters; false = no room, try again.  @shard */
 bool tg_stage_refuse(struct tg_ctx *stage);
-/* Bring a key that will be worked on a little later close: first its slot, then (once the slot is near) what its
- * containers hold elsewhere.  @shard */
-static inline void tg_stage_prefetch_key(const struct tg_ctx *stage, const void *key)
+/* Keys that will be worked on a little later are brought close in two steps: first the slot (in front of the value lie
+ * the key's bytes and hash, which emitting needs), then, once the slot is near, what its containers hold elsewhere. All
+ * at once would be more than a core has in flight: it drops the rest.  @shard */
+enum { TG_SLOT_AHEAD = 12, TG_CONTAINER_AHEAD = 6 };
+static inline void tg_stage_prefetch_slot(const struct tg_ctx *stage, const uint8_t *key)
 {
     const uint32_t bytes = stage->plan->value_bytes;
-    for (uint32_t at = 0; at < bytes; at += 64) { __builtin_prefetch((const uint8_t *)key + at, 1); }
-    __builtin_prefetch((const uint8_t *)key + bytes - 1, 1); /* a slot may start in the middle of a line */
+    __builtin_prefetch(key - 32);
+    for (uint32_t at = 0; at < bytes; at += 64) { __builtin_prefetch(key + at, 1); }
+    __builtin_prefetch(key + bytes - 1, 1); /* a slot may start in the middle of a line */
 }
-static inline void tg_stage_prefetch_containers(const struct tg_ctx *stage, const void *key)
+static inline void tg_stage_prefetch_containers(const struct tg_ctx *stage, const uint8_t *key)
 {
-    const uint8_t *state = (const uint8_t *)key + stage->plan->state_offset;
+    const uint8_t *state = key + stage->plan->state_offset;
     for (uint32_t i = 0; i < stage->plan->deque_count; i++) {
         const struct tg_deque_i64 *deque =
             (const struct tg_deque_i64 *)(const void *)(state + stage->plan->containers[i].offset);
@@ -143,6 +146,11 @@ static inline void tg_stage_prefetch_containers(const struct tg_ctx *stage, cons
             __builtin_prefetch(&deque->elements[(deque->first + deque->count) & (deque->capacity - 1)], 1);
         }
     }
+}
+static inline void tg_stage_look_ahead(const struct tg_ctx *stage, void *const *keys, uint32_t at, uint32_t count)
+{
+    if (at + TG_SLOT_AHEAD < count) { tg_stage_prefetch_slot(stage, keys[at + TG_SLOT_AHEAD]); }
+    if (at + TG_CONTAINER_AHEAD < count) { tg_stage_prefetch_containers(stage, keys[at + TG_CONTAINER_AHEAD]); }
 }
 /* The operator's state behind the head.  @shard */
 static inline void *tg_stage_state(const struct tg_ctx *stage, struct tg_key_state *key)
