@@ -18,15 +18,25 @@ static struct tg_table_config table_config(uint64_t ids_max)
         .entry_count_max = ids_max, .hash_seed = 0x9E3779B97F4A7C15ULL, .value_bytes = sizeof(struct seen)};
 }
 
+static struct tg_wheel_config wheel_config(uint64_t ids_max, uint32_t owned_count)
+{
+    return (struct tg_wheel_config){
+        .entry_count_max = ids_max,
+        .wheel_count = owned_count,
+        .node_offset = offsetof(struct seen, node),
+        .tick_bits = TG_WHEEL_TICK_BITS,
+    };
+}
+
 static uint64_t heap_limit(uint64_t ids_max) { return ids_max * 64 + (1 << 20); }
 
 size_t tg_dedupe_bytes(const struct tg_source_spec *source, uint64_t ids_max, uint32_t owned_count)
 {
     if (!source->has_dedupe) { return 0; }
     const struct tg_table_config config = table_config(ids_max);
-    const struct tg_wheel_config wheel = {.tick_bits = TG_WHEEL_TICK_BITS};
-    return tg_table_bytes(&config) + tg_heap_bytes(heap_limit(ids_max)) + owned_count * (tg_wheel_bytes(&wheel) + 64) +
-           4096;
+    const struct tg_wheel_config wheels = wheel_config(ids_max, owned_count);
+    return tg_table_bytes(&config) + tg_heap_bytes(heap_limit(ids_max)) + tg_wheel_bytes(&wheels) +
+           owned_count * sizeof(struct tg_wheel *) + 4096;
 }
 
 tg_status tg_dedupe_init(struct tg_dedupe *dedupe, const struct tg_source_spec *source, uint64_t ids_max,
@@ -43,12 +53,10 @@ tg_status tg_dedupe_init(struct tg_dedupe *dedupe, const struct tg_source_spec *
     if (status == TG_OK) { status = tg_table_create(&dedupe->table, &config, dedupe->heap, arena, err); }
     dedupe->wheels = tg_arena_alloc(arena, owned_count * sizeof *dedupe->wheels, 8);
     if (status == TG_OK && dedupe->wheels == NULL) { status = tg_fail(err, TG1601, 0, "no address space for dedupe"); }
-    for (uint32_t i = 0; status == TG_OK && i < owned_count; i++) {
-        const struct tg_wheel_config wheel = {
-            .table = dedupe->table, .node_offset = offsetof(struct seen, node), .tick_bits = TG_WHEEL_TICK_BITS};
-        status = tg_wheel_create(&dedupe->wheels[i], &wheel, arena, err);
-    }
-    return status;
+    if (status != TG_OK) { return status; }
+    struct tg_wheel_config wheels = wheel_config(ids_max, owned_count);
+    wheels.table = dedupe->table;
+    return tg_wheel_create(dedupe->wheels, &wheels, arena, err);
 }
 
 bool tg_dedupe_fits(struct tg_dedupe *dedupe, const struct tg_row *row)

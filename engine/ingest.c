@@ -22,7 +22,7 @@ size_t tg_ingest_bytes(const struct tg_plan *plan, uint32_t source)
     const uint32_t partitions = plan->source_partitions[source];
     return (size_t)TG_BATCH_ROWS_MAX * (spec->schema.row_bytes + sizeof(struct tg_decoded) + 8 * TG_STEPS_MAX) +
            SIDE_TEXT_BYTES + partitions * (sizeof(struct tg_partition) + 64) +
-           tg_dedupe_bytes(spec, plan->job->engine.max_keys, partitions) + (64 << 20);
+           tg_dedupe_bytes(spec, plan->job->engine.max_keys, partitions + 1) + (64 << 20);
 }
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */

@@ -19,6 +19,16 @@ static struct tg_table_config table_config(const struct tg_stage_plan *plan)
         .entry_count_max = plan->keys_per_shard, .hash_seed = 0x9E3779B97F4A7C15ULL, .value_bytes = plan->value_bytes};
 }
 
+static struct tg_wheel_config wheel_config(const struct tg_stage_plan *plan, const struct tg_edge_plan *edge)
+{
+    return (struct tg_wheel_config){
+        .entry_count_max = plan->keys_per_shard,
+        .wheel_count = edge->partition_count + 1,
+        .node_offset = offsetof(struct tg_key_state, node),
+        .tick_bits = TG_WHEEL_TICK_BITS,
+    };
+}
+
 static uint64_t heap_limit(const struct tg_plan *plan)
 {
     const uint64_t share = plan->job->engine.max_state / plan->shard_count / (plan->job->step_count + 1);
@@ -35,9 +45,9 @@ size_t tg_stage_bytes(const struct tg_plan *plan, uint32_t step)
     const struct tg_stage_plan *stage = &plan->stages[step];
     const struct tg_edge_plan *edge = &plan->edges[step];
     const struct tg_table_config table = table_config(stage);
-    const struct tg_wheel_config wheel = {.tick_bits = TG_WHEEL_TICK_BITS};
-    size_t bytes = tg_table_bytes(&table) + tg_heap_bytes(heap_limit(plan));
-    bytes += (edge->partition_count + 1) * (tg_wheel_bytes(&wheel) + 64 + 8 * (plan->shard_count + 4));
+    const struct tg_wheel_config wheels = wheel_config(stage, edge);
+    size_t bytes = tg_table_bytes(&table) + tg_heap_bytes(heap_limit(plan)) + tg_wheel_bytes(&wheels);
+    bytes += (edge->partition_count + 1) * (64 + 8 * ((size_t)plan->shard_count + 4));
     bytes += (size_t)TG_EDGE_ROWS * TG_KEY_BYTES_MAX + refusal_text_bytes(edge->schema) + 65536;
     for (uint32_t o = 0; o < stage->step->op->output_count; o++) {
         const struct tg_batch_config config = {
@@ -68,12 +78,10 @@ static tg_status open_state(struct tg_ctx *stage, const struct tg_stage_env *env
     if (stage->wheels == NULL || stage->clocks == NULL || stage->partition_wm == NULL || stage->channel_wm == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for step %s", stage->plan->step->name);
     }
-    for (uint32_t i = 0; status == TG_OK && i < clock_count; i++) {
-        const struct tg_wheel_config wheel = {
-            .table = stage->table, .node_offset = offsetof(struct tg_key_state, node), .tick_bits = TG_WHEEL_TICK_BITS};
-        status = tg_wheel_create(&stage->wheels[i], &wheel, env->arena, err);
-    }
-    return status;
+    if (status != TG_OK) { return status; }
+    struct tg_wheel_config wheels = wheel_config(stage->plan, stage->edge_plan);
+    wheels.table = stage->table;
+    return tg_wheel_create(stage->wheels, &wheels, env->arena, err);
 }
 
 tg_status tg_stage_open(struct tg_ctx *stage, const struct tg_stage_env *env, struct tg_error *err)

@@ -41,7 +41,9 @@ static void ours_open(void)
     struct tg_table *table;
     const struct tg_table_config config = {
         .entry_count_max = live, .hash_seed = 0x9E3779B97F4A7C15u, .value_bytes = sizeof(struct value)};
-    struct tg_wheel_config wheel_config = {.node_offset = offsetof(struct value, node),
+    struct tg_wheel_config wheel_config = {.entry_count_max = live,
+                                           .wheel_count = 1,
+                                           .node_offset = offsetof(struct value, node),
                                            .tick_bits = TG_WHEEL_TICK_BITS};
     if (tg_arena_open(&arena, tg_table_bytes(&config) + tg_heap_bytes(4096) + tg_wheel_bytes(&wheel_config), &err) !=
             TG_OK ||

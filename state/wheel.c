@@ -1,373 +1,381 @@
-/* Time is cut into ticks of 2^tick_bits microseconds. Level l has 256 buckets of 256^l ticks each, used as a ring: a
- * node lies at the lowest level whose ring reaches its tick from the wheel's position. Bitmaps tell which buckets are
+/* Time is cut into ticks of 2^tick_bits microseconds. Level l has 256 buckets of 256^l ticks each, used as a ring: an
+ * entry lies at the lowest level whose ring reaches its tick from the wheel's position. Bitmaps tell which buckets are
  * occupied and `cascade_at` when the next one above level 0 begins, so that the clock jumps over months as cheaply as
- * over a bucket. The levels cover the whole 64-bit range: there is no overflow list. An instant before the position
- * goes to the bucket of the position.
+ * over a bucket. Four levels reach 2^32 ticks (49 days of 1 ms). What is due later waits in the far list: it is looked
+ * at as a whole once the first of it may be due within half of that, so at most every 24 days, and whenever the clock
+ * leaps. How entries are stored and when they are valid: wheel_lists.h.
  *
  * Rejected: choosing the level by the highest digit in which tick and position differ. It saves a subtraction, but
  * every timer beyond the next boundary of a large bucket then waits in that one bucket, and crossing the boundary
- * moves them all at once: with 10 M timers and some 30 ns a move, a pause of a third of a second.
+ * moves them all at once.
  *
- * When the position reaches a bucket of a higher level its nodes move down. That is also where lazy re-arming is paid:
- * a node says when it is due now, its bucket only says when to look. Arming anew needs no list operation as long as
- * the bucket will be looked at in time.
+ * When the position reaches a bucket of a higher level its entries move down. They say themselves at which tick to
+ * look, so that no node is touched: a few nanoseconds each, whatever lies in the cache. Nodes are looked at when the
+ * clock has passed their entry's tick. That is also where lazy re-arming is paid: a node says when it is due now, its
+ * entry only when to look. Before nodes are looked at their entries gather in a stage, from as many buckets as it
+ * takes, so that the nodes, far apart in memory, are prefetched at a full distance. (Rejected: buckets as lists that
+ * run through the nodes. Measured in docs/decisions/0006: each step of a cascade or a walk is a miss, and the next one
+ * begins only when the last has ended.)
  *
- * The bucket of the position itself holds nodes on both sides of the clock. `rest_due` bounds them from below, so a
- * clock that creeps does not look at them again in vain.
- *
- * Nodes are far apart in memory and a list shows the next one only after the last one has arrived. So each bucket is
- * STRIPE_COUNT lists, filled in turn and walked side by side, and a node remembers the node two places on as it was
- * when it was linked: twice STRIPE_COUNT misses are under way at once. The hint alone took an expiry with 4 M timers
- * from 112 to 75 ns (2 virtual cores of Zen 4, shared with other work). */
+ * The position is the tick of the last microsecond that has passed. What is due in that tick but later, or was armed
+ * below the position, waits in one of 64 rest lists by its microsecond, so a clock that creeps through a tick looks at
+ * each node about once. */
 #include "state/wheel.h"
 
-#include "base/assert.h"
-#include "state/slots.h"
+#include "state/wheel_lists.h"
 
-enum {
-    DIGIT_BITS = 8,
-    DIGIT_COUNT = 1 << DIGIT_BITS,
-    WORD_COUNT = DIGIT_COUNT / 64,
-    STRIPE_COUNT = 4,
-    LEVEL_LISTS = DIGIT_COUNT * STRIPE_COUNT,
-    TICK_BITS_MIN = 1, /* no tick number then is UINT64_MAX */
-    TICK_BITS_MAX = 40,
-    LEVEL_COUNT_MAX = 8,
-};
-static_assert(LEVEL_COUNT_MAX * DIGIT_BITS >= 64 - TICK_BITS_MIN, "the digits cover the range");
+enum { TICK_BITS_MIN = 1 }; /* no tick number then is UINT64_MAX */
 
-struct tg_wheel {
-    struct tg_slots slots; /* a copy: fixed once the table exists */
-    uint32_t node_offset;
-    uint32_t tick_bits;
-    uint32_t level_count;
-    uint32_t turn;     /* the stripe that was filled last */
-    uint64_t position; /* tick; never behind a node's bucket, never ahead of the clock */
-    int64_t clock;
-    int64_t rest_due; /* nothing in the bucket of the position is due before */
-    uint64_t count;
-    uint64_t cascade_at;  /* no bucket above level 0 begins before this tick; UINT64_MAX = there is none */
-    uint32_t used_levels; /* bit l: level l is not empty */
-    uint64_t occupied[LEVEL_COUNT_MAX][WORD_COUNT]; /* bit d: bucket d of the level is not empty */
-    uint32_t heads[];                               /* [level_count][DIGIT_COUNT][STRIPE_COUNT] slot number + 1 */
+struct tg_wheel_sizes {
+    size_t set_bytes;
+    size_t wheels_bytes;
+    size_t pool_bytes;
 };
 
-static uint32_t level_count_for(uint32_t tick_bits) { return (64 - tick_bits + DIGIT_BITS - 1) / DIGIT_BITS; }
+static struct tg_wheel_sizes sizes_for(const struct tg_wheel_config *config, struct tg_wheel_set *set)
+{
+    TG_ASSERT(config->tick_bits >= TICK_BITS_MIN && config->tick_bits <= TG_WHEEL_TICK_BITS_MAX);
+    TG_ASSERT(config->wheel_count >= 1 && config->wheel_count <= TG_WHEEL_COUNT_MAX);
+    TG_ASSERT((config->node_offset & 7) == 0);
+    *set = (struct tg_wheel_set){.wheel_count = config->wheel_count, .table = config->table};
+    tg_wheel_limits(config, set);
+    return (struct tg_wheel_sizes){
+        .set_bytes = sizeof *set,
+        .wheels_bytes = config->wheel_count * sizeof(struct tg_wheel),
+        .pool_bytes = (size_t)set->chunk_count * TG_WHEEL_CHUNK_WORDS * sizeof(struct tg_wheel_entry),
+    };
+}
 
 size_t tg_wheel_bytes(const struct tg_wheel_config *config)
 {
-    return sizeof(struct tg_wheel) + level_count_for(config->tick_bits) * LEVEL_LISTS * sizeof(uint32_t) + 64;
+    struct tg_wheel_set set;
+    const struct tg_wheel_sizes sizes = sizes_for(config, &set);
+    return sizes.set_bytes + 64 + sizes.wheels_bytes + 64 + sizes.pool_bytes + 4096;
 }
 
-tg_status tg_wheel_create(struct tg_wheel **wheel, const struct tg_wheel_config *config, struct tg_arena *arena,
+tg_status tg_wheel_create(struct tg_wheel **wheels, const struct tg_wheel_config *config, struct tg_arena *arena,
                           struct tg_error *err)
 {
-    TG_ASSERT(config->tick_bits >= TICK_BITS_MIN && config->tick_bits <= TICK_BITS_MAX);
-    TG_ASSERT((config->node_offset & 7) == 0);
-    struct tg_wheel *self = tg_arena_alloc(arena, tg_wheel_bytes(config) - 64, 64);
-    if (self == NULL) { return tg_fail(err, TG1601, 0, "no address space for a timer wheel"); }
-    *self = (struct tg_wheel){
-        .slots = *tg_table_slots(config->table),
-        .node_offset = config->node_offset,
-        .tick_bits = config->tick_bits,
-        .level_count = level_count_for(config->tick_bits),
-        .clock = TG_TS_MIN,
-        .rest_due = INT64_MAX,
-        .cascade_at = UINT64_MAX,
-    }; /* heads are zero: the arena's memory is */
-    *wheel = self;
+    struct tg_wheel_set layout;
+    const struct tg_wheel_sizes sizes = sizes_for(config, &layout);
+    struct tg_wheel_set *set = tg_arena_alloc(arena, sizes.set_bytes, 64);
+    layout.wheels = tg_arena_alloc(arena, sizes.wheels_bytes, 64);
+    layout.pool = tg_arena_alloc(arena, sizes.pool_bytes, 4096);
+    if (set == NULL || layout.wheels == NULL || layout.pool == NULL) {
+        return tg_fail(err, TG1601, 0, "no address space for %u timer wheels", config->wheel_count);
+    }
+    tg_arena_advise_huge(layout.pool, sizes.pool_bytes); /* chunks of one list lie anywhere */
+    *set = layout;
+    for (uint32_t i = 0; i < config->wheel_count; i++) {
+        struct tg_wheel *wheel = &set->wheels[i]; /* its lists are zero: the arena's memory is */
+        wheel->set = set;
+        wheel->slots = *tg_table_slots(config->table);
+        wheel->node_offset = config->node_offset;
+        wheel->tick_bits = config->tick_bits;
+        wheel->rest_shift = config->tick_bits > TG_WHEEL_REST_BITS ? config->tick_bits - TG_WHEEL_REST_BITS : 0;
+        wheel->tag = (uint64_t)(i + 1) << TG_WHEEL_LOOK_WHEEL_SHIFT;
+        wheel->cascade_at = UINT64_MAX;
+        wheel->far_at = UINT64_MAX;
+        wheel->rest_at = UINT64_MAX;
+        wheel->clock = TG_TS_MIN;
+        wheels[i] = wheel;
+    }
     return TG_OK;
 }
 
-/* ---- nodes and positions ---- */
+/* ---- arming ---- */
 
-static inline struct tg_wheel_node *node_at(const struct tg_wheel *wheel, uint32_t link)
-{
-    uint8_t *value = tg_slots_value(tg_slots_at(&wheel->slots, link - 1));
-    return (struct tg_wheel_node *)(void *)(value + wheel->node_offset);
-}
 static inline struct tg_wheel_node *node_of_value(const struct tg_wheel *wheel, void *value)
 {
     return (struct tg_wheel_node *)(void *)((uint8_t *)value + wheel->node_offset);
 }
-static inline void *value_of_node(const struct tg_wheel *wheel, struct tg_wheel_node *node)
-{
-    return (uint8_t *)node - wheel->node_offset;
-}
 
-/* Signed instants to unsigned ticks, order kept. */
-static inline uint64_t tick_of(const struct tg_wheel *wheel, int64_t instant)
+/* True when the entry that `look` names will be looked at before a node due then is late. */
+static inline bool looks_in_time(const struct tg_wheel *wheel, uint64_t look, int64_t due)
 {
-    return ((uint64_t)instant ^ 1ull << 63) >> wheel->tick_bits;
-}
-/* The tick by which the wheel must look at a node due then. */
-static inline uint64_t tick_to_look(const struct tg_wheel *wheel, int64_t due)
-{
-    const uint64_t tick = tick_of(wheel, due);
-    return tick > wheel->position ? tick : wheel->position;
-}
-/* First tick of bucket `digit` of `level`: the next time its turn comes in the ring. */
-static inline uint64_t bucket_start(const struct tg_wheel *wheel, uint32_t level, uint32_t digit)
-{
-    const uint64_t here = wheel->position >> (level * DIGIT_BITS);
-    return (here + ((digit - here) & (DIGIT_COUNT - 1))) << (level * DIGIT_BITS);
-}
-/* The lowest level whose ring reaches `tick` (not before the position). */
-static inline uint32_t level_for(const struct tg_wheel *wheel, uint64_t tick)
-{
-    const uint64_t distance = tick - wheel->position;
-    if (distance < DIGIT_COUNT) { return 0; }
-    const uint32_t level = (63 - (uint32_t)__builtin_clzll(distance)) / DIGIT_BITS;
-    const uint32_t shift = level * DIGIT_BITS;
-    return (tick >> shift) - (wheel->position >> shift) < DIGIT_COUNT ? level : level + 1;
-}
-
-/* ---- lists ---- */
-
-static inline void bucket_mark(struct tg_wheel *wheel, uint32_t level, uint32_t digit)
-{
-    wheel->occupied[level][digit / 64] |= 1ull << (digit % 64);
-    wheel->used_levels |= 1u << level;
-}
-static inline void bucket_clear(struct tg_wheel *wheel, uint32_t level, uint32_t digit)
-{
-    uint64_t *words = wheel->occupied[level];
-    words[digit / 64] &= ~(1ull << (digit % 64));
-    uint64_t any = 0;
-    for (uint32_t w = 0; w < WORD_COUNT; w++) { any |= words[w]; }
-    if (any == 0) { wheel->used_levels &= ~(1u << level); }
-}
-/* The occupied bucket of a level in use whose turn comes first. */
-static inline uint32_t bucket_first(const struct tg_wheel *wheel, uint32_t level)
-{
-    const uint32_t from = (uint32_t)(wheel->position >> (level * DIGIT_BITS)) & (DIGIT_COUNT - 1);
-    uint32_t word = from / 64;
-    uint64_t bits = wheel->occupied[level][word] & (~0ull << (from % 64));
-    /* The first word is looked at twice: its lower bits come last. */
-    for (uint32_t tried = 0; bits == 0 && tried < WORD_COUNT; tried++) {
-        word = (word + 1) & (WORD_COUNT - 1);
-        bits = wheel->occupied[level][word];
+    if ((look & TG_WHEEL_LOOK_WHEEL) != wheel->tag) { return false; }
+    const uint64_t tick = tg_wheel_tick(wheel, due);
+    if (TG_LIKELY((look & (TG_WHEEL_LOOK_REST | TG_WHEEL_LOOK_FAR)) == 0)) {
+        const uint64_t distance = tick > wheel->position ? tick - wheel->position : 0;
+        return (uint32_t)look - (uint32_t)wheel->position <= distance;
     }
-    TG_DCHECK(bits != 0);
-    return word * 64 + (uint32_t)__builtin_ctzll(bits);
-}
-
-static inline void node_link(struct tg_wheel *wheel, struct tg_wheel_node *node, uint32_t link)
-{
-    const uint64_t tick = tick_to_look(wheel, node->due);
-    const uint32_t level = level_for(wheel, tick);
-    const uint64_t unit = tick >> (level * DIGIT_BITS);
-    const uint32_t digit = (uint32_t)unit & (DIGIT_COUNT - 1);
-    wheel->turn = (wheel->turn + 1) & (STRIPE_COUNT - 1);
-    const uint32_t list = level * LEVEL_LISTS + digit * STRIPE_COUNT + wheel->turn;
-    const uint32_t head = wheel->heads[list];
-    node->next = head;
-    node->prev = 0;
-    node->bucket = list + 1;
-    if (head != 0) {
-        struct tg_wheel_node *second = node_at(wheel, head);
-        second->prev = link;
-        node->reserved = second->next; /* a hint for walks: may be out of date, so it is only ever prefetched */
-    } else {
-        bucket_mark(wheel, level, digit);
-    }
-    wheel->heads[list] = link;
-    if (level != 0 && unit << (level * DIGIT_BITS) < wheel->cascade_at) {
-        wheel->cascade_at = unit << (level * DIGIT_BITS);
-    }
-    if (node->due < wheel->rest_due) { wheel->rest_due = node->due; } /* too low is harmless, for other buckets too */
-}
-
-static inline void node_unlink(struct tg_wheel *wheel, struct tg_wheel_node *node)
-{
-    const uint32_t list = node->bucket - 1;
-    if (node->next != 0) { node_at(wheel, node->next)->prev = node->prev; }
-    node->bucket = 0;
-    if (node->prev != 0) {
-        node_at(wheel, node->prev)->next = node->next;
-        return;
-    }
-    wheel->heads[list] = node->next;
-    if (node->next != 0) { return; }
-    const uint32_t *stripes = &wheel->heads[list & ~(uint32_t)(STRIPE_COUNT - 1)];
-    uint32_t any = 0;
-    for (uint32_t s = 0; s < STRIPE_COUNT; s++) { any |= stripes[s]; }
-    if (any == 0) { bucket_clear(wheel, list / LEVEL_LISTS, (list / STRIPE_COUNT) & (DIGIT_COUNT - 1)); }
+    if ((look & TG_WHEEL_LOOK_FAR) != 0) { return tick >= wheel->far_at; }
+    return tick > wheel->position || tg_wheel_rest_look(wheel, due) >= (uint32_t)look;
 }
 
 void tg_wheel_arm(struct tg_wheel *wheel, void *value, int64_t due)
 {
     struct tg_wheel_node *node = node_of_value(wheel, value);
+    struct tg_wheel_set *set = wheel->set;
+    const uint64_t look = node->look;
+    TG_DCHECK((look & TG_WHEEL_LOOK_ARMED) == 0 || (look & TG_WHEEL_LOOK_WHEEL) == wheel->tag);
     node->due = due;
-    if (node->bucket != 0) {
-        const uint32_t bucket = (node->bucket - 1) / STRIPE_COUNT;
-        const uint64_t start = bucket_start(wheel, bucket / DIGIT_COUNT, bucket & (DIGIT_COUNT - 1));
-        if (tick_to_look(wheel, due) >= start) { /* we shall look in time: leave it where it is */
-            if (due < wheel->rest_due) { wheel->rest_due = due; }
-            return;
-        }
-        node_unlink(wheel, node);
-        wheel->count--;
+    const uint32_t newly = (look & TG_WHEEL_LOOK_ARMED) == 0;
+    wheel->count += newly;
+    set->armed_count += newly;
+    if (looks_in_time(wheel, look, due)) {
+        node->look = look | TG_WHEEL_LOOK_ARMED;
+        return;
     }
-    node_link(wheel, node, tg_slots_number(&wheel->slots, tg_slots_of_value(value)) + 1);
-    wheel->count++;
+    tg_wheel_link(wheel, node, tg_slots_number(&wheel->slots, tg_slots_of_value(value)));
+    const bool much_stale = set->entry_count > set->armed_count + set->armed_count / 2 + set->stale_slack;
+    if (TG_UNLIKELY(much_stale || set->sweeping)) { tg_wheel_sweep(set); }
 }
 
 void tg_wheel_disarm(struct tg_wheel *wheel, void *value)
 {
     struct tg_wheel_node *node = node_of_value(wheel, value);
-    if (node->bucket == 0) { return; }
-    node_unlink(wheel, node);
-    TG_DCHECK(wheel->count > 0);
+    if ((node->look & TG_WHEEL_LOOK_ARMED) == 0) { return; }
+    TG_DCHECK((node->look & TG_WHEEL_LOOK_WHEEL) == wheel->tag);
+    node->look &= ~TG_WHEEL_LOOK_ARMED;
     wheel->count--;
+    wheel->set->armed_count--;
 }
 
 /* ---- expiry ---- */
 
 struct expiry {
     int64_t due_max; /* inclusive */
+    uint64_t target; /* its tick */
     void **values;
     uint32_t count;
     uint32_t count_max;
+    /* Taken off their lists, nodes not looked at yet; never more than there is room for. */
+    uint32_t staged;
+    uint32_t slots[TG_WHEEL_STAGE_COUNT];
+    uint64_t looks[TG_WHEEL_STAGE_COUNT]; /* what the node says if the entry is valid, but for ARMED */
 };
 
-/* Load the first node of each stripe; returns how many lists there are to walk. */
-static inline uint32_t stripes_begin(const struct tg_wheel *wheel, const uint32_t *heads, uint32_t *cursors)
+static inline uint32_t stage_limit(const struct expiry *expiry)
 {
-    uint32_t live = 0;
-    for (uint32_t s = 0; s < STRIPE_COUNT; s++) {
-        if (heads[s] == 0) { continue; }
-        cursors[live++] = heads[s];
-        __builtin_prefetch(node_at(wheel, heads[s]), 1);
-    }
-    return live;
+    const uint32_t room = expiry->count_max - expiry->count;
+    return room < TG_WHEEL_STAGE_COUNT ? room : TG_WHEEL_STAGE_COUNT;
 }
 
-/* Load the first nodes of the finest bucket that comes after `digit`, while that one is being drained. */
-static inline void stripes_prefetch_after(const struct tg_wheel *wheel, uint32_t digit)
+static inline void stage_add(const struct tg_wheel *wheel, struct expiry *expiry, struct tg_wheel_entry entry,
+                             uint64_t kind)
 {
-    /* Looking as far as the word's end is enough. */
-    const uint64_t later = wheel->occupied[0][digit / 64] & (~1ull << (digit % 64));
-    if (later == 0) { return; }
-    const uint32_t next = (digit & ~63u) + (uint32_t)__builtin_ctzll(later);
-    for (uint32_t s = 0; s < STRIPE_COUNT; s++) {
-        const uint32_t head = wheel->heads[next * STRIPE_COUNT + s];
-        if (head != 0) { __builtin_prefetch(node_at(wheel, head), 1); }
-    }
+    if (expiry->staged < TG_WHEEL_PREFETCH_AHEAD) { __builtin_prefetch(tg_wheel_node_at(wheel, entry.slot), 1); }
+    expiry->slots[expiry->staged] = entry.slot;
+    expiry->looks[expiry->staged] = kind | entry.look;
+    expiry->staged++;
 }
 
-/* Go on to `next` in list s, with the one behind it on its way; a finished list gives its place to the last one. */
-static inline uint32_t stripes_advance(const struct tg_wheel *wheel, uint32_t *cursors, uint32_t live, uint32_t s,
-                                       uint32_t next, uint32_t ahead)
+/* Move entries from a list to the stage until the list is empty or `limit` are staged. Returns the list's new number.
+ */
+static inline uint32_t stage_take(const struct tg_wheel *wheel, struct expiry *expiry, uint32_t list, uint64_t kind,
+                                  uint32_t limit)
 {
-    if (next != 0) {
-        cursors[s] = next;
-        __builtin_prefetch(node_at(wheel, next), 1);
-        if (ahead != 0) { __builtin_prefetch(node_at(wheel, ahead), 1); }
-        return live;
+    struct tg_wheel_set *set = wheel->set;
+    while (list != 0 && expiry->staged < limit) {
+        uint32_t count;
+        const struct tg_wheel_entry *entries = tg_wheel_top(set, list, &count);
+        const uint32_t room = limit - expiry->staged;
+        const uint32_t taken = count < room ? count : room;
+        for (uint32_t i = 0; i < taken; i++) { stage_add(wheel, expiry, entries[count - 1 - i], kind); }
+        list = taken == count ? tg_wheel_drop_chunk(set, list) : list - taken;
     }
-    cursors[s] = cursors[live - 1];
-    return live - 1;
+    return list;
 }
 
-/* Hang the lists that were not walked to their end back into the bucket they came from. */
-static TG_COLD void stripes_restore(struct tg_wheel *wheel, uint32_t level, uint32_t digit, const uint32_t *cursors,
-                                    uint32_t live)
+/* Look at the nodes of the stage: what is due comes out while there is room, what is armed for later or finds no room
+ * goes where it belongs now, stale entries are gone. */
+static void stage_visit(struct tg_wheel *wheel, struct expiry *expiry)
 {
-    for (uint32_t s = 0; s < live; s++) {
-        struct tg_wheel_node *node = node_at(wheel, cursors[s]);
-        node->prev = 0;
-        wheel->heads[node->bucket - 1] = cursors[s];
-    }
-    bucket_mark(wheel, level, digit);
-}
-
-/* Empty a bucket whose first tick is the position: at a higher level, or at level 0 with the clock beyond it. What is
- * due comes out, the rest goes where it belongs now. Without room, due nodes of a higher level move down and level 0
- * stops. */
-static void bucket_empty(struct tg_wheel *wheel, uint32_t level, uint32_t digit, struct expiry *expiry)
-{
-    uint32_t cursors[STRIPE_COUNT];
-    uint32_t *heads = &wheel->heads[level * LEVEL_LISTS + digit * STRIPE_COUNT];
-    uint32_t live = stripes_begin(wheel, heads, cursors);
+    const uint32_t staged = expiry->staged;
     const uint32_t count_before = expiry->count;
-    for (uint32_t s = 0; s < STRIPE_COUNT; s++) { heads[s] = 0; }
-    bucket_clear(wheel, level, digit);
-    while (live != 0) {
-        for (uint32_t s = 0; s < live; s++) {
-            const uint32_t link = cursors[s];
-            struct tg_wheel_node *node = node_at(wheel, link);
-            if (node->due > expiry->due_max) {
-                live = stripes_advance(wheel, cursors, live, s, node->next, node->reserved);
-                node_link(wheel, node, link);
-            } else if (expiry->count < expiry->count_max) {
-                live = stripes_advance(wheel, cursors, live, s, node->next, node->reserved);
-                node->bucket = 0;
-                expiry->values[expiry->count++] = value_of_node(wheel, node);
-            } else if (level != 0) {
-                live = stripes_advance(wheel, cursors, live, s, node->next, node->reserved);
-                node_link(wheel, node, link);
-            } else {
-                stripes_restore(wheel, level, digit, cursors, live);
-                live = 0;
-            }
+    for (uint32_t i = 0; i < staged; i++) {
+        if (i + TG_WHEEL_PREFETCH_AHEAD < staged) {
+            __builtin_prefetch(tg_wheel_node_at(wheel, expiry->slots[i + TG_WHEEL_PREFETCH_AHEAD]), 1);
+        }
+        struct tg_wheel_node *node = tg_wheel_node_at(wheel, expiry->slots[i]);
+        const uint64_t look = node->look;
+        if ((look & ~TG_WHEEL_LOOK_ARMED) != expiry->looks[i]) { continue; }
+        if ((look & TG_WHEEL_LOOK_ARMED) == 0) {
+            node->look = 0;
+        } else if (node->due <= expiry->due_max && expiry->count < expiry->count_max) {
+            TG_DCHECK(tg_slots_at(&wheel->slots, expiry->slots[i])->key_bytes != TG_SLOT_FREE);
+            node->look = 0;
+            expiry->values[expiry->count++] = (uint8_t *)node - wheel->node_offset;
+        } else {
+            tg_wheel_link(wheel, node, expiry->slots[i]);
         }
     }
+    wheel->set->entry_count -= staged;
+    wheel->set->armed_count -= expiry->count - count_before;
     wheel->count -= expiry->count - count_before;
+    expiry->staged = 0;
 }
 
-/* Take what is due out of the bucket of the position, until there is no room. Nodes armed anew for later leave it,
- * nodes due in the same tick but not yet stay. */
-static void bucket_drain(struct tg_wheel *wheel, struct expiry *expiry)
+/* Stage what a list holds in both spaces. */
+static inline void take_list(struct tg_wheel *wheel, struct expiry *expiry, uint32_t list, uint32_t limit)
 {
-    uint32_t cursors[STRIPE_COUNT];
-    const uint32_t digit = (uint32_t)wheel->position & (DIGIT_COUNT - 1);
-    uint32_t live = stripes_begin(wheel, &wheel->heads[digit * STRIPE_COUNT], cursors);
-    int64_t rest_due = INT64_MAX;
-    while (live != 0) {
-        for (uint32_t s = 0; s < live; s++) {
-            const uint32_t link = cursors[s];
-            struct tg_wheel_node *node = node_at(wheel, link);
-            const uint32_t next = node->next;
-            const uint32_t ahead = node->reserved;
-            if (node->due <= expiry->due_max) {
-                if (expiry->count == expiry->count_max) {
-                    wheel->rest_due = INT64_MIN; /* not known: look again */
-                    return;
-                }
-                node_unlink(wheel, node);
-                expiry->values[expiry->count++] = value_of_node(wheel, node);
-                wheel->count--;
-            } else if (tick_of(wheel, node->due) > wheel->position) {
-                node_unlink(wheel, node);
-                node_link(wheel, node, link);
-            } else if (node->due < rest_due) {
-                rest_due = node->due;
-            }
-            live = stripes_advance(wheel, cursors, live, s, next, ahead);
+    for (uint32_t space = 0; space < 2; space++) {
+        uint32_t *const number = &wheel->lists[space][list];
+        if (*number != 0) {
+            *number = stage_take(wheel, expiry, *number, tg_wheel_look_of(wheel, space, list), limit);
         }
     }
-    wheel->rest_due = rest_due;
+    tg_wheel_list_emptied(wheel, list);
+}
+
+/* ---- the tick of the position ---- */
+
+/* Stage the entries of a rest list that are to be looked at by `look_max`; the others stay, and lower `rest_at`. */
+static void take_rest_part(struct tg_wheel *wheel, struct expiry *expiry, uint32_t list, uint32_t look_max)
+{
+    struct tg_wheel_set *set = wheel->set;
+    const uint32_t limit = stage_limit(expiry);
+    for (uint32_t space = 0; space < 2; space++) {
+        uint32_t *const number = &wheel->lists[space][list];
+        const uint64_t kind = tg_wheel_look_of(wheel, space, list);
+        uint32_t kept = 0;
+        while (*number != 0 && expiry->staged < limit) {
+            uint32_t count;
+            const struct tg_wheel_entry entry = tg_wheel_top(set, *number, &count)[count - 1];
+            *number = count == 1 ? tg_wheel_drop_chunk(set, *number) : *number - 1;
+            if (entry.look <= look_max) {
+                stage_add(wheel, expiry, entry, kind);
+            } else {
+                if (entry.look < wheel->rest_at) { wheel->rest_at = entry.look; }
+                tg_wheel_push(set, &kept, entry);
+            }
+        }
+        while (kept != 0) {
+            uint32_t count;
+            const struct tg_wheel_entry entry = tg_wheel_top(set, kept, &count)[count - 1];
+            tg_wheel_push(set, number, entry);
+            kept = count == 1 ? tg_wheel_drop_chunk(set, kept) : kept - 1;
+        }
+    }
+    tg_wheel_list_emptied(wheel, list);
+}
+
+/* Take out what is due of the tick of the position: all there is when the clock goes on to another tick. False when
+ * there was no room. */
+static bool expire_rest(struct tg_wheel *wheel, struct expiry *expiry)
+{
+    uint32_t look_max = UINT32_MAX;
+    uint32_t part = TG_WHEEL_REST_COUNT; /* the list whose time has begun but not ended */
+    if (expiry->target == wheel->position) {
+        look_max = tg_wheel_rest_look(wheel, expiry->due_max);
+        if (look_max < wheel->rest_at) { return true; }
+        part = look_max >> wheel->rest_shift;
+    }
+    wheel->rest_at = UINT64_MAX;
+    while (expiry->count < expiry->count_max && wheel->rest_lists != 0) {
+        const uint32_t list = (uint32_t)__builtin_ctzll(wheel->rest_lists);
+        if (list > part) { break; }
+        const uint32_t limit = stage_limit(expiry);
+        if (list < part) {
+            take_list(wheel, expiry, TG_WHEEL_REST + list, limit);
+        } else {
+            take_rest_part(wheel, expiry, TG_WHEEL_REST + list, look_max);
+        }
+        const bool done = list == part && expiry->staged < limit;
+        stage_visit(wheel, expiry);
+        if (done) { break; }
+    }
+    if (expiry->count == expiry->count_max) {
+        if (wheel->rest_lists != 0) { wheel->rest_at = 0; } /* not known: look again */
+        return false;
+    }
+    const uint64_t later = part < TG_WHEEL_REST_COUNT - 1 ? wheel->rest_lists & (~0ull << (part + 1)) : 0;
+    if (later != 0) {
+        const uint64_t start = (uint64_t)__builtin_ctzll(later) << wheel->rest_shift;
+        if (start < wheel->rest_at) { wheel->rest_at = start; }
+    }
+    return true;
+}
+
+/* ---- the ring ---- */
+
+/* Move the entries of a bucket that begins at the position to lower levels. No node is looked at. */
+static void cascade_list(struct tg_wheel *wheel, uint32_t level, uint32_t digit, uint32_t space)
+{
+    struct tg_wheel_set *set = wheel->set;
+    uint32_t *lists = wheel->lists[space];
+    const uint32_t here = (uint32_t)wheel->position;
+    uint32_t list = lists[TG_WHEEL_RING + level * TG_WHEEL_DIGIT_COUNT + digit];
+    lists[TG_WHEEL_RING + level * TG_WHEEL_DIGIT_COUNT + digit] = 0;
+    while (list != 0) {
+        uint32_t count;
+        const struct tg_wheel_entry *entries = tg_wheel_top(set, list, &count);
+        const uint32_t below = (entries - 1)->slot;
+        __builtin_prefetch(&set->pool[below != 0 ? below - 1 : 0]);
+        for (uint32_t i = 0; i < count; i++) {
+            const uint32_t distance = entries[i].look - here; /* the position is where all of these levels wrap */
+            const uint32_t lower = distance < 1u << TG_WHEEL_DIGIT_BITS         ? 0
+                                   : distance < 1u << (2 * TG_WHEEL_DIGIT_BITS) ? 1
+                                                                                : 2;
+            const uint32_t to = (entries[i].look >> (lower * TG_WHEEL_DIGIT_BITS)) & (TG_WHEEL_DIGIT_COUNT - 1);
+            tg_wheel_bucket_mark(wheel, lower, to);
+            tg_wheel_push(set, &lists[TG_WHEEL_RING + lower * TG_WHEEL_DIGIT_COUNT + to], entries[i]);
+        }
+        list = tg_wheel_drop_chunk(set, list);
+    }
 }
 
 /* Move the position to `cascade_at` and empty the buckets that begin there. */
-static void wheel_cascade(struct tg_wheel *wheel, struct expiry *expiry)
+static void wheel_cascade(struct tg_wheel *wheel)
 {
     wheel->position = wheel->cascade_at;
-    wheel->rest_due = INT64_MIN; /* of the bucket we have come to nothing is known */
-    for (uint32_t level = 1; level < wheel->level_count; level++) {
-        const uint32_t shift = level * DIGIT_BITS;
-        if ((wheel->position & ((1ull << shift) - 1)) != 0) { break; }
-        const uint32_t digit = (uint32_t)(wheel->position >> shift) & (DIGIT_COUNT - 1);
-        if ((wheel->occupied[level][digit / 64] >> (digit % 64) & 1) == 1) {
-            bucket_empty(wheel, level, digit, expiry);
-        }
+    for (uint32_t level = TG_WHEEL_LEVEL_COUNT - 1; level > 0; level--) {
+        const uint32_t shift = level * TG_WHEEL_DIGIT_BITS;
+        if ((wheel->position & ((1ull << shift) - 1)) != 0) { continue; }
+        const uint32_t digit = (uint32_t)(wheel->position >> shift) & (TG_WHEEL_DIGIT_COUNT - 1);
+        if ((wheel->occupied[level][digit / 64] >> (digit % 64) & 1) == 0) { continue; }
+        tg_wheel_bucket_clear(wheel, level, digit);
+        cascade_list(wheel, level, digit, 0);
+        cascade_list(wheel, level, digit, 1);
     }
     wheel->cascade_at = UINT64_MAX;
     for (uint32_t levels = wheel->used_levels & ~1u; levels != 0; levels &= levels - 1) {
         const uint32_t level = (uint32_t)__builtin_ctz(levels);
-        const uint64_t start = bucket_start(wheel, level, bucket_first(wheel, level));
+        const uint64_t start = tg_wheel_bucket_start(wheel, level, tg_wheel_bucket_first(wheel, level));
         if (start < wheel->cascade_at) { wheel->cascade_at = start; }
+    }
+}
+
+/* Move the position on towards the target and stage what the finest buckets on the way hold. False when the target is
+ * reached and nothing more was staged. */
+static bool stage_ring(struct tg_wheel *wheel, struct expiry *expiry)
+{
+    const uint32_t limit = stage_limit(expiry);
+    while (expiry->staged < limit) {
+        uint32_t digit = 0;
+        uint64_t start = UINT64_MAX; /* no tick number is that high */
+        if ((wheel->used_levels & 1) != 0) {
+            digit = tg_wheel_bucket_first(wheel, 0);
+            start = tg_wheel_bucket_start(wheel, 0, digit);
+        }
+        if (wheel->cascade_at <= start && wheel->cascade_at <= expiry->target) {
+            wheel_cascade(wheel);
+            continue;
+        }
+        if (start > expiry->target) {
+            wheel->position = expiry->target;
+            break;
+        }
+        wheel->position = start;
+        take_list(wheel, expiry, TG_WHEEL_RING + digit, limit);
+    }
+    return expiry->staged != 0;
+}
+
+/* Look at all of the far list. What is due and finds no room is found in the rest lists by the next call. */
+static void expire_far(struct tg_wheel *wheel, struct expiry *expiry)
+{
+    wheel->far_at = UINT64_MAX;
+    for (uint32_t turn = 0; turn < 2; turn++) { /* the space that grows meanwhile first */
+        const uint32_t space = wheel->set->space ^ turn;
+        const uint64_t kind = tg_wheel_look_of(wheel, space, TG_WHEEL_FAR);
+        uint32_t list = wheel->lists[space][TG_WHEEL_FAR];
+        wheel->lists[space][TG_WHEEL_FAR] = 0;
+        while (list != 0) {
+            list = stage_take(wheel, expiry, list, kind, TG_WHEEL_STAGE_COUNT);
+            stage_visit(wheel, expiry);
+        }
     }
 }
 
@@ -377,78 +385,17 @@ uint32_t tg_wheel_expire(struct tg_wheel *wheel, int64_t clock, void **values, u
     TG_ASSERT(clock >= wheel->clock);
     wheel->clock = clock;
     if (clock == TG_TS_MIN) { return 0; }
-    struct expiry expiry = {
-        .due_max = clock == TG_TS_MAX ? TG_TS_MAX : clock - 1, .values = values, .count_max = count_max};
-    const uint64_t target = tick_of(wheel, clock);
-    while (expiry.count < count_max) {
-        uint64_t start = UINT64_MAX; /* of the next bucket of level 0; no tick number is that high */
-        if ((wheel->used_levels & 1) != 0) { start = bucket_start(wheel, 0, bucket_first(wheel, 0)); }
-        if (wheel->cascade_at <= start && wheel->cascade_at <= target) {
-            wheel_cascade(wheel, &expiry);
-            continue;
-        }
-        if (start > target) {
-            if (wheel->position != target) { wheel->rest_due = INT64_MAX; } /* nothing in the bucket we come to */
-            wheel->position = target;
-            break;
-        }
-        if (start < target) {
-            const uint32_t digit = (uint32_t)start & (DIGIT_COUNT - 1);
-            wheel->position = start;
-            wheel->rest_due = INT64_MIN;
-            stripes_prefetch_after(wheel, digit);
-            bucket_empty(wheel, 0, digit, &expiry);
-            continue;
-        }
-        if (start != wheel->position || expiry.due_max >= wheel->rest_due) {
-            wheel->position = start;
-            bucket_drain(wheel, &expiry);
-        }
-        break;
-    }
+    struct expiry expiry;
+    expiry.due_max = clock == TG_TS_MAX ? TG_TS_MAX : clock - 1;
+    expiry.target = tg_wheel_tick(wheel, expiry.due_max);
+    expiry.values = values;
+    expiry.count = 0;
+    expiry.count_max = count_max;
+    expiry.staged = 0;
+    if (!expire_rest(wheel, &expiry)) { return expiry.count; }
+    while (expiry.count < count_max && stage_ring(wheel, &expiry)) { stage_visit(wheel, &expiry); }
+    if (expiry.count < count_max && wheel->far_at <= wheel->position) { expire_far(wheel, &expiry); }
     return expiry.count;
 }
 
 uint64_t tg_wheel_count(const struct tg_wheel *wheel) { return wheel->count; }
-
-/* ---- invariants ---- */
-
-/* Assert one list; returns its length. */
-static uint64_t check_list(const struct tg_wheel *wheel, uint32_t list)
-{
-    const uint32_t level = list / LEVEL_LISTS;
-    const uint32_t digit = (list / STRIPE_COUNT) & (DIGIT_COUNT - 1);
-    const uint64_t start = bucket_start(wheel, level, digit);
-    uint64_t length = 0;
-    uint32_t before = 0;
-    for (uint32_t link = wheel->heads[list]; link != 0; link = node_at(wheel, link)->next) {
-        const struct tg_wheel_node *node = node_at(wheel, link);
-        TG_ASSERT(node->bucket == list + 1);
-        TG_ASSERT(node->prev == before);
-        TG_ASSERT(tick_to_look(wheel, node->due) >= start); /* we look in time */
-        TG_ASSERT(start > wheel->position || level == 0);
-        TG_ASSERT(start != wheel->position || node->due >= wheel->rest_due);
-        length++;
-        TG_ASSERT(length <= wheel->count);
-        before = link;
-    }
-    TG_ASSERT(length == 0 || level == 0 || start >= wheel->cascade_at);
-    return length;
-}
-
-void tg_wheel_check(const struct tg_wheel *wheel)
-{
-    uint64_t linked = 0;
-    for (uint32_t bucket = 0; bucket < wheel->level_count * DIGIT_COUNT; bucket++) {
-        uint64_t length = 0;
-        for (uint32_t s = 0; s < STRIPE_COUNT; s++) { length += check_list(wheel, bucket * STRIPE_COUNT + s); }
-        const uint32_t level = bucket / DIGIT_COUNT;
-        const uint32_t digit = bucket % DIGIT_COUNT;
-        TG_ASSERT((wheel->occupied[level][digit / 64] >> (digit % 64) & 1) == (length != 0));
-        TG_ASSERT(length == 0 || (wheel->used_levels >> level & 1) == 1);
-        TG_ASSERT((wheel->used_levels >> level & 1) == 0 || bucket_first(wheel, level) < DIGIT_COUNT);
-        linked += length;
-    }
-    TG_ASSERT(linked == wheel->count);
-    TG_ASSERT(wheel->clock == TG_TS_MIN || wheel->position <= tick_of(wheel, wheel->clock));
-}

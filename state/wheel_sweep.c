@@ -1,0 +1,274 @@
+/* Upkeep of the wheels over one table: sweeps that bound what stale entries take, rebuilding from the nodes, and the
+ * check of all invariants.
+ *
+ * An entry becomes stale when its node is armed for earlier, is disarmed, or its slot is removed; it is dropped when
+ * its turn comes, which may be in months. So once stale entries are more than half of the armed nodes plus a slack, a
+ * sweep begins: the current space (wheel_lists.h) changes, so that from now on new entries are apart from old ones,
+ * and with each new entry one chunk of the old space is taken apart. What is valid gets an entry in the new space, the
+ * rest is gone. A node says in which space its entry is: each node survives once, also when several of its entries
+ * look alike (a slot that was armed for T, removed, taken by another key and armed for T again).
+ *
+ * Why the pool suffices. C = entries of the table, W = wheels, K = entries of a chunk, n = lists of a wheel in one
+ * space. Entries that move without their node move to lists with lower numbers, and the sweep goes through the lists
+ * of a wheel from the highest number down: what it has emptied stays empty. A list holds at most one chunk that is not
+ * full when the sweep comes to it, so with E entries at its beginning a sweep takes at most E/K + Wn steps for chunks
+ * and W(n/64 + 1) to pass over empty lists, together P = E/K + S. Only arming makes entries, one per step. So at its
+ * end there are at most C + P. A sweep begins at 1.5 C + slack + 1 entries at the latest, or at once when the last one
+ * left more: E <= max(1.5 C + slack, C + E/K + S) + 1, hence E <= max(1.5 C + slack, (C + S + 1) K/(K - 1)) + 1, and
+ * there are never more than E + P entries. Each list can have one chunk that is not full, in both spaces: E + P
+ * entries need (E + P)/K + 2 Wn chunks, and a few while one is taken apart. Rebuilding makes at most C entries. */
+#include "state/wheel_lists.h"
+
+enum {
+    SWEEP_LISTS = 64,    /* empty ones passed over in a step */
+    STALE_SLACK = 1024,  /* spares small tables endless sweeps */
+    STALE_SLACK_PER_WHEEL = 512,
+    CHUNKS_SPARE = 8,
+};
+
+void tg_wheel_limits(const struct tg_wheel_config *config, struct tg_wheel_set *set)
+{
+    const uint64_t chunk_entries = TG_WHEEL_CHUNK_ENTRIES;
+    const uint64_t entries = config->entry_count_max;
+    const uint64_t lists = (uint64_t)config->wheel_count * TG_WHEEL_LIST_COUNT;
+    const uint64_t steps = lists + lists / SWEEP_LISTS + config->wheel_count;
+    set->stale_slack = STALE_SLACK + (uint64_t)STALE_SLACK_PER_WHEEL * config->wheel_count;
+    const uint64_t by_stale = entries + entries / 2 + set->stale_slack;
+    const uint64_t by_sweep = (entries + steps + 1) * chunk_entries / (chunk_entries - 1) + 1;
+    const uint64_t at_start = (by_stale > by_sweep ? by_stale : by_sweep) + 1;
+    set->entry_bound = at_start + at_start / chunk_entries + 1 + steps;
+    const uint64_t chunks = set->entry_bound / chunk_entries + 1 + 2 * lists + CHUNKS_SPARE;
+    TG_ASSERT(chunks <= UINT32_MAX >> TG_WHEEL_CHUNK_BITS); /* positions have 32 bits */
+    set->chunk_count = (uint32_t)chunks;
+}
+
+/* ---- sweeps ---- */
+
+/* Take the last chunk of a list in the old space apart. */
+static void sweep_chunk(struct tg_wheel *wheel, uint32_t space, uint32_t list)
+{
+    struct tg_wheel_set *set = wheel->set;
+    uint32_t *const number = &wheel->lists[space][list];
+    const uint64_t kind = tg_wheel_look_of(wheel, space, list);
+    uint32_t count;
+    const struct tg_wheel_entry *entries = tg_wheel_top(set, *number, &count);
+    for (uint32_t i = 0; i < count; i++) { __builtin_prefetch(tg_wheel_node_at(wheel, entries[i].slot), 1); }
+    for (uint32_t i = 0; i < count; i++) {
+        struct tg_wheel_node *node = tg_wheel_node_at(wheel, entries[i].slot);
+        if ((node->look & ~TG_WHEEL_LOOK_ARMED) != (kind | entries[i].look)) { continue; }
+        if ((node->look & TG_WHEEL_LOOK_ARMED) != 0) {
+            tg_wheel_link(wheel, node, entries[i].slot);
+        } else {
+            node->look = 0;
+        }
+    }
+    *number = tg_wheel_drop_chunk(set, *number);
+    set->entry_count -= count;
+    if (*number == 0) { tg_wheel_list_emptied(wheel, list); }
+}
+
+void tg_wheel_sweep(struct tg_wheel_set *set)
+{
+    if (!set->sweeping) {
+        set->sweeping = true;
+        set->space ^= 1;
+        set->sweep_wheel = 0;
+        set->sweep_list = TG_WHEEL_LIST_COUNT - 1;
+    }
+    const uint32_t old = set->space ^ 1;
+    for (uint32_t passed = 0; passed < SWEEP_LISTS; passed++) {
+        struct tg_wheel *wheel = &set->wheels[set->sweep_wheel];
+        if (wheel->lists[old][set->sweep_list] != 0) {
+            sweep_chunk(wheel, old, set->sweep_list);
+            return;
+        }
+        if (set->sweep_list != 0) {
+            set->sweep_list--;
+            continue;
+        }
+        set->sweep_list = TG_WHEEL_LIST_COUNT - 1;
+        set->sweep_wheel++;
+        if (set->sweep_wheel == set->wheel_count) {
+            set->sweeping = false;
+            return;
+        }
+    }
+}
+
+/* ---- rebuilding ---- */
+
+static void wheel_clear(struct tg_wheel *wheel)
+{
+    for (uint32_t list = 0; list < TG_WHEEL_LIST_COUNT; list++) {
+        wheel->lists[0][list] = 0;
+        wheel->lists[1][list] = 0;
+    }
+    for (uint32_t level = 0; level < TG_WHEEL_LEVEL_COUNT; level++) {
+        for (uint32_t w = 0; w < TG_WHEEL_WORD_COUNT; w++) { wheel->occupied[level][w] = 0; }
+    }
+    wheel->used_levels = 0;
+    wheel->rest_lists = 0;
+    wheel->cascade_at = UINT64_MAX;
+    wheel->far_at = UINT64_MAX;
+    wheel->rest_at = UINT64_MAX;
+    wheel->count = 0;
+}
+
+void tg_wheel_rebuild(struct tg_wheel *wheel)
+{
+    struct tg_wheel_set *set = wheel->set;
+    for (uint32_t i = 0; i < set->wheel_count; i++) { wheel_clear(&set->wheels[i]); }
+    set->chunk_free = 0;
+    set->chunk_carved = 0;
+    set->entry_count = 0;
+    set->armed_count = 0;
+    set->sweeping = false;
+    for (uint32_t slot = tg_table_next(set->table, 0); slot != TG_SLOT_NONE;
+         slot = tg_table_next(set->table, slot + 1)) {
+        struct tg_wheel_node *node = tg_wheel_node_at(wheel, slot);
+        const uint64_t look = node->look;
+        node->look = 0;
+        if ((look & TG_WHEEL_LOOK_ARMED) == 0) { continue; }
+        const uint64_t number = look >> TG_WHEEL_LOOK_WHEEL_SHIFT;
+        TG_ASSERT(number >= 1 && number <= set->wheel_count);
+        tg_wheel_link(&set->wheels[number - 1], node, slot);
+        set->wheels[number - 1].count++;
+        set->armed_count++;
+    }
+}
+
+/* ---- invariants ---- */
+
+/* One entry says where and when to look: assert that this agrees with the wheel, and that it is in time for its node
+ * if it is valid. */
+static void check_entry(const struct tg_wheel *wheel, uint32_t list, struct tg_wheel_entry entry, bool valid)
+{
+    const int64_t due = tg_wheel_node_at(wheel, entry.slot)->due;
+    const uint64_t tick = tg_wheel_tick(wheel, due);
+    if (list < TG_WHEEL_RING) {
+        TG_ASSERT(entry.look >> wheel->rest_shift == list - TG_WHEEL_REST);
+        TG_ASSERT(entry.look >= wheel->rest_at);
+        TG_ASSERT(!valid || tick > wheel->position || tg_wheel_rest_look(wheel, due) >= entry.look);
+    } else if (list < TG_WHEEL_FAR) {
+        const uint32_t level = (list - TG_WHEEL_RING) / TG_WHEEL_DIGIT_COUNT;
+        const uint32_t digit = (list - TG_WHEEL_RING) % TG_WHEEL_DIGIT_COUNT;
+        const uint64_t start = tg_wheel_bucket_start(wheel, level, digit);
+        const uint32_t into = entry.look - (uint32_t)start;
+        TG_ASSERT(into < 1ull << (level * TG_WHEEL_DIGIT_BITS));
+        TG_ASSERT(level == 0 || start > wheel->position);
+        TG_ASSERT(level == 0 || start >= wheel->cascade_at);
+        TG_ASSERT(!valid || (tick > wheel->position ? tick : wheel->position) >= start + into);
+    } else {
+        TG_ASSERT(entry.look == 0);
+        TG_ASSERT(!valid || tick >= wheel->far_at);
+    }
+}
+
+/* What SEEN and ARMED hide of a node's `look`. */
+static uint64_t look_told(const struct tg_wheel *wheel, uint32_t slot)
+{
+    return tg_wheel_node_at(wheel, slot)->look & ~(TG_WHEEL_LOOK_ARMED | TG_WHEEL_LOOK_SEEN);
+}
+
+/* Assert the entries of one list and mark the nodes they lead to. Returns how many entries there are; *nodes and
+ * *chunks count the armed nodes not met before and the chunks. */
+static uint64_t check_list(const struct tg_wheel *wheel, uint32_t space, uint32_t list, uint64_t *nodes,
+                           uint64_t *chunks)
+{
+    const struct tg_wheel_set *set = wheel->set;
+    const uint64_t kind = tg_wheel_look_of(wheel, space, list);
+    uint64_t length = 0;
+    uint32_t count;
+    for (uint32_t number = wheel->lists[space][list]; number != 0;
+         number = (tg_wheel_top(set, number, &count) - 1)->slot) {
+        const struct tg_wheel_entry *entries = tg_wheel_top(set, number, &count);
+        TG_ASSERT((number - 1) >> TG_WHEEL_CHUNK_BITS < set->chunk_carved);
+        TG_ASSERT(count >= 1);
+        TG_ASSERT(length == 0 || count == TG_WHEEL_CHUNK_ENTRIES);
+        for (uint32_t i = 0; i < count; i++) {
+            struct tg_wheel_node *node = tg_wheel_node_at(wheel, entries[i].slot);
+            const bool valid = look_told(wheel, entries[i].slot) == (kind | entries[i].look) &&
+                               (node->look & TG_WHEEL_LOOK_ARMED) != 0;
+            check_entry(wheel, list, entries[i], valid);
+            if (!valid || (node->look & TG_WHEEL_LOOK_SEEN) != 0) { continue; }
+            TG_ASSERT(tg_slots_at(&wheel->slots, entries[i].slot)->key_bytes != TG_SLOT_FREE);
+            node->look |= TG_WHEEL_LOOK_SEEN;
+            (*nodes)++;
+        }
+        length += count;
+        (*chunks)++;
+        TG_ASSERT(length <= set->entry_count);
+    }
+    return length;
+}
+
+/* Wipe the marks again. */
+static void unsee_list(const struct tg_wheel *wheel, uint32_t space, uint32_t list)
+{
+    const uint64_t kind = tg_wheel_look_of(wheel, space, list);
+    uint32_t count;
+    for (uint32_t number = wheel->lists[space][list]; number != 0;
+         number = (tg_wheel_top(wheel->set, number, &count) - 1)->slot) {
+        const struct tg_wheel_entry *entries = tg_wheel_top(wheel->set, number, &count);
+        for (uint32_t i = 0; i < count; i++) {
+            if (look_told(wheel, entries[i].slot) != (kind | entries[i].look)) { continue; }
+            tg_wheel_node_at(wheel, entries[i].slot)->look &= ~TG_WHEEL_LOOK_SEEN;
+        }
+    }
+}
+
+static void check_bits(const struct tg_wheel *wheel)
+{
+    for (uint32_t list = 0; list < TG_WHEEL_FAR; list++) {
+        const bool used = (wheel->lists[0][list] | wheel->lists[1][list]) != 0;
+        if (list < TG_WHEEL_RING) {
+            TG_ASSERT((wheel->rest_lists >> (list - TG_WHEEL_REST) & 1) == used);
+            continue;
+        }
+        const uint32_t level = (list - TG_WHEEL_RING) / TG_WHEEL_DIGIT_COUNT;
+        const uint32_t digit = (list - TG_WHEEL_RING) % TG_WHEEL_DIGIT_COUNT;
+        TG_ASSERT((wheel->occupied[level][digit / 64] >> (digit % 64) & 1) == used);
+        TG_ASSERT(!used || (wheel->used_levels >> level & 1) == 1);
+    }
+    for (uint32_t level = 0; level < TG_WHEEL_LEVEL_COUNT; level++) {
+        TG_ASSERT((wheel->used_levels >> level & 1) == 0 ||
+                  tg_wheel_bucket_first(wheel, level) < TG_WHEEL_DIGIT_COUNT);
+    }
+}
+
+/* Assert one wheel; adds up the entries and chunks it has. */
+static void check_wheel(const struct tg_wheel *wheel, uint64_t *entries, uint64_t *chunks)
+{
+    uint64_t nodes = 0;
+    for (uint32_t list = 0; list < TG_WHEEL_LIST_COUNT; list++) {
+        for (uint32_t space = 0; space < 2; space++) {
+            *entries += check_list(wheel, space, list, &nodes, chunks);
+        }
+    }
+    for (uint32_t list = 0; list < TG_WHEEL_LIST_COUNT; list++) {
+        for (uint32_t space = 0; space < 2; space++) { unsee_list(wheel, space, list); }
+    }
+    TG_ASSERT(nodes == wheel->count); /* every armed node has a valid entry */
+    check_bits(wheel);
+    TG_ASSERT(wheel->clock == TG_TS_MIN || wheel->position <= tg_wheel_tick(wheel, wheel->clock));
+}
+
+void tg_wheel_check(struct tg_wheel *wheel)
+{
+    const struct tg_wheel_set *set = wheel->set;
+    uint64_t entries = 0;
+    uint64_t chunks = 0;
+    uint64_t armed = 0;
+    for (uint32_t i = 0; i < set->wheel_count; i++) {
+        check_wheel(&set->wheels[i], &entries, &chunks);
+        armed += set->wheels[i].count;
+    }
+    TG_ASSERT(entries == set->entry_count);
+    TG_ASSERT(armed == set->armed_count);
+    TG_ASSERT(entries <= set->entry_bound);
+    for (uint32_t chunk = set->chunk_free; chunk != 0; chunk = set->pool[(chunk - 1) << TG_WHEEL_CHUNK_BITS].slot) {
+        chunks++;
+        TG_ASSERT(chunks <= set->chunk_carved);
+    }
+    TG_ASSERT(chunks == set->chunk_carved);
+}
