@@ -29,7 +29,7 @@ static const struct tg_config_key source_keys[] = {
     BLOCK("watermark", true, "watermark", "How far rows may be out of order, and what silence means."),
     KEY("zone", TG_OPTION_TEXT, "UTC", NULL, "Zone of time stamps without one: `UTC`, `+02:00`, `Asia/Seoul`."),
     HAND("partitioned_by", false, "Promise: each value of these columns stands in one partition only."),
-    BLOCK("dedupe", false, "dedupe", "Drop rows whose id was seen before."),
+    BLOCK("dedupe", false, "dedupe", "Drop rows whose id was seen before; needs `partitioned_by`."),
     KEY("on_error", TG_OPTION_CHOICE, "dead_letter", "dead_letter|stop", "What a refused record does."),
 };
 

@@ -53,6 +53,18 @@ static void read_dedupe(struct tg_config *config, const struct tg_config_at *at,
     check_not_negative(config, tg_config_at(&values, TG_BLOCK_DEDUPE, "ttl"), source->dedupe_ttl);
 }
 
+/* Without the promise a copy may come to another partition, whose set does not know it. */
+static void check_promise(struct tg_config *config, const struct tg_config_at *dedupe,
+                          const struct tg_config_at *partitioned_by)
+{
+    const struct tg_yaml_node *promise = partitioned_by->value;
+    const bool given = !tg_yaml_is_null(promise) && !(promise->kind == TG_YAML_LIST && promise->count == 0);
+    if (tg_yaml_is_null(dedupe->value) || given) { return; }
+    struct tg_draft *draft = tg_finding_add(&config->drafts, TG1101, dedupe->key, "dedupe needs partitioned_by");
+    tg_draft_hint(draft, "ids are remembered per partition: say which columns decide a record's partition, so that a "
+                         "copy comes to the same one");
+}
+
 /* Dead letters and late entries name the topic; a profile that replays files of a topic keeps that topic's name. */
 static const char *find_topic(struct tg_config *config, const struct tg_source_spec *source)
 {
@@ -97,7 +109,9 @@ static void read_source(struct tg_config *config, const struct tg_config_at *at,
               source);
     const struct tg_config_at *partitioned = tg_config_at(&values, TG_BLOCK_SOURCE, "partitioned_by");
     source->partitioned_by_count = tg_config_columns(config, partitioned, &source->schema, source->partitioned_by);
-    read_dedupe(config, tg_config_at(&values, TG_BLOCK_SOURCE, "dedupe"), source);
+    const struct tg_config_at *dedupe = tg_config_at(&values, TG_BLOCK_SOURCE, "dedupe");
+    read_dedupe(config, dedupe, source);
+    check_promise(config, dedupe, partitioned);
     source->on_error = (enum tg_on_error)tg_config_value(&values, TG_BLOCK_SOURCE, "on_error")->number;
 }
 

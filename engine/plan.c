@@ -185,16 +185,24 @@ void tg_plan_destroy(struct tg_plan *plan)
     free(plan);
 }
 
+/* What step `index` alone looks back upon: its operator's reach, and rows that may still come late. */
+static tg_us step_horizon(const struct tg_plan *plan, uint32_t index, tg_us delay)
+{
+    const struct tg_step_spec *step = &plan->job->steps[index];
+    const tg_us reach = step->op->horizon != NULL ? step->op->horizon(plan->stages[index].params, delay) : 0;
+    return reach + (step->late == TG_LATE_ACCEPT ? 0 : step->allowed_lateness);
+}
+
 tg_us tg_plan_horizon(const struct tg_plan *plan, uint32_t source)
 {
     const struct tg_job *job = plan->job;
     const tg_us delay = job->sources[source].watermark_delay;
+    tg_us horizons[TG_STEPS_MAX]; /* of each step with the steps in front of it */
     tg_us longest = delay;
-    for (uint32_t i = 0; i < job->step_count; i++) {
-        const struct tg_operator *op = job->steps[i].op;
-        if (op->horizon == NULL) { continue; }
-        const tg_us horizon = op->horizon(plan->stages[i].params, delay);
-        longest = horizon > longest ? horizon : longest;
+    for (uint32_t i = 0; i < job->step_count; i++) { /* inputs come first */
+        const struct tg_input_ref *from = &job->steps[i].from;
+        horizons[i] = step_horizon(plan, i, delay) + (from->is_source ? 0 : horizons[from->index]);
+        longest = horizons[i] > longest ? horizons[i] : longest;
     }
     return longest;
 }

@@ -80,7 +80,8 @@ TG_MUST_USE tg_status tg_plan_create(struct tg_plan **plan, const struct tg_job 
                                      const uint32_t *source_partitions, struct tg_error *err);
 void tg_plan_destroy(struct tg_plan *plan);
 
-/* How far back a cold start must read for every step to be right.  @setup */
+/* How far back a cold start must read for every step to be right: the longest chain of steps, whoever feeds it.  @setup
+ */
 tg_us tg_plan_horizon(const struct tg_plan *plan, uint32_t source);
 
 #endif

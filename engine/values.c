@@ -92,7 +92,7 @@ bool tg_value_parse(enum tg_option_kind kind, const char *choices, const char *t
     case TG_OPTION_BOOLEAN: return parse_boolean(text, number);
     case TG_OPTION_DURATION: {
         tg_us us = 0;
-        if (!tg_duration_parse(text, &us)) { return false; }
+        if (!tg_duration_parse(text, &us) || us > TG_DURATION_US_MAX) { return false; }
         *number = us;
         return true;
     }

@@ -14,6 +14,9 @@
  * TG_VALUE_WORD - i. False when it is no such value.  @any */
 TG_MUST_USE bool tg_value_parse(enum tg_option_kind kind, const char *choices, const char *text, int64_t *number);
 #define TG_VALUE_WORD INT64_MAX
+/* The longest duration a user may write, a little more than 10,000 years: a timestamp and a handful of these can be
+ * added and subtracted without a thought for overflow. */
+#define TG_DURATION_US_MAX (INT64_C(3660000) * 86400000000)
 
 /* What a value of `kind` looks like: "a duration such as 250ms, 30s, 5m or 24h".  @any */
 const char *tg_value_looks_like(enum tg_option_kind kind);

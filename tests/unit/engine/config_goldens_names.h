@@ -124,6 +124,13 @@ static const struct golden goldens_names[] = {
                  "counts, key: user_id, params: {\n"
                  "                               ^^^^  rows of a step are never judged late; set it on the "
                  "step in front\n"},
+    {.name = "dedupe_without_the_promise",
+     .line = 11,
+     .replacement = "    dedupe: {by: user_id, ttl: 5m}",
+     .expected = "error TG1101 dedupe needs partitioned_by                          exit 78\n"
+                 "  job.yaml:11:5       dedupe: {by: user_id, ttl: 5m}\n"
+                 "                      ^^^^^^  ids are remembered per partition: say which columns decide a record's "
+                 "partition, so that a copy comes to the same one\n"},
     {.name = "unknown_column_in_the_key",
      .line = 14,
      .replacement = "    process: {operator: purchase_count, from: tx, key: [userid], params: {window: 5m, idle: 30s}}",

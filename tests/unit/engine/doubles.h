@@ -92,6 +92,11 @@ static const char *double_check(const void *params, tg_us watermark_delay)
     return NULL;
 }
 
+static tg_us double_horizon(const void *params, tg_us watermark_delay)
+{
+    return ((const double_limits *)params)->window + watermark_delay;
+}
+
 static const struct tg_record *const double_outputs[] = {&double_count_record};
 static const struct tg_operator double_purchase_count = {
     .abi = TG_ABI,
@@ -102,6 +107,7 @@ static const struct tg_operator double_purchase_count = {
     .outputs = double_outputs,
     .output_count = 1,
     .check = double_check,
+    .horizon = double_horizon,
 };
 
 /* Every kind of parameter and record field, two outputs. */

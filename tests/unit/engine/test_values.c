@@ -55,6 +55,9 @@ Test(values, durations_and_booleans)
     reads(TG_OPTION_DURATION, "250ms", 250000);
     reads(TG_OPTION_DURATION, "1h30m", 5400000000);
     refuses(TG_OPTION_DURATION, "30");
+    reads(TG_OPTION_DURATION, "3660000d", TG_DURATION_US_MAX);
+    refuses(TG_OPTION_DURATION, "3660000d1us"); /* a few of them and a timestamp add up without overflow */
+    refuses(TG_OPTION_DURATION, "106751991d");
     reads(TG_OPTION_BOOLEAN, "true", 1);
     reads(TG_OPTION_BOOLEAN, "false", 0);
     refuses(TG_OPTION_BOOLEAN, "yes");
