@@ -13,6 +13,8 @@ enum {
     TG_MANIFEST_BYTES_MAX = 64 << 20,
     TG_MANIFEST_PARTITIONS_MAX = 65536, /* of all sources together */
     TG_MANIFEST_CHAIN_MAX = 64,         /* files of one shard: a base and its deltas */
+    TG_MANIFEST_SINKS_MAX = TG_SINKS_MAX + 2, /* dead letters and late rows are sinks, too */
+    TG_MANIFEST_TOPIC_BYTES_MAX = 1024,
     TG_COMMITTABLE_BYTES_MAX = 1 << 20,
 };
 
@@ -21,6 +23,7 @@ enum {
     TG_PARTITION_AT_END = 2,
     TG_PARTITION_ENDED = 4,
     TG_PARTITION_IDLE = 8, /* published as idle */
+    TG_PARTITION_FLAGS = 15,
 };
 
 /* A source partition at the cut. */
@@ -45,7 +48,7 @@ struct tg_manifest_source {
 struct tg_manifest_step {
     const char *name;
     const char *op;                       /* operator */
-    const struct tg_state_layout *layout; /* owner = the step */
+    const struct tg_state_layout *layout; /* owner = the step; NULL = it keeps no state */
     uint32_t clock_count;                 /* 0, or partitions of all sources + 1 */
     const int64_t *clocks;                /* [clock_count] per partition in the job's order, then the job clock */
 };
@@ -89,11 +92,10 @@ struct tg_manifest {
     const struct tg_manifest_sink *sinks; /* [sink_count] */
 };
 
-/* Is it what decode would accept? Errors: TG1512 naming the first thing that is not.  @any */
-TG_MUST_USE tg_status tg_manifest_check(const struct tg_manifest *manifest, struct tg_error *err);
-/* An upper bound of the encoded bytes.  @any */
-size_t tg_manifest_bytes(const struct tg_manifest *manifest);
-/* Check, then encode. Errors: TG1512; TG1510 when it does not fit `out`.  @any */
+/* What decode would say about it; NULL = it is legal. Static text.  @any */
+const char *tg_manifest_flaw(const struct tg_manifest *manifest);
+/* Encode into the empty `out`; give it TG_MANIFEST_BYTES_MAX of address space and it fits unless nothing would. Asserts
+ * that there is no flaw. Errors: TG1510 when it does not fit.  @any */
 TG_MUST_USE tg_status tg_manifest_encode(const struct tg_manifest *manifest, struct tg_bytes_out *out,
                                          struct tg_error *err);
 /* Decode data[bytes], called `name` in errors, into `arena`; nothing points into data afterwards. Errors: TG1512

@@ -34,7 +34,7 @@ struct tg_recovery_choice {
     uint64_t epoch; /* the chosen one */
     uint64_t newest; /* largest epoch number in use: the next one is newest + 1 */
     struct tg_manifest manifest;
-    bool acknowledged;      /* its committables are known to be committed; else commit them again */
+    bool acknowledged; /* nothing is left to commit; else commit the manifest's committables again */
     uint32_t skipped_count; /* damaged ones passed over, newest first; reasons of the first few are kept */
     struct {
         uint64_t epoch;
@@ -58,7 +58,7 @@ TG_MUST_USE tg_status tg_recovery_choose(const struct tg_store *store, const str
 TG_MUST_USE tg_status tg_recovery_read_manifest(const struct tg_store *store, uint64_t epoch, struct tg_arena *arena,
                                                 struct tg_manifest *out, struct tg_error *err);
 
-/* One file of a checkpoint, open for loading. */
+/* One file of a checkpoint, open for loading; not to be moved meanwhile. */
 struct tg_recovery_file {
     struct tg_store_reading reading;
     struct tg_state_reader reader;
@@ -70,14 +70,14 @@ TG_MUST_USE tg_status tg_recovery_file_open(const struct tg_store *store, const 
 /* Also legal after a failed open.  @setup */
 void tg_recovery_file_close(struct tg_recovery_file *file);
 
-/* What a file holds. */
+/* What files hold. */
 struct tg_recovery_totals {
     uint64_t puts;
     uint64_t deletes;
     uint64_t bytes;
 };
-/* Read every byte of every file of the chain, every value against its layout, every key against its group. `each` (may
- * be NULL) hears about each file that is whole. First error as above.  @setup */
+/* Read every byte of every file of the chain, every value against its layout, every key against its group. The first
+ * error, as above, names file and byte.  @setup */
 TG_MUST_USE tg_status tg_recovery_verify(const struct tg_store *store, const struct tg_manifest *manifest,
                                          struct tg_recovery_totals *totals, struct tg_error *err);
 

@@ -1,0 +1,145 @@
+/* Verifying a checkpoint to the last byte, and deciding what of a directory may go. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/key.h"
+#include "engine/recovery.h"
+#include "state/value.h"
+
+/* ---- verify ------------------------------------------------------------------------------------------------------ */
+
+static tg_status verify_record(const struct tg_state_reader *reader, const struct tg_state_record *record,
+                               struct tg_error *err)
+{
+    const struct tg_state_header *header = &reader->header;
+    const struct tg_state_layout *layout = &header->tables[record->table];
+    const uint64_t key_at = record->at + (record->op == TG_STATE_PUT ? TG_RECORD_PUT_BYTES : TG_RECORD_DELETE_BYTES);
+    struct tg_bytes_in in = {.data = record->key.data, .bytes = record->key.bytes};
+    if (!tg_state_key_check(layout, &in)) {
+        return tg_state_damaged(reader->input.name, key_at + in.wrong_at, in.wrong, err);
+    }
+    const uint32_t group = tg_key_group(tg_key_hash(record->key.data, record->key.bytes));
+    if (group < header->group_first || group > header->group_last) {
+        return tg_state_damaged(reader->input.name, key_at, "key of another shard", err);
+    }
+    if (record->op == TG_STATE_DEL) { return TG_OK; }
+    in = (struct tg_bytes_in){.data = record->value, .bytes = record->value_bytes};
+    if (tg_state_value_check(layout, &in)) { return TG_OK; }
+    return tg_state_damaged(reader->input.name, key_at + record->key.bytes + in.wrong_at, in.wrong, err);
+}
+
+static tg_status verify_file(const struct tg_store *store, const struct tg_manifest *manifest, uint32_t index,
+                             struct tg_recovery_totals *totals, struct tg_error *err)
+{
+    struct tg_recovery_file file;
+    tg_status status = tg_recovery_file_open(store, manifest, index, &file, err);
+    struct tg_state_record record;
+    int more = 1;
+    while (status == TG_OK && (more = tg_state_reader_next(&file.reader, &record, err)) > 0) {
+        status = verify_record(&file.reader, &record, err);
+    }
+    if (more < 0) { status = (tg_status)more; }
+    if (status == TG_OK) {
+        totals->puts += file.reader.seen.puts;
+        totals->deletes += file.reader.seen.deletes;
+        totals->bytes += file.reading.bytes;
+    }
+    tg_recovery_file_close(&file);
+    return status;
+}
+
+tg_status tg_recovery_verify(const struct tg_store *store, const struct tg_manifest *manifest,
+                             struct tg_recovery_totals *totals, struct tg_error *err)
+{
+    *totals = (struct tg_recovery_totals){0};
+    tg_status status = TG_OK;
+    for (uint32_t i = 0; status == TG_OK && i < manifest->file_count; i++) {
+        status = verify_file(store, manifest, i, totals, err);
+    }
+    return status;
+}
+
+/* ---- what may go ------------------------------------------------------------------------------------------------- */
+
+enum { KEEP_MIN = 3 };
+
+struct keeping {
+    uint64_t manifests[TG_STORE_LIST_MAX];
+    uint64_t epochs[TG_STORE_LIST_MAX];
+    uint32_t manifest_count;
+    uint32_t epoch_count;
+    bool all; /* something unreadable: nothing that a manifest may need goes */
+};
+
+static void keep_epoch(struct keeping *keeping, uint64_t epoch)
+{
+    for (uint32_t i = 0; i < keeping->epoch_count; i++) {
+        if (keeping->epochs[i] == epoch) { return; }
+    }
+    if (keeping->epoch_count == TG_STORE_LIST_MAX) {
+        keeping->all = true;
+        return;
+    }
+    keeping->epochs[keeping->epoch_count++] = epoch;
+}
+
+/* Keep one checkpoint with its chain; true when nothing of it is left to commit. */
+static bool keep_checkpoint(const struct tg_store *store, uint64_t epoch, struct tg_arena *scratch,
+                            struct keeping *keeping)
+{
+    struct tg_manifest manifest;
+    keeping->manifests[keeping->manifest_count++] = epoch;
+    if (tg_recovery_read_manifest(store, epoch, scratch, &manifest, NULL) != TG_OK) {
+        keeping->all = true;
+        return false;
+    }
+    for (uint32_t i = 0; i < manifest.file_count; i++) { keep_epoch(keeping, manifest.files[i].epoch); }
+    const int64_t committed = tg_store_acknowledged(store, epoch);
+    return !tg_manifest_commits(&manifest) || (committed >= 0 && committed != UINT32_MAX);
+}
+
+static tg_status decide(const struct tg_store *store, const struct tg_store_listing *listing, uint32_t keep,
+                        struct keeping *keeping, struct tg_error *err)
+{
+    bool is_settled = false;
+    for (uint32_t i = 0; i < listing->manifest_count && !keeping->all && (i < keep || !is_settled); i++) {
+        struct tg_arena scratch;
+        const tg_status status = tg_arena_open(&scratch, TG_RECOVERY_ARENA_BYTES, err);
+        if (status != TG_OK) { return status; }
+        is_settled = keep_checkpoint(store, listing->manifests[i].epoch, &scratch, keeping) || is_settled;
+        tg_arena_close(&scratch);
+    }
+    if (!keeping->all) { return TG_OK; }
+    const uint64_t newest = listing->manifests[0].epoch;
+    keeping->manifest_count = keeping->epoch_count = 0;
+    for (uint32_t i = 0; i < listing->manifest_count; i++) {
+        keeping->manifests[keeping->manifest_count++] = listing->manifests[i].epoch;
+    }
+    for (uint32_t i = 0; i < listing->epoch_count; i++) {
+        if (listing->epochs[i] <= newest) { keep_epoch(keeping, listing->epochs[i]); }
+    }
+    return TG_OK;
+}
+
+tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, uint64_t current, struct tg_error *err)
+{
+    struct tg_arena arena;
+    tg_status status = tg_arena_open(&arena, TG_STORE_ARENA_BYTES + 2 * sizeof(struct keeping), err);
+    if (status != TG_OK) { return status; }
+    struct tg_store_listing listing;
+    status = tg_store_list(store, &arena, &listing, err);
+    if (status == TG_OK) {
+        struct keeping *keeping = tg_arena_alloc(&arena, sizeof *keeping, 16);
+        TG_ASSERT(keeping != NULL); /* the reservation has room for a full listing and this */
+        status = decide(store, &listing, keep > KEEP_MIN ? keep : KEEP_MIN, keeping, err);
+        if (current != 0) { keep_epoch(keeping, current); }
+        const struct tg_store_keep what = {.manifest_count = keeping->manifest_count,
+                                           .manifests = keeping->manifests,
+                                           .epoch_count = keeping->epoch_count,
+                                           .epochs = keeping->epochs};
+        if (status == TG_OK) { status = tg_store_sweep(store, &what, err); }
+    }
+    tg_arena_close(&arena);
+    return status;
+}
