@@ -96,10 +96,12 @@ tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *e
     };
     const struct tg_schema *schema = &ingest->source->schema;
     ingest->rows = tg_arena_alloc(env->arena, (size_t)TG_BATCH_ROWS_MAX * schema->row_bytes, 64);
+    ingest->cut_state =
+        tg_arena_alloc(env->arena, (plan->source_partitions[env->source] + 1) * sizeof *ingest->cut_state, 64);
     ingest->results = tg_arena_alloc(env->arena, TG_BATCH_ROWS_MAX * sizeof *ingest->results, 64);
     ingest->hashes = tg_arena_alloc(env->arena, (size_t)TG_BATCH_ROWS_MAX * 8 * (ingest->readers->edge_count + 1), 64);
     ingest->side_text = tg_arena_alloc(env->arena, SIDE_TEXT_BYTES, 64);
-    if (ingest->rows == NULL || ingest->results == NULL || ingest->hashes == NULL || ingest->side_text == NULL) {
+    if (ingest->rows == NULL || ingest->results == NULL || ingest->cut_state == NULL || ingest->hashes == NULL || ingest->side_text == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for source %s", ingest->source->name);
     }
     const struct tg_decoder_config decoder = {
@@ -109,6 +111,7 @@ tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *e
     if (status == TG_OK && ingest->source->has_dedupe) {
         status = tg_dedupe_init(&ingest->dedupe, ingest->source, plan->job->engine.max_keys, ingest->owned_count + 1,
                                 env->arena, err);
+        ingest->dedupe.partitions = ingest->owned;
     }
     if (status == TG_OK) {
         struct tg_readers readers = *ingest->readers;
@@ -146,7 +149,10 @@ static bool dead_letter(struct tg_ingest *ingest, uint32_t index, struct tg_deco
         };
         struct tg_side_row row;
         tg_dead_letter_row(&letter, ingest->side_text, SIDE_TEXT_BYTES, &row);
-        if (!tg_outlet_push_row(ingest->dead_letters, &row.head, ingest->raw.arrived_ns)) { return false; }
+        if (!tg_outlet_takes(ingest->dead_letters, ingest->epochs) ||
+            !tg_outlet_push_row(ingest->dead_letters, &row.head, ingest->raw.arrived_ns)) {
+            return false;
+        }
     }
     partition->dead++;
     tg_counter_add(&ingest->progress->dead[why.reason], 1);
@@ -167,7 +173,10 @@ static bool late_entry(struct tg_ingest *ingest, const struct tg_row *row, uint6
         };
         struct tg_side_row side;
         tg_late_row(&entry, ingest->plan->job, (char *)ingest->side_text, SIDE_TEXT_BYTES, &side);
-        if (!tg_outlet_push_row(ingest->late, &side.head, ingest->raw.arrived_ns)) { return false; }
+        if (!tg_outlet_takes(ingest->late, ingest->epochs) ||
+            !tg_outlet_push_row(ingest->late, &side.head, ingest->raw.arrived_ns)) {
+            return false;
+        }
     }
     partition->late++;
     tg_counter_add(&ingest->progress->late, 1);
@@ -427,6 +436,39 @@ static void send_end(struct tg_ingest *ingest)
     ingest->end_sent = true;
 }
 
+/* ---- checkpoints ------------------------------------------------------------------------------------------------- */
+
+void tg_ingest_want_cut(struct tg_ingest *ingest, bool base)
+{
+    TG_ASSERT(ingest->cut == TG_CUT_NONE || ingest->cut == TG_CUT_DONE);
+    ingest->cut = TG_CUT_WANTED;
+    ingest->cut_base = base;
+}
+
+static void pass_barrier(struct tg_ingest *ingest)
+{
+    (void)flush_edges(ingest, 0);
+    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
+        if (!tg_edge_out_clean(&ingest->edges[ingest->readers->edges[e]])) { return; }
+    }
+    ingest->cut = TG_CUT_DONE;
+}
+
+static void make_cut(struct tg_ingest *ingest)
+{
+    for (uint32_t i = 0; i < ingest->owned_count; i++) {
+        tg_partition_save(&ingest->partitions[i], &ingest->cut_state[i]);
+    }
+    if (ingest->dedupe.snapshot != NULL) { tg_snapshot_cut(ingest->dedupe.snapshot, ingest->cut_base); }
+    for (uint32_t e = 0; e < ingest->readers->edge_count && !ingest->end_sent; e++) {
+        tg_edge_out_barrier(&ingest->edges[ingest->readers->edges[e]]);
+    }
+    ingest->epochs++;
+    ingest->port.epochs++;
+    ingest->cut = TG_CUT_PASSING;
+    pass_barrier(ingest);
+}
+
 static void report_gauges(struct tg_ingest *ingest)
 {
     int64_t wm = TG_TS_MAX;
@@ -442,6 +484,12 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
 {
     const uint64_t elapsed_ns = ingest->last_ns == 0 ? 0 : now_ns - ingest->last_ns;
     ingest->last_ns = now_ns;
+    if (ingest->cut == TG_CUT_PASSING) { pass_barrier(ingest); }
+    if (ingest->cut == TG_CUT_WANTED && !ingest->in_work && tg_port_is_empty(&ingest->port)) { make_cut(ingest); }
+    if (ingest->cut == TG_CUT_PASSING) {
+        ingest->was_blocked = true;
+        return 0;
+    }
     if (ingest->end_sent || ingest->error.status != TG_OK) { return flush_edges(ingest, 0); }
     const uint64_t refused = ingest->buffers->refused;
     uint32_t done = 0;

@@ -4,6 +4,7 @@
 #ifndef TG_ENGINE_INGEST_H
 #define TG_ENGINE_INGEST_H
 
+#include "engine/cut.h"
 #include "engine/dedupe.h"
 #include "engine/edge.h"
 #include "engine/outlet.h"
@@ -43,6 +44,11 @@ struct tg_ingest {
     uint64_t *hashes;                                                  /* [edge_count x TG_BATCH_ROWS_MAX] */
     uint8_t *side_text;                                                /* base64 of a dead letter's raw bytes */
     enum { TG_INGEST_JUDGE, TG_INGEST_DEDUPE, TG_INGEST_ROUTE } phase; /* of the record in work */
+    /* checkpoints */
+    enum tg_cut cut;
+    bool cut_base;
+    uint64_t epochs;                         /* cuts so far */
+    struct tg_manifest_partition *cut_state; /* [owned_count] partitions as they were at the cut */
     /* state of the whole */
     uint64_t last_ns;   /* of the last poll */
     bool was_blocked;   /* the last poll: what passed since was our own back-pressure */
@@ -81,6 +87,9 @@ TG_MUST_USE tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_i
 uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budget);
 /* Stop fetching; what was fetched is finished, then the end mark goes out. No clock moves.  @shard */
 void tg_ingest_stop(struct tg_ingest *ingest);
+/* Cut between two raw batches; legal when the last cut is DONE or there was none. `base`: what to write of the
+ * identities.  @shard */
+void tg_ingest_want_cut(struct tg_ingest *ingest, bool base);
 /* True once the end mark is on its way.  @shard */
 bool tg_ingest_ended(const struct tg_ingest *ingest);
 /* Tell the source that everything read so far has taken effect.  @shard */

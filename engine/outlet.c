@@ -118,6 +118,19 @@ bool tg_outlet_flush(struct tg_outlet *outlet)
     return outlet->ops->flushed(outlet->state);
 }
 
+void tg_outlet_cut(struct tg_outlet *outlet)
+{
+    outlet->epochs++;
+    outlet->cutting = true;
+    outlet->ops->flush(outlet->state);
+}
+
+bool tg_outlet_cut_done(struct tg_outlet *outlet)
+{
+    if (outlet->cutting && outlet->ops->flushed(outlet->state)) { outlet->cutting = false; }
+    return !outlet->cutting;
+}
+
 tg_status tg_outlet_failure(struct tg_outlet *outlet, struct tg_error *err)
 {
     return outlet->ops->failure(outlet->state, err);

@@ -12,8 +12,8 @@ struct tg_restore {
     const struct tg_state_layout *now; /* of the table */
     uint32_t value_bytes;
     uint32_t mark_offset; /* struct tg_mark */
-    /* Is the key this shard's? NULL = all are.  */
-    bool (*wanted)(void *self, struct tg_key key, uint64_t hash);
+    /* Is the record this shard's, and still of use? NULL = all are.  */
+    bool (*wanted)(void *self, const struct tg_state_record *record, uint64_t hash);
     /* Give a zeroed value what fresh state has besides zeros. NULL = nothing.  */
     void (*make_fresh)(void *self, void *value);
     void *self;
