@@ -34,7 +34,8 @@ static tg_status own_partitions(struct tg_ingest *ingest, const struct tg_ingest
     ingest->owned = tg_arena_alloc(env->arena, count * sizeof *ingest->owned, 8);
     ingest->owned_index = tg_arena_alloc(env->arena, count * sizeof *ingest->owned_index, 8);
     ingest->partitions = tg_arena_alloc(env->arena, count * sizeof *ingest->partitions, 64);
-    if (ingest->owned == NULL || ingest->owned_index == NULL || ingest->partitions == NULL) {
+    ingest->positions = tg_arena_alloc(env->arena, count * sizeof *ingest->positions, 8);
+    if (ingest->positions == NULL || ingest->owned == NULL || ingest->owned_index == NULL || ingest->partitions == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for partitions");
     }
     for (uint32_t p = 0; p < count; p++) {
@@ -42,7 +43,14 @@ static tg_status own_partitions(struct tg_ingest *ingest, const struct tg_ingest
         if (p % env->plan->shard_count != env->shard) { continue; }
         ingest->owned_index[p] = ingest->owned_count;
         ingest->owned[ingest->owned_count] = p;
-        tg_partition_init(&ingest->partitions[ingest->owned_count], &env->published[first + p]);
+        struct tg_partition *partition = &ingest->partitions[ingest->owned_count];
+        tg_partition_init(partition, &env->published[first + p]);
+        const struct tg_manifest_partition *saved =
+            env->saved != NULL ? env->saved(env->saved_self, env->source, p) : NULL;
+        if (saved != NULL) {
+            tg_partition_restore(partition, saved, tg_clock_wall_us(&env->clock) - env->saved_us);
+        }
+        ingest->positions[ingest->owned_count] = saved != NULL ? saved->next_offset : -1;
         ingest->owned_count++;
     }
     return TG_OK;
@@ -62,6 +70,7 @@ static tg_status open_source(struct tg_ingest *ingest, const struct tg_ingest_en
         .partition_count = env->plan->source_partitions[env->source],
         .partitions = ingest->owned,
         .owned_count = ingest->owned_count,
+        .positions = env->saved != NULL ? ingest->positions : NULL,
         .bounded = env->bounded,
         .fresh = env->fresh,
         .horizon = tg_plan_horizon(env->plan, env->source),
@@ -313,6 +322,17 @@ static bool route(struct tg_ingest *ingest, uint32_t index)
 
 /* ----------------------------------------------------------------------------------------------------------------- */
 
+/* Drop records that were taken in before: a source that goes on may begin a little, or all the way, before its position.
+ */
+static void fence(struct tg_raw_batch *raw, int64_t next_offset)
+{
+    uint32_t known = 0;
+    while (known < raw->count && raw->slices[known].offset < next_offset) { known++; }
+    if (known == 0) { return; }
+    raw->count -= known;
+    memmove(raw->slices, raw->slices + known, raw->count * sizeof raw->slices[0]);
+}
+
 static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition)
 {
     struct tg_raw_batch *raw = &ingest->raw;
@@ -320,6 +340,7 @@ static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition
     ingest->next_row = 0;
     ingest->next_edge = 0;
     ingest->phase = TG_INGEST_JUDGE;
+    if (raw->count != 0) { fence(raw, partition->next_offset); }
     if (raw->count == 0) { return; }
     tg_partition_arrived(partition);
     uint64_t bytes = 0;
@@ -458,6 +479,9 @@ static void make_cut(struct tg_ingest *ingest)
 {
     for (uint32_t i = 0; i < ingest->owned_count; i++) {
         tg_partition_save(&ingest->partitions[i], &ingest->cut_state[i]);
+        if (ingest->cut_state[i].next_offset < 0 && ingest->source->ops->position != NULL) {
+            ingest->cut_state[i].next_offset = ingest->source->ops->position(ingest->state, ingest->owned[i]);
+        }
     }
     if (ingest->dedupe.snapshot != NULL) { tg_snapshot_cut(ingest->dedupe.snapshot, ingest->cut_base); }
     for (uint32_t e = 0; e < ingest->readers->edge_count && !ingest->end_sent; e++) {

@@ -20,6 +20,7 @@ struct tg_ingest {
     bool opened;
     struct tg_decoder *decoder;
     struct tg_partition *partitions; /* [owned_count] */
+    int64_t *positions;              /* [owned_count] where the source goes on; -1 = by its start rule */
     uint32_t *owned;                 /* [owned_count] partition numbers of the source */
     uint32_t *owned_index;           /* [source partitions] back, UINT32_MAX = not ours */
     uint32_t owned_count;
@@ -70,6 +71,9 @@ struct tg_ingest_env {
     bool bounded;
     bool no_drain;
     bool fresh;
+    const struct tg_manifest_partition *(*saved)(const void *self, uint32_t source, uint32_t partition); /* NULL = none */
+    const void *saved_self;
+    int64_t saved_us; /* wall clock when that was saved */
     uint32_t poll_count_max;
     uint64_t seed;
     struct tg_buffer_pool *buffers;

@@ -129,7 +129,7 @@ tg_status tg_stage_open(struct tg_ctx *stage, const struct tg_stage_env *env, st
 
 /* ---- keys -------------------------------------------------------------------------------------------------------- */
 
-static void key_make_fresh(const struct tg_ctx *stage, struct tg_key_state *key)
+void tg_stage_key_fresh(const struct tg_ctx *stage, struct tg_key_state *key)
 {
     const struct tg_stage_plan *plan = stage->plan;
     uint8_t *state = (uint8_t *)key + plan->state_offset;
@@ -194,7 +194,7 @@ void tg_stage_settle(struct tg_ctx *stage, struct tg_key_state *key)
     if ((key->flags & TG_KEY_FORGET) != 0) {
         tg_wheel_disarm(key_wheel(stage, key), key); /* before the flags that choose the wheel are gone */
         key_free_containers(stage, key);
-        key_make_fresh(stage, key);
+        tg_stage_key_fresh(stage, key);
     }
     if ((key->flags & TG_KEY_LIVE) == 0) { key_doom(stage, key); }
     uint32_t timer = 0;
@@ -351,7 +351,7 @@ static void place(struct tg_ctx *stage, uint32_t from, bool one)
             if (stage->snapshot != NULL) { tg_snapshot_touch(stage->snapshot, key); }
             continue;
         }
-        key_make_fresh(stage, key);
+        tg_stage_key_fresh(stage, key);
         key->partition = tg_batch_row(stage->batch, from + i)->partition;
         if (stage->snapshot != NULL) { tg_snapshot_born(stage->snapshot, key); }
         key_doom(stage, key); /* unless a row brings it to life */

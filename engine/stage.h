@@ -129,6 +129,10 @@ void tg_stage_want_cut(struct tg_ctx *stage, bool base);
 /* Between the stage and its cut: every channel has brought its barrier or ended, and a cut is wanted.  @shard */
 bool tg_stage_may_cut(const struct tg_ctx *stage);
 void tg_stage_cut(struct tg_ctx *stage);
+/* A fresh value besides zeros, and what follows once all values are back and the clocks are set: liveness and timers.
+ * @setup */
+void tg_stage_key_fresh(const struct tg_ctx *stage, struct tg_key_state *key);
+void tg_stage_restored(struct tg_ctx *stage);
 /* The barrier on its way into the rings behind; cut becomes DONE when it is in all of them.  @shard */
 void tg_stage_pass_barrier(struct tg_ctx *stage);
 

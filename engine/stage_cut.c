@@ -49,3 +49,17 @@ void tg_stage_pass_barrier(struct tg_ctx *stage)
     }
     if (passed) { stage->cut = TG_CUT_DONE; }
 }
+
+void tg_stage_restored(struct tg_ctx *stage)
+{
+    void *none[1];
+    for (uint32_t c = 0; c <= stage->edge_plan->partition_count; c++) { /* empty wheels go to their clocks first */
+        TG_ASSERT(tg_wheel_expire(stage->wheels[c], stage->clocks[c], none, 1) == 0);
+    }
+    for (uint32_t slot = tg_table_next(stage->table, 0); slot != TG_SLOT_NONE;
+         slot = tg_table_next(stage->table, slot + 1)) {
+        struct tg_key_state *key = tg_table_value(stage->table, slot);
+        key->flags = TG_KEY_LIVE; /* others are gone when a batch is done */
+        tg_stage_settle(stage, key);
+    }
+}

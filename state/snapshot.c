@@ -173,7 +173,8 @@ uint64_t tg_snapshot_changed(const struct tg_snapshot *snapshot) { return snapsh
 void tg_snapshot_cut(struct tg_snapshot *snapshot, bool base)
 {
     TG_ASSERT(snapshot->phase == TG_SNAPSHOT_IDLE);
-    TG_ASSERT(base || snapshot->complete);
+    snapshot->unwanted = !base && !snapshot->complete;
+    base = base || snapshot->unwanted;
     if (base) { give_up_delta(snapshot); }
     for (uint32_t i = 0; i < snapshot->removed_count; i++) {
         tg_spool_close(snapshot->spool, snapshot->removed_full[i]);
@@ -190,7 +191,7 @@ void tg_snapshot_cut(struct tg_snapshot *snapshot, bool base)
     snapshot->changed_old = snapshot->changed;
     snapshot->changed = (uint16_t)(1u << snapshot->parity);
     snapshot->list_counts[snapshot->parity] = 0;
-    snapshot->complete = true;
+    snapshot->complete = !snapshot->unwanted;
 }
 
 /* A base: the next `entries` slots that are in use. */

@@ -86,7 +86,8 @@ bool tg_snapshot_has_delta(const struct tg_snapshot *snapshot);
 /* Entries changed since the last cut, some perhaps twice.  @shard */
 uint64_t tg_snapshot_changed(const struct tg_snapshot *snapshot);
 /* Here the epoch ends; write it as a base or a delta. Only while nothing is being written. Constant time, but for the
- * blocks of removed keys, which are closed.  @shard */
+ * blocks of removed keys, which are closed. When a delta was asked for and is not possible any more, the epoch ends all
+ * the same, `unwanted`, as after an abort.  @shard */
 void tg_snapshot_cut(struct tg_snapshot *snapshot, bool base);
 /* Write entries of the epoch that was cut, looking at no more than `entries`; true when all of it is in closed blocks.
  * The caller looks at the clock and at the spool.  @shard */

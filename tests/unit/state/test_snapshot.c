@@ -274,7 +274,7 @@ static void finish_file(struct fixture *f)
 {
     uint8_t footer[TG_STATE_FOOTER_BYTES];
     take_blocks(f);
-    (void)tg_state_footer_encode(&f->header, &f->totals, footer);
+    tg_state_footer_encode(&f->header, &f->totals, footer);
     put_bytes(&f->writing, footer, sizeof footer);
     if (f->is_base) {
         for (uint32_t i = 0; i < f->chain_count; i++) { free(f->chain[i].data); }
