@@ -32,6 +32,12 @@ static tg_status fds_open(struct tg_loop *loop, struct tg_error *err)
     return TG_OK;
 }
 
+tg_status tg_loop_init(struct tg_loop *loop, const struct tg_loop_config *config, struct tg_error *err)
+{
+    loop->ops_max = config->ops_max;
+    return fds_open(loop, err);
+}
+
 static struct tg_loop *backend_create(const struct tg_loop_config *config, int *denied, int *os_errno)
 {
     struct tg_loop *loop = NULL;
@@ -54,8 +60,7 @@ tg_status tg_loop_open(struct tg_loop **loop, const struct tg_loop_config *confi
         return tg_fail(err, TG1601, os_errno, "open the %s I/O loop",
                        config->backend == TG_LOOP_URING ? "io_uring" : "epoll");
     }
-    made->ops_max = config->ops_max;
-    const tg_status status = fds_open(made, err);
+    const tg_status status = tg_loop_init(made, config, err);
     if (status != TG_OK) {
         made->ops->destroy(made);
         return status;
@@ -104,11 +109,17 @@ int tg_loop_tcp_socket(int family, int type_flags)
     return fd;
 }
 
+void tg_loop_tcp_close(struct tg_loop *loop, int fd)
+{
+    (void)loop;
+    (void)close(fd);
+}
+
 int tg_loop_socket(struct tg_loop *loop, int family)
 {
     const int fd = loop->ops->socket(loop, family);
     if (fd >= 0 && (uint32_t)fd >= loop->fd_count) {
-        (void)close(fd);
+        loop->ops->close(loop, fd);
         return -EMFILE;
     }
     return fd;
@@ -170,7 +181,7 @@ static void fd_close_when_empty(struct tg_loop *loop, int fd)
     struct tg_loop_fd *entry = &loop->fds[fd];
     if ((entry->flags & TG_FD_CLOSING) == 0 || entry->in != NULL || entry->out != NULL) { return; }
     entry->flags = 0; /* before close: the number may come back with the next socket */
-    (void)close(fd);
+    loop->ops->close(loop, fd);
 }
 
 void tg_loop_shutdown(struct tg_loop *loop, int fd)

@@ -43,7 +43,7 @@ TG_MUST_USE tg_status tg_loop_open(struct tg_loop **loop, const struct tg_loop_c
                                    struct tg_error *err);
 /* Cancels what is in flight, runs its `done`s, frees.  @shard */
 void tg_loop_close(struct tg_loop *loop);
-/* "io_uring" or "epoll".  @any */
+/* "io_uring", "epoll" or "simulated".  @any */
 const char *tg_loop_name(const struct tg_loop *loop);
 
 /* Non-blocking TCP socket with TCP_NODELAY and keep-alive; fd or -errno.  @shard */

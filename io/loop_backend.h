@@ -38,6 +38,7 @@ struct tg_loop_fd {
 struct tg_loop_ops {
     const char *name;
     int (*socket)(struct tg_loop *loop, int family); /* fd or -errno */
+    void (*close)(struct tg_loop *loop, int fd);     /* nothing is in flight on it */
     /* Start `io`, whose kind, fd, data and bytes are set. The outcome goes to tg_loop_finish, from poll only. */
     void (*start)(struct tg_loop *loop, struct tg_io *io, const struct sockaddr *address, socklen_t address_bytes);
     void (*cancel)(struct tg_loop *loop, struct tg_io *io); /* tg_loop_finish follows, from poll only */
@@ -63,6 +64,10 @@ struct tg_loop {
     _Atomic uint32_t parked;
 };
 
+/* Fill the base part of a backend whose `ops` are set: for tg_loop_open, and for a backend that is made elsewhere and
+ * not chosen by tg_loop_open (the simulator's). Errors: TG1601.  @shard */
+TG_MUST_USE tg_status tg_loop_init(struct tg_loop *loop, const struct tg_loop_config *config, struct tg_error *err);
+
 /* Take `io` out of the books and run its `done`; called by backends inside poll.  @shard */
 void tg_loop_finish(struct tg_loop *loop, struct tg_io *io, int32_t result);
 
@@ -72,5 +77,7 @@ TG_MUST_USE struct tg_loop *tg_loop_epoll_create(const struct tg_loop_config *co
 
 /* TCP_NODELAY, keep-alive (dead peer noticed in about 25 s); `type_flags` goes to socket(2). fd or -errno.  @shard */
 TG_MUST_USE int tg_loop_tcp_socket(int family, int type_flags);
+/* close(2).  @shard */
+void tg_loop_tcp_close(struct tg_loop *loop, int fd);
 
 #endif

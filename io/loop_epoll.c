@@ -248,6 +248,7 @@ static void epoll_destroy(struct tg_loop *loop)
 static const struct tg_loop_ops epoll_ops = {
     .name = "epoll",
     .socket = epoll_socket,
+    .close = tg_loop_tcp_close,
     .start = epoll_start,
     .cancel = epoll_cancel,
     .poll = epoll_poll,

@@ -205,6 +205,7 @@ static void uring_destroy(struct tg_loop *loop)
 static const struct tg_loop_ops uring_ops = {
     .name = "io_uring",
     .socket = uring_socket,
+    .close = tg_loop_tcp_close,
     .start = uring_start,
     .cancel = uring_cancel,
     .poll = uring_poll,

@@ -3,13 +3,14 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "io/connectors.h"
 
-const struct tg_source_ops *const tg_source_registry[] = {
+enum { SOURCES = 3, SOURCES_MORE = 2 };
+const struct tg_source_ops *tg_source_registry[SOURCES + SOURCES_MORE + 1] = {
     &tg_kafka_source,
     &tg_file_source,
     &tg_generate_source,
-    NULL,
 };
 
 const struct tg_sink_ops *const tg_sink_registry[] = {
@@ -21,6 +22,14 @@ const struct tg_sink_ops *const tg_sink_registry[] = {
     &tg_null_sink,
     NULL,
 };
+
+void tg_source_register(const struct tg_source_ops *ops)
+{
+    uint32_t place = 0;
+    while (tg_source_registry[place] != NULL) { place++; }
+    TG_ASSERT(place < SOURCES + SOURCES_MORE);
+    tg_source_registry[place] = ops;
+}
 
 const struct tg_source_ops *tg_source_find(const char *name)
 {

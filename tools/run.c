@@ -1,7 +1,9 @@
 /* turgo run: flags to options, then the engine. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "engine/runtime.h"
@@ -84,6 +86,8 @@ int tg_verb_run(int argc, char **argv)
     int code = tg_args_parse(argc, argv, &args);
     if (code == 0) { code = read_options(&args, &options); }
     if (code != 0) { return code; }
+    struct tg_error err = {0};
+    if (tg_failpoint_arm(getenv("TURGO_FAILPOINT"), &err) != TG_OK) { return tg_print_error(&err); }
     /* Flags with a key of their own in the job file are that key set last, so that --print-effective and run agree. */
     char shards[64];
     char io[64];
@@ -107,7 +111,6 @@ int tg_verb_run(int argc, char **argv)
     struct tg_job *job = NULL;
     code = tg_load_job(&args, more_count, more, true, &job);
     if (code != 0) { return code; }
-    struct tg_error err = {0};
     const tg_status status = tg_run(job, &options, &err);
     code = status != TG_OK ? tg_print_error(&err) : 0;
     tg_job_destroy(job);

@@ -100,6 +100,11 @@ const struct tg_verb tg_verbs[] = {
      .run = tg_verb_docs,
      FLAGS(docs_flags),
      .hidden = true},
+    {.name = "failpoints",
+     .arguments = "",
+     .doc = "Names that TURGO_FAILPOINT may arm.",
+     .run = tg_verb_failpoints,
+     .hidden = true},
 };
 const uint32_t tg_verb_count = sizeof tg_verbs / sizeof tg_verbs[0];
 

@@ -8,6 +8,7 @@
 #include <xxhash.h>
 #include <yaml.h>
 
+#include "base/failpoint.h"
 #include "engine/job.h"
 #include "io/loop.h"
 #include "tools/build_info.h"
@@ -77,4 +78,12 @@ int tg_verb_version(int argc, char **argv)
     }
     (void)fputs(json ? "]}\n" : "\n", stdout);
     return 0;
+}
+
+int tg_verb_failpoints(int argc, char **argv)
+{
+    struct tg_args args;
+    const int code = tg_args_parse(argc, argv, &args);
+    for (uint32_t i = 0; code == 0 && tg_failpoint_name(i) != NULL; i++) { (void)puts(tg_failpoint_name(i)); }
+    return code;
 }

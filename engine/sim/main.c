@@ -5,17 +5,22 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
+#include "engine/sim/log.h"
 #include "engine/sim/sim.h"
+#include "io/registry.h"
 #include "jobs/jobs.h"
 
 static const char usage[] =
-    "usage: turgo-sim --dir DIR [--seed N] [--count N] [--job FILE]\n"
+    "usage: turgo-sim --dir DIR [--seed N] [--count N] [--crashes N] [--job FILE]\n"
     "Runs job A on simulated shards, one run per seed from N on, each in DIR/<seed>/ (in/ and out/).\n"
+    "With --crashes every run dies and starts again up to N times.\n"
     "Prints one line per seed with everything the seed chose; exit 1 when a run failed.\n";
 
 struct arguments {
     uint64_t seed;
     uint64_t count;
+    uint64_t crashes;
     const char *dir;
     const char *job;
 };
@@ -33,6 +38,8 @@ static int parse(struct arguments *arguments, int argc, char **argv)
             arguments->seed = strtoull(value, NULL, 0);
         } else if (strcmp(argv[i - 1], "--count") == 0) {
             arguments->count = strtoull(value, NULL, 0);
+        } else if (strcmp(argv[i - 1], "--crashes") == 0) {
+            arguments->crashes = strtoull(value, NULL, 0);
         } else if (strcmp(argv[i - 1], "--dir") == 0) {
             arguments->dir = value;
         } else if (strcmp(argv[i - 1], "--job") == 0) {
@@ -44,6 +51,29 @@ static int parse(struct arguments *arguments, int argc, char **argv)
     return arguments->dir != NULL ? 0 : 64;
 }
 
+static int run(const struct arguments *arguments, uint64_t seed)
+{
+    struct tg_sim_options options;
+    struct tg_sim_outcome outcome = {0};
+    struct tg_error err = {0};
+    char dir[512];
+    const struct tg_sim_config config = {.job_path = arguments->job, .dir = dir};
+    tg_sim_options_draw(&options, seed, (uint32_t)arguments->crashes);
+    (void)snprintf(dir, sizeof dir, "%s/%" PRIu64, arguments->dir, seed);
+    const tg_status status = tg_sim_run(&options, &config, &outcome, &err);
+    tg_sim_options_print(&options, stdout);
+    (void)printf(" records_in=%" PRIu64 " duplicates=%" PRIu64 " ignored=%" PRIu64, outcome.totals.records_in,
+                 outcome.totals.duplicates, outcome.totals.ignored);
+    (void)printf(" crashes=%u power_cuts=%u failures=%u faults=%" PRIu64 " writes=%" PRIu64 " steps=%" PRIu64
+                 " healed_steps=%" PRIu64 " seconds=%.3f healed_seconds=%.3f result=%s\n",
+                 outcome.crashes, outcome.cuts, outcome.failures, outcome.faults, outcome.writes, outcome.steps,
+                 outcome.healed_steps, (double)outcome.now_ns / 1e9, (double)outcome.healed_ns / 1e9,
+                 status == TG_OK ? "ran" : "failed");
+    (void)fflush(stdout);
+    if (status != TG_OK) { (void)fprintf(stderr, "seed %" PRIu64 ": %s\n", seed, err.text); }
+    return status == TG_OK ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments = {.seed = 1, .count = 1, .job = "jobs/purchase_count.yaml"};
@@ -52,28 +82,13 @@ int main(int argc, char **argv)
         return 64;
     }
     tg_jobs_register();
+    tg_source_register(&tg_sim_log_source);
+    tg_log_configure(&(struct tg_log_config){.level_min = TG_LOG_ERROR}); /* faults are the rule here */
     if (mkdir(arguments.dir, 0777) != 0 && errno != EEXIST) {
         perror(arguments.dir);
         return 74;
     }
     int failed = 0;
-    for (uint64_t i = 0; i < arguments.count; i++) {
-        struct tg_sim_options options;
-        struct tg_error err = {0};
-        char dir[512];
-        struct tg_sim_outcome outcome = {0};
-        tg_sim_options_draw(&options, arguments.seed + i);
-        (void)snprintf(dir, sizeof dir, "%s/%" PRIu64, arguments.dir, options.seed);
-        const tg_status status = tg_sim_run(&options, arguments.job, dir, &outcome, &err);
-        tg_sim_options_print(&options, stdout);
-        (void)printf(" records_in=%" PRIu64 " duplicates=%" PRIu64 " ignored=%" PRIu64 " steps=%" PRIu64 " result=%s\n",
-                     outcome.totals.records_in, outcome.totals.duplicates, outcome.totals.ignored, outcome.steps,
-                     status == TG_OK ? "ran" : "failed");
-        (void)fflush(stdout);
-        if (status != TG_OK) {
-            (void)fprintf(stderr, "seed %" PRIu64 ": %s\n", options.seed, err.text);
-            failed = 1;
-        }
-    }
+    for (uint64_t i = 0; i < arguments.count; i++) { failed |= run(&arguments, arguments.seed + i); }
     return failed;
 }

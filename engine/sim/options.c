@@ -13,7 +13,53 @@ static tg_us pick_us(struct tg_prng *prng, uint32_t count, const tg_us *values)
     return values[tg_prng_below(prng, count)];
 }
 
-void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed)
+/* Time may not pass so quickly that a connection attempt or a request runs out of it merely because it is not yet the
+ * turn of those who would finish it: that would be no fault of anybody's, and would never end. */
+static void bound_time(struct tg_sim_options *options)
+{
+    enum { AGENTS = 5, TURNS = 6 }; /* of a request and its answer */
+    const uint64_t round = (uint64_t)(options->shards + 2) * AGENTS * (options->bias > 1 ? options->bias : 1);
+    const uint64_t tick_ns_max = 1000000000 / (2 * round);
+    options->tick_ns = options->tick_ns < tick_ns_max ? options->tick_ns : tick_ns_max;
+    const tg_us turn_us = (tg_us)(TURNS * round * (options->tick_ns / 2) / 1000);
+    options->timeout = options->timeout > 10 * turn_us ? options->timeout : 10 * turn_us;
+}
+
+/* The world around the job, and what goes wrong in it. */
+static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uint32_t crashes_max)
+{
+    static const tg_us timeouts[] = {50000, 500000, 5000000};
+    static const tg_us flushes[] = {0, 10000, 200000};
+    static const uint32_t ticks[] = {20000, 200000, 2000000};
+    static const uint32_t levels[] = {TG_SIM_NONE, TG_SIM_SOME, TG_SIM_SOME, TG_SIM_MUCH};
+    static const uint32_t outages_ms[] = {0, 0, 300, 3000};
+    static const uint32_t heals_ms[] = {2000, 10000, 60000};
+    static const uint32_t crash_steps[] = {500, 5000, 50000};
+    static const uint32_t crash_visits[] = {0, 3, 30};
+    static const uint32_t grows_ms[] = {0, 500, 8000};
+    options->log = tg_prng_below(prng, 2) == 0;
+    options->cassandra = tg_prng_below(prng, 2) == 0;
+    options->nodes = 1 + tg_prng_below(prng, 3);
+    options->protocol = 4 + (tg_prng_below(prng, 4) != 0);
+    options->timeout = pick_us(prng, 3, timeouts);
+    options->flush = pick_us(prng, 3, flushes);
+    options->tick_ns = pick(prng, 3, ticks);
+    options->grow_ns = options->log ? pick(prng, 3, grows_ms) * UINT64_C(1000000) : 0;
+    options->disk_faults = (enum tg_sim_level)pick(prng, 4, levels);
+    options->log_faults = (enum tg_sim_level)pick(prng, 4, levels);
+    options->net_faults = (enum tg_sim_level)pick(prng, 4, levels);
+    options->cql_faults = (enum tg_sim_level)pick(prng, 4, levels);
+    options->outage_ns = pick(prng, 4, outages_ms) * UINT64_C(1000000);
+    options->heal_ns = pick(prng, 3, heals_ms) * UINT64_C(1000000);
+    options->crash_steps = pick(prng, 3, crash_steps);
+    options->crash_visits = pick(prng, 3, crash_visits);
+    options->crashes = crashes_max == 0 ? 0 : tg_prng_below(prng, crashes_max + 1);
+    options->fatal = crashes_max != 0 && tg_prng_below(prng, 4) == 0;
+    bound_time(options);
+    if (options->cassandra) { options->max_keys = 0; } /* who is refused is told apart by every single row */
+}
+
+void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed, uint32_t crashes_max)
 {
     static const uint32_t polls[] = {1, 2, 7, 64, 500, 1024};
     static const uint32_t budgets[] = {1, 2, 8};
@@ -53,19 +99,28 @@ void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed)
     options->id_chars = options->ids ? tg_prng_below(&prng, 3) : 0;
     options->project = tg_prng_below(&prng, 2) == 0;
     options->max_keys = pick(&prng, 5, key_limits);
+    draw_world(options, &prng, crashes_max);
 }
 
 void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
 {
+    (void)fprintf(
+        out,
+        "seed=%" PRIu64 " shards=%u poll=%u budget=%u partitions=%u keys=%u records=%u bias=%u no_drain=%d ids=%d "
+        "rate=%" PRIu64 " disorder_us=%" PRId64 " delay_us=%" PRId64 " window_us=%" PRId64 " idle_us=%" PRId64
+        " lateness_us=%" PRId64 " late_ppm=%u malformed_ppm=%u duplicate_ppm=%u "
+        "sink_rows=%u id_chars=%u project=%d max_keys=%u",
+        options->seed, options->shards, options->poll, options->budget, options->partitions, options->keys,
+        options->records, options->bias, options->no_drain, options->ids, options->rate, options->disorder,
+        options->delay, options->window, options->idle, options->lateness, options->late_ppm, options->malformed_ppm,
+        options->duplicate_ppm, options->sink_rows, options->id_chars, options->project, options->max_keys);
     (void)fprintf(out,
-                  "seed=%" PRIu64
-                  " shards=%u poll=%u budget=%u partitions=%u keys=%u records=%u bias=%u no_drain=%d ids=%d "
-                  "rate=%" PRIu64 " disorder_us=%" PRId64 " delay_us=%" PRId64 " window_us=%" PRId64 " idle_us=%" PRId64
-                  " lateness_us=%" PRId64 " late_ppm=%u malformed_ppm=%u duplicate_ppm=%u "
-                  "sink_rows=%u id_chars=%u project=%d max_keys=%u",
-                  options->seed, options->shards, options->poll, options->budget, options->partitions, options->keys,
-                  options->records, options->bias, options->no_drain, options->ids, options->rate, options->disorder,
-                  options->delay, options->window, options->idle, options->lateness, options->late_ppm,
-                  options->malformed_ppm, options->duplicate_ppm, options->sink_rows, options->id_chars,
-                  options->project, options->max_keys);
+                  " log=%d cassandra=%d nodes=%u protocol=%u timeout_us=%" PRId64 " flush_us=%" PRId64
+                  " tick_ns=%" PRIu64 " grow_ns=%" PRIu64 " disk_faults=%u log_faults=%u net_faults=%u cql_faults=%u "
+                  "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
+                  "fatal=%d",
+                  options->log, options->cassandra, options->nodes, options->protocol, options->timeout, options->flush,
+                  options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults, options->net_faults,
+                  options->cql_faults, options->outage_ns, options->heal_ns, options->crashes, options->crash_steps,
+                  options->crash_visits, options->fatal);
 }

@@ -1,11 +1,17 @@
-/* The simulator: the real engine, every shard of it, in one thread. A seed chooses the input, the number of shards,
- * poll sizes and budgets, and then, step by step, which agent of which shard (or the I/O helper) runs next. The same
- * seed gives the same run, byte for byte. Time is the simulator's own. */
+/* The simulator: the real engine, every shard of it, in one thread, in a world of its own (clock, disk, log, network,
+ * Cassandra). A seed chooses the input, the number of shards, poll sizes and budgets, what goes wrong and when, and
+ * then, step by step, which agent of which shard (or the I/O helper, or the world) runs next. The same seed gives the
+ * same run, byte for byte.
+ *
+ * A run has two phases: first things go wrong, then all is healed and the run must come to its end in bounded time.
+ * What came out is compared with the reference model by tests/sim/run. */
 #ifndef TG_ENGINE_SIM_SIM_H
 #define TG_ENGINE_SIM_SIM_H
 
 #include "base/prng.h"
 #include "engine/cluster.h"
+
+enum tg_sim_level { TG_SIM_NONE, TG_SIM_SOME, TG_SIM_MUCH };
 
 /* Everything a seed chooses; printed in full so that a failing run can be read. */
 struct tg_sim_options {
@@ -32,22 +38,52 @@ struct tg_sim_options {
     uint32_t id_chars;  /* of each id only so many differ, so that ids come back later; 0 = all */
     bool project;       /* rows go through the projection although the sink has the columns of its input */
     uint32_t max_keys;  /* of the job: so few that there is no room for all; 0 = enough */
+    bool log;           /* the source is the simulated log, else files of the simulated disk */
+    bool cassandra;     /* the sink is the simulated Cassandra, else a file of the simulated disk */
+    uint32_t nodes;     /* of Cassandra */
+    uint32_t protocol;  /* newest version it speaks */
+    tg_us timeout;      /* request_timeout of the sink */
+    tg_us flush;        /* flush_every of the sink */
+    uint64_t tick_ns;   /* longest time from step to step */
+    uint64_t grow_ns;   /* the log grows for so long; 0 = all of it is there at once */
+    enum tg_sim_level disk_faults;
+    enum tg_sim_level log_faults;
+    enum tg_sim_level net_faults;
+    enum tg_sim_level cql_faults;
+    uint64_t outage_ns;    /* something goes down, or comes back, every so often; 0 = never */
+    uint64_t heal_ns;      /* all is well from then on, when the crashes are over */
+    uint32_t crashes;      /* so many lives end before their time, unless one is quicker; 0 unless asked for */
+    uint64_t crash_steps;  /* longest such life */
+    uint32_t crash_visits; /* 0; or half of them end at a failpoint, at the latest at its visit of this number */
+    bool fatal; /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
 };
 
 /* What a run came to, also when it failed. */
 struct tg_sim_outcome {
     uint64_t steps;
-    struct tg_totals totals;
+    uint64_t healed_steps; /* of them, after everything was healed */
+    uint64_t now_ns;
+    uint64_t healed_ns;      /* of that, likewise */
+    uint32_t crashes;        /* lives that were ended from outside */
+    uint32_t cuts;           /* of them, by a power cut */
+    uint32_t failures;       /* lives that ended with an error they were entitled to */
+    uint64_t faults;         /* that struck disk and Cassandra */
+    uint64_t writes;         /* that reached Cassandra's table */
+    struct tg_totals totals; /* of the last life */
 };
 
-/* Draw the options of `seed`.  @setup */
-void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed);
+struct tg_sim_config {
+    const char *job_path;
+    const char *dir; /* the input is left in dir/in, the output in dir/out */
+};
+
+/* Draw the options of `seed`; at most `crashes_max` crashes.  @setup */
+void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed, uint32_t crashes_max);
 /* One line of name=value.  @setup */
 void tg_sim_options_print(const struct tg_sim_options *options, FILE *out);
 
-/* Write the input below dir/in, run the job file, leave its output below dir/out. A run that does not end is TG1403
- * (liveness).  @setup */
-TG_MUST_USE tg_status tg_sim_run(const struct tg_sim_options *options, const char *job_path, const char *dir,
+/* One run. A run that does not end, or whose Cassandra was written to wrongly, is TG1403.  @setup */
+TG_MUST_USE tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_config *config,
                                  struct tg_sim_outcome *outcome, struct tg_error *err);
 
 #endif

@@ -273,6 +273,7 @@ void tg_cql_pending_sent(struct tg_cql_pending *pending, uint32_t entry)
         e->flying = e->waiting;
         e->waiting.block = TG_CQL_NO_BLOCK;
         e->attempts = 0;
+        e->refusals = 0;
     } else {
         TG_ASSERT(e->place == TG_CQL_DELAYED);
         TG_ASSERT(list_pop(pending, &pending->delayed) == entry);

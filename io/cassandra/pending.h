@@ -34,6 +34,7 @@ struct tg_cql_entry {
     uint32_t key_bytes; /* leading bytes of either image */
     uint32_t next;      /* in queue, delayed or free list */
     uint16_t attempts;  /* that failed for the image in `flying` */
+    uint16_t refusals;  /* of them, answered with an error that may be final */
     uint16_t avoid;     /* connection of the last failure; UINT16_MAX = none */
     enum tg_cql_place place;
 };

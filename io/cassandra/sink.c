@@ -207,7 +207,7 @@ static void on_error(struct sink *s, uint32_t connection, const struct tg_cql_an
 {
     char text[256];
     const uint32_t code = tg_cql_error_read(&answer->envelope, text, sizeof text);
-    const struct tg_cql_entry *entry = &s->pending.entries[answer->tag];
+    struct tg_cql_entry *entry = &s->pending.entries[answer->tag];
     switch (code) {
     case TG_CQL_CODE_UNPREPARED: /* the connection prepares again; this is nobody's fault */
         retry(s, answer->tag, TG_CQL_NO_CONNECTION, true, now_ns);
@@ -224,8 +224,9 @@ static void on_error(struct sink *s, uint32_t connection, const struct tg_cql_an
         log_error(s, text, now_ns);
         return;
     case TG_CQL_CODE_WRITE_FAILURE:
-    case TG_CQL_CODE_SERVER:
-        if (entry->attempts < LIMITED_ATTEMPTS) {
+    case TG_CQL_CODE_SERVER: /* only its own kind counts: a row may have waited through any number of overloads */
+        entry->refusals++;
+        if (entry->refusals <= LIMITED_ATTEMPTS) {
             retry(s, answer->tag, connection, false, now_ns);
             log_error(s, text, now_ns);
             return;

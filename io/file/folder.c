@@ -2,23 +2,26 @@
  * other names are none of ours, except ones that were evidently meant to be: those are refused and not passed over. */
 #include "io/file/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/limits.h"
 #include "io/file_ops.h"
 
-static bool is_folder(const char *path)
+/* 0 when `path` is there (and a folder, with O_DIRECTORY in `flags`), else -errno. Reading it may be forbidden. */
+static int find(const char *path, int flags)
 {
-    struct stat about;
-    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+    const struct tg_file_ops *ops = tg_file_ops();
+    const int fd = ops->open(ops->self, path, O_PATH | flags, 0);
+    if (fd >= 0) { (void)ops->close(ops->self, fd); }
+    return fd < 0 ? fd : 0;
 }
+
+static bool is_folder(const char *path) { return find(path, O_DIRECTORY) == 0; }
 
 const char *tg_folder_name(const char *path, uint32_t partition, char out[TG_FOLDER_PATH_BYTES])
 {
@@ -59,36 +62,40 @@ static int64_t partition_of(const char *name, bool *is_exact)
     return number < TG_PARTITIONS_MAX ? (int64_t)number : TG_PARTITIONS_MAX;
 }
 
-/* Number of partition files in a folder, and one more than the highest of their numbers. */
-static tg_status folder_scan(const char *path, const char *source_name, uint32_t *count, uint32_t *end,
-                             struct tg_error *err)
+struct scan {
+    const char *path;
+    const char *source_name;
+    uint32_t count; /* of partition files */
+    uint32_t end;   /* one more than the highest of their numbers */
+    tg_status status;
+    struct tg_error *err;
+};
+
+static void scan_name(void *to, const char *name)
 {
-    *count = 0;
-    *end = 0;
-    DIR *folder = opendir(path);
-    if (folder == NULL) {
-        return tg_fail(err, TG1501, errno, "source %s: cannot list the folder %s (sources.%s.file.path)", source_name,
-                       path, source_name);
+    struct scan *scan = to;
+    bool is_exact = false;
+    const int64_t partition = partition_of(name, &is_exact);
+    if (partition < 0 || scan->status != TG_OK) { return; }
+    if (!is_exact) {
+        scan->status = tg_fail(scan->err, TG1501, 0, "source %s: %s/%s is no partition file; numbers are written "
+                               "without leading zeros", scan->source_name, scan->path, name);
+    } else if (partition == TG_PARTITIONS_MAX) {
+        scan->status = tg_fail(scan->err, TG1501, 0, "source %s: %s/%s is beyond the %d partitions a source may have",
+                               scan->source_name, scan->path, name, TG_PARTITIONS_MAX);
+    } else {
+        scan->count++;
+        scan->end = partition >= scan->end ? (uint32_t)partition + 1 : scan->end;
     }
-    tg_status status = TG_OK;
-    for (struct dirent *entry = readdir(folder); entry != NULL && status == TG_OK; entry = readdir(folder)) {
-        const char *name = entry->d_name;
-        bool is_exact = false;
-        const int64_t partition = partition_of(name, &is_exact);
-        if (partition < 0) { continue; }
-        if (!is_exact) {
-            status = tg_fail(err, TG1501, 0, "source %s: %s/%s is no partition file; numbers are written without "
-                             "leading zeros", source_name, path, name);
-        } else if (partition == TG_PARTITIONS_MAX) {
-            status = tg_fail(err, TG1501, 0, "source %s: %s/%s is beyond the %d partitions a source may have",
-                             source_name, path, name, TG_PARTITIONS_MAX);
-        } else {
-            (*count)++;
-            *end = partition >= *end ? (uint32_t)partition + 1 : *end;
-        }
-    }
-    (void)closedir(folder);
-    return status;
+}
+
+static tg_status folder_scan(struct scan *scan)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    const int failed = ops->list(ops->self, scan->path, scan_name, scan);
+    if (failed == 0 || scan->status != TG_OK) { return scan->status; }
+    return tg_fail(scan->err, TG1501, -failed, "source %s: cannot list the folder %s (sources.%s.file.path)",
+                   scan->source_name, scan->path, scan->source_name);
 }
 
 static tg_status check_readable(const char *path, const char *source_name, uint32_t partition, struct tg_error *err)
@@ -110,18 +117,18 @@ static tg_status check_readable(const char *path, const char *source_name, uint3
 
 tg_status tg_folder_count(const char *path, const char *source_name, uint32_t *partition_count, struct tg_error *err)
 {
-    struct stat about;
-    if (stat(path, &about) != 0) {
-        return tg_fail(err, TG1501, errno, "source %s: input %s; put p0.jsonl, p1.jsonl, ... (one for each partition, "
-                       "one record a line) into a folder of that name, or set sources.%s.file.path to a file or folder "
-                       "that exists", source_name, path, source_name);
+    const int missing = find(path, 0);
+    if (missing != 0) {
+        return tg_fail(err, TG1501, -missing, "source %s: input %s; put p0.jsonl, p1.jsonl, ... (one for each "
+                       "partition, one record a line) into a folder of that name, or set sources.%s.file.path to a "
+                       "file or folder that exists", source_name, path, source_name);
     }
     *partition_count = 1;
-    if (!S_ISDIR(about.st_mode)) { return check_readable(path, source_name, 0, err); }
-    uint32_t count;
-    uint32_t end;
-    const tg_status status = folder_scan(path, source_name, &count, &end, err);
+    if (!is_folder(path)) { return check_readable(path, source_name, 0, err); }
+    struct scan scan = {.path = path, .source_name = source_name, .err = err};
+    const tg_status status = folder_scan(&scan);
     if (status != TG_OK) { return status; }
+    const uint32_t end = scan.end;
     if (end == 0) {
         return tg_fail(err, TG1501, 0, "source %s: the folder %s has no p0.jsonl; file p<n>.jsonl holds partition n, "
                        "one record a line (sources.%s.file.path)", source_name, path, source_name);
@@ -129,7 +136,7 @@ tg_status tg_folder_count(const char *path, const char *source_name, uint32_t *p
     *partition_count = end;
     for (uint32_t i = 0; i < end; i++) {
         char name[TG_FOLDER_PATH_BYTES];
-        if (count < end && stat(tg_folder_name(path, i, name), &about) != 0 && errno == ENOENT) {
+        if (scan.count < end && find(tg_folder_name(path, i, name), 0) == -ENOENT) {
             return tg_fail(err, TG1501, 0, "source %s: %s is missing, but %s/p%u.jsonl is there; partitions are "
                            "numbered from 0 without gaps, an empty file is an empty partition", source_name, name, path,
                            end - 1);

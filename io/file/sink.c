@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "io/connectors.h"
 #include "io/file_ops.h"
@@ -95,7 +96,8 @@ static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *b
     if (block->moved < block->used) {
         int failed = mend(target);
         if (failed != 0) { return refused(target, block, failed); }
-        failed = append(target, block->data, block->used);
+        failed = TG_FAILPOINT("file.append");
+        if (failed == 0) { failed = append(target, block->data, block->used); }
         if (failed != 0) {
             (void)mend(target); /* readers should not see half a line meanwhile; else the next attempt does it */
             return refused(target, block, failed);
@@ -110,7 +112,8 @@ static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *b
         target->failing_since_ns = 0;
     }
     if (block->sync && !target->durable) {
-        int failed = target->ops->fdatasync(target->ops->self, target->fd);
+        int failed = -TG_FAILPOINT("file.sync");
+        if (failed == 0) { failed = target->ops->fdatasync(target->ops->self, target->fd); }
         while (failed == -EINTR) { failed = target->ops->fdatasync(target->ops->self, target->fd); }
         if (failed != 0) {
             (void)tg_fail(&block->error, TG1502, -failed,

@@ -47,6 +47,20 @@ MUTANTS = {
                             "        (void)tg_edge_out_flush(&ingest->edges[ingest->readers->edges[e]], 0);\n    }\n"),
     "rows_taken_twice": ("offers rows to a sink again that it has taken", "engine/outlet.c",
                          "        taken += got;\n", "        taken += got > 1 ? got - 1 : got;\n"),
+    "block_goes_on_after_error": ("keeps the half of a block that was written before an error, and writes all of it again", "io/file/sink.c",
+                                  "        if (result < 0) { return (int)-result; }\n",
+                                  "        if (result < 0) {\n            target->length += moved;\n            return (int)-result;\n        }\n"),
+    "timeout_is_success": ("takes WRITE_TIMEOUT for an acknowledgement", "io/cassandra/sink.c",
+                           "    case TG_CQL_CODE_WRITE_TIMEOUT: /* perhaps applied */\n        tg_cql_connection_slow",
+                           "        tg_cql_connection_slow(&s->cluster.connections[connection], answer->sent_ns, now_ns);\n"
+                           "        retry(s, answer->tag, connection, false, now_ns);\n        return;\n"
+                           "    case TG_CQL_CODE_WRITE_TIMEOUT: acknowledge(s, connection, answer, now_ns); return;\n"
+                           "        tg_cql_connection_slow"),
+    "stream_used_again": ("gives a stream id away before its late answer has come", "io/cassandra/connection.c",
+                          "    if (outcome == TG_CQL_EXPIRED) {\n", "    if (outcome == TG_CQL_LOST && flight->orphan) {\n"),
+    "lost_is_written": ("takes a connection that went down for an acknowledgement", "io/cassandra/sink.c",
+                        "    case TG_CQL_LOST: retry(s, answer->tag, connection, true, now_ns); return;\n",
+                        "    case TG_CQL_LOST: acknowledge(s, connection, answer, now_ns); return;\n"),
     "full_table_refuses_all": ("refuses every row behind the first key without room", "engine/stage.c",
                                "        if (stage->row >= stage->placed) { place(stage, stage->row, true); }\n",
                                "        if (stage->row >= stage->placed) { stage->placed = stage->row; }\n"),
