@@ -113,18 +113,17 @@ static enum tg_sim_end work(struct run *run, struct tg_error *err)
 static tg_status begin(struct run *run, const struct tg_run_options *run_options, struct tg_error *err)
 {
     const struct tg_sim_life *life = run->life;
+    struct tg_plan *plan;
+    tg_status status = tg_plan_create(&plan, life->job, life->options->shards, life->partitions, err);
+    if (status != TG_OK) { return status; }
+    for (uint32_t i = 0; life->options->project && i < plan->sink_count; i++) { plan->sinks[i].identity = false; }
     const struct tg_cluster_config config = {
-        .job = life->job,
+        .plan = plan,
         .options = run_options,
-        .shard_count = life->options->shards,
-        .source_partitions = life->partitions,
         .clock = tg_sim_world_clock(life->chaos->world),
         .simulated = true,
     };
-    tg_status status = tg_cluster_create(&run->cluster, &config, err);
-    if (status != TG_OK) { return status; }
-    struct tg_plan *plan = (struct tg_plan *)(uintptr_t)run->cluster->plan;
-    for (uint32_t i = 0; life->options->project && i < plan->sink_count; i++) { plan->sinks[i].identity = false; }
+    status = tg_cluster_create(&run->cluster, &config, err);
     while (status == TG_OK && run->opened < life->options->shards) {
         struct tg_worker *worker = &run->cluster->workers[run->opened];
         worker->loop = tg_sim_net_loop(life->chaos->net); /* a simulated worker opens none of its own */
