@@ -2,9 +2,8 @@
  * texts in the blob; a pinned row keeps pointing into the fetch buffer, which the batch then holds. */
 #include "base/batch.h"
 
-#include <string.h>
-
 #include "base/assert.h"
+#include "base/copy.h"
 
 static size_t blob_bytes(const struct tg_batch_config *config)
 {
@@ -48,41 +47,32 @@ void tg_batch_reset(struct tg_batch *batch)
     batch->arrived_ns = 0;
 }
 
-static bool column_has_text(const struct tg_column *column)
+bool tg_batch_commit(struct tg_batch *batch)
 {
-    return column->type == TG_TYPE_TEXT || column->type == TG_TYPE_JSON;
-}
-
-/* Bytes of text in the row; null texts have none. */
-static uint64_t row_text_bytes(const struct tg_schema *schema, const struct tg_row *row)
-{
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < schema->column_count; i++) {
-        if (column_has_text(&schema->columns[i]) && !tg_row_is_null(schema, row, i)) {
-            bytes += ((const tg_text *)tg_row_value(schema, row, i))->bytes;
-        }
+    const struct tg_schema *schema = batch->schema;
+    struct tg_row *row = tg_batch_row(batch, batch->count);
+    uint32_t used = batch->blob_used;
+    for (uint32_t i = 0; i < schema->text_count; i++) {
+        const uint32_t column = schema->text_columns[i];
+        if (tg_row_is_null(schema, row, column)) { continue; }
+        tg_text *text = tg_row_value(schema, row, column);
+        if (TG_UNLIKELY(text->bytes > batch->blob_capacity - used)) { return false; }
+        char *copy = (char *)batch->blob + used;
+        tg_copy_text(copy, text->data, text->bytes);
+        text->data = copy;
+        used += text->bytes;
     }
-    return bytes;
+    batch->blob_used = used;
+    batch->count++;
+    return true;
 }
 
 struct tg_row *tg_batch_append_copy(struct tg_batch *batch, const struct tg_row *row)
 {
-    const struct tg_schema *schema = batch->schema;
-    if (batch->count == batch->capacity) { return NULL; }
-    const uint32_t room = batch->blob_capacity - batch->blob_used;
-    if (schema->text_count != 0 && row_text_bytes(schema, row) > room) { return NULL; }
-    struct tg_row *copy = tg_batch_row(batch, batch->count++);
-    memcpy(copy, row, schema->row_bytes);
-    if (schema->text_count == 0) { return copy; }
-    for (uint32_t i = 0; i < schema->column_count; i++) {
-        if (!column_has_text(&schema->columns[i]) || tg_row_is_null(schema, copy, i)) { continue; }
-        tg_text *text = tg_row_value(schema, copy, i);
-        char *target = (char *)batch->blob + batch->blob_used;
-        if (text->bytes != 0) { memcpy(target, text->data, text->bytes); } /* an empty text may be NULL */
-        text->data = target;
-        batch->blob_used += text->bytes;
-    }
-    return copy;
+    struct tg_row *copy = tg_batch_claim(batch);
+    if (copy == NULL) { return NULL; }
+    tg_copy_row(copy, row, batch->schema->row_bytes);
+    return tg_batch_commit(batch) ? copy : NULL;
 }
 
 struct tg_row *tg_batch_append_pinned(struct tg_batch *batch, const struct tg_row *row, struct tg_buffer *buffer)
@@ -94,6 +84,6 @@ struct tg_row *tg_batch_append_pinned(struct tg_batch *batch, const struct tg_ro
         batch->pins[batch->pin_count++] = buffer;
     }
     struct tg_row *copy = tg_batch_row(batch, batch->count++);
-    memcpy(copy, row, batch->schema->row_bytes);
+    tg_copy_row(copy, row, batch->schema->row_bytes);
     return copy;
 }

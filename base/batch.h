@@ -56,9 +56,19 @@ static inline struct tg_row *tg_batch_row(const struct tg_batch *batch, uint32_t
     return (struct tg_row *)(void *)(batch->rows + (size_t)index * batch->schema->row_bytes);
 }
 
+/* The place of the next row, for the caller to fill: head, columns and null bits. It counts once it is committed; until
+ * then it may be claimed again. NULL when all rows are taken.  @shard */
+static inline struct tg_row *tg_batch_claim(const struct tg_batch *batch)
+{
+    return TG_LIKELY(batch->count < batch->capacity) ? tg_batch_row(batch, batch->count) : NULL;
+}
+/* Count the claimed row in: its texts, wherever they are, are copied into the blob. False when the blob has no room for
+ * them: the row does not count, but can be read as long as the batch is not reset; move it to another one. A row whose
+ * texts exceed an empty blob cannot exist: there are TG_BATCH_BLOB_BYTES of it per text column.  @shard */
+TG_HOT TG_MUST_USE bool tg_batch_commit(struct tg_batch *batch);
+
 /* Append a copy of `row` (of batch->schema, head included) with its texts copied into the blob. Returns the new row,
- * or NULL when rows or blob are full: close the batch and take another one. A row whose texts exceed an empty blob
- * cannot exist: blob_capacity is TG_BATCH_BLOB_BYTES per text column.  @shard */
+ * or NULL when rows or blob are full.  @shard */
 TG_HOT struct tg_row *tg_batch_append_copy(struct tg_batch *batch, const struct tg_row *row);
 
 /* Append a copy of `row` whose texts keep pointing into `buffer`, which is pinned once per batch. NULL when rows or

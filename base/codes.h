@@ -41,6 +41,7 @@
     X(1502, TG_ERR_IO, "output file not writable") \
     X(1503, TG_ERR_IO, "SQLite refused a statement") \
     X(1504, TG_ERR_CONFIG, "SQLite table has other columns") \
+    X(1505, TG_ERR_LOCKED, "output file in use") \
     X(1510, TG_ERR_IO, "checkpoint not written") \
     X(1511, TG_ERR_IO, "checkpoint not readable") \
     X(1512, TG_ERR_DATA, "checkpoint damaged") \
@@ -59,9 +60,11 @@
     X(1603, TG_ERR_INTERNAL, "timer never comes to rest") \
     X(1604, TG_ERR_LOCKED, "state directory in use") \
     X(1605, TG_ERR_CONFIG, "state directory already ended") \
+    X(1606, TG_ERR_UNAVAILABLE, "stopped before everything was written") \
     X(2101, TG_OK, "io_uring denied, using epoll") \
     X(2102, TG_OK, "shards are not pinned") \
     X(2201, TG_OK, "waiting for Kafka") \
+    X(2202, TG_OK, "dead letter shortened for its topic") \
     X(2301, TG_OK, "waiting for Cassandra") \
     X(2401, TG_OK, "key met in a second partition") \
     X(2402, TG_OK, "state budget spent") \

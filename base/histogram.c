@@ -134,7 +134,7 @@ void tg_histogram_print(const struct tg_histogram *histogram, FILE *out, uint32_
         bound_print(bound, row_bound(end - 1));
         const double share = (double)count / (double)total;
         const int bytes = (int)((double)count / (double)most * BAR_BYTES + (count != 0 ? 0.999 : 0));
-        (void)fprintf(out, "  <= %6s %12llu %6.2f%% %.*s\n", bound, (unsigned long long)count, share * 100,
-                      bytes < BAR_BYTES ? bytes : BAR_BYTES, bar);
+        (void)fprintf(out, "  <= %6s %12llu %6.2f%%%s%.*s\n", bound, (unsigned long long)count, share * 100,
+                      bytes > 0 ? " " : "", bytes < BAR_BYTES ? bytes : BAR_BYTES, bar);
     }
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/copy.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -12,21 +13,10 @@
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "key bytes are little endian");
 
 /* Bytes of a value behind its presence byte; texts add their own. */
-static uint32_t fixed_bytes(enum tg_type type)
-{
-    switch (type) {
-    case TG_TYPE_TEXT:
-    case TG_TYPE_JSON:
-    case TG_TYPE_DATE: return 4;
-    case TG_TYPE_BIGINT:
-    case TG_TYPE_TIMESTAMP:
-    case TG_TYPE_INTEGER:
-    case TG_TYPE_ENUM: return 8;
-    case TG_TYPE_BOOLEAN: return 1;
-    case TG_TYPE_NUMERIC: return 16;
-    }
-    return 0;
-}
+static const uint8_t fixed_bytes[] = {
+    [TG_TYPE_TEXT] = 4,    [TG_TYPE_JSON] = 4, [TG_TYPE_DATE] = 4,    [TG_TYPE_BIGINT] = 8,   [TG_TYPE_TIMESTAMP] = 8,
+    [TG_TYPE_INTEGER] = 8, [TG_TYPE_ENUM] = 8, [TG_TYPE_BOOLEAN] = 1, [TG_TYPE_NUMERIC] = 16,
+};
 
 uint32_t tg_key_encode(const struct tg_key_spec *spec, const void *row, uint8_t *out, uint32_t capacity)
 {
@@ -34,9 +24,9 @@ uint32_t tg_key_encode(const struct tg_key_spec *spec, const void *row, uint8_t 
     for (uint32_t i = 0; i < spec->column_count; i++) {
         const uint32_t index = spec->columns[i];
         const struct tg_column *column = &spec->schema->columns[index];
-        const void *value = tg_row_value(spec->schema, row, index);
+        const void *value = (const uint8_t *)row + column->offset;
         const bool null = tg_row_is_null(spec->schema, row, index);
-        if (used + 1 + (null ? 0 : fixed_bytes(column->type)) > capacity) { return 0; }
+        if (used + 1 + (null ? 0 : fixed_bytes[column->type]) > capacity) { return 0; }
         out[used++] = null ? 0 : 1;
         if (null) { continue; }
         switch (column->type) {
@@ -45,7 +35,7 @@ uint32_t tg_key_encode(const struct tg_key_spec *spec, const void *row, uint8_t 
             const tg_text *text = value;
             if (text->bytes > capacity - used - 4) { return 0; }
             memcpy(out + used, &text->bytes, 4);
-            if (text->bytes != 0) { memcpy(out + used + 4, text->data, text->bytes); } /* an empty text may be NULL */
+            tg_copy_text(out + used + 4, text->data, text->bytes);
             used += 4 + text->bytes;
             break;
         }
@@ -75,18 +65,16 @@ uint32_t tg_key_encode(const struct tg_key_spec *spec, const void *row, uint8_t 
     return used;
 }
 
-void tg_key_decode(const struct tg_key_spec *spec, struct tg_key key, const struct tg_schema *schema,
-                   const uint32_t *targets, void *row)
+void tg_key_decode(const struct tg_key_spec *spec, struct tg_key key, const struct tg_schema *schema, void *row)
 {
+    const uint32_t count = spec->column_count;
     uint32_t used = 0;
-    for (uint32_t i = 0; i < spec->column_count; i++) {
-        const struct tg_column *column = &spec->schema->columns[spec->columns[i]];
-        const uint32_t target = targets != NULL ? targets[i] : i;
-        void *value = tg_row_value(schema, row, target);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct tg_column *column = &schema->columns[i];
+        void *value = (uint8_t *)row + column->offset;
         TG_DCHECK(used < key.bytes);
-        const bool null = key.data[used++] == 0;
-        tg_row_set_null(schema, row, target, null);
-        if (null) {
+        if (key.data[used++] == 0) {
+            tg_row_set_null(schema, row, i, true);
             memset(value, 0, tg_type_bytes(column->type));
             continue;
         }

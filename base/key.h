@@ -21,10 +21,9 @@ struct tg_key_spec {
 /* Encode the key of `row` into out[capacity]; returns its length, or 0 when it exceeds capacity.  @any */
 TG_HOT uint32_t tg_key_encode(const struct tg_key_spec *spec, const void *row, uint8_t *out, uint32_t capacity);
 
-/* Write the columns of encoded `key` into `row` of `schema`: column i of the key goes to column targets[i], or to
- * column i when targets is NULL. Texts point into the key's bytes.  @any */
-void tg_key_decode(const struct tg_key_spec *spec, struct tg_key key, const struct tg_schema *schema,
-                   const uint32_t *targets, void *row);
+/* Write the columns of encoded `key` into the first columns of `row`, whose null bits are clear and which is of
+ * `schema`. Texts point into the key's bytes.  @any */
+TG_HOT void tg_key_decode(const struct tg_key_spec *spec, struct tg_key key, const struct tg_schema *schema, void *row);
 
 /* XXH3_64bits of the bytes, seed 0.  @any */
 TG_HOT uint64_t tg_key_hash(const uint8_t *data, uint32_t bytes);

@@ -24,7 +24,6 @@ enum {
     TG_EMIT_ROWS_MAX = 256,         /* of one callback */
     TG_REARM_AT_INFINITY_MAX = 10000,
     TG_BUFFER_PADDING = 64, /* readable bytes behind the last record of a fetch buffer */
-    TG_RING_CONTROL_SLOTS = 2,
 };
 
 static_assert(TG_BATCH_BLOB_BYTES >= TG_TEXT_BYTES_MAX, "any single text fits an empty blob");

@@ -21,6 +21,7 @@ static struct {
     enum tg_log_format format; /* never TG_LOG_AUTO after tg_log_configure */
     const char *job;
     bool colour;
+    bool terminal;
 } settings = {.level_min = TG_LOG_INFO, .format = TG_LOG_LOGFMT};
 
 struct event {
@@ -46,9 +47,13 @@ void tg_log_configure(const struct tg_log_config *config)
     if (config->format == TG_LOG_AUTO) { settings.format = isatty(STDERR_FILENO) ? TG_LOG_TEXT : TG_LOG_LOGFMT; }
     const char *no_colour = getenv("NO_COLOR"); /* its presence is a user's wish everywhere */
     const char *term = getenv("TERM");
-    settings.colour = isatty(STDERR_FILENO) && (no_colour == NULL || *no_colour == '\0') &&
-                      (term == NULL || strcmp(term, "dumb") != 0);
+    settings.terminal = isatty(STDERR_FILENO) == 1;
+    settings.colour =
+        settings.terminal && (no_colour == NULL || *no_colour == '\0') && (term == NULL || strcmp(term, "dumb") != 0);
+    if (config->colour != TG_COLOUR_AUTO) { settings.colour = config->colour == TG_COLOUR_ALWAYS; }
 }
+
+bool tg_log_coloured(void) { return settings.colour; }
 
 static void stamp_put(char out[STAMP_BYTES])
 {
@@ -88,6 +93,7 @@ static void text_format(struct tg_writer *line, const struct event *e)
 {
     static const char *const colours[] = {"\033[2m", "\033[32m", "\033[33m", "\033[31m"};
     const bool colour = settings.colour;
+    if (settings.terminal) { tg_write_cstr(line, "\r\033[K"); } /* over the status line, which paints itself again */
     /* Time of day is enough on a terminal: "hh:mm:ss" stands at 11. */
     print(line, "%.8s %s%-5s%s ", e->stamp + 11, colour ? colours[e->level] : "", level_name(e->level),
           colour ? "\033[0m" : "");
@@ -114,6 +120,18 @@ static void logfmt_format(struct tg_writer *line, const struct event *e)
     }
 }
 
+/* Digits, perhaps with a sign and a fraction, as JSON writes numbers. A text of digits is quoted by who logs it. */
+static bool is_number(const char *value, size_t bytes)
+{
+    size_t i = value[0] == '-';
+    const size_t digits = strspn(value + i, "0123456789");
+    if (digits == 0 || (digits > 1 && value[i] == '0')) { return false; }
+    i += digits;
+    if (i == bytes) { return true; }
+    const size_t fraction = value[i] == '.' ? strspn(value + i + 1, "0123456789") : 0;
+    return fraction > 0 && i + 1 + fraction == bytes;
+}
+
 /* One "key=value" or key="quoted value" of a logfmt tail as a JSON member; returns what follows it. */
 static const char *member_write(struct tg_writer *line, const char *field)
 {
@@ -129,7 +147,11 @@ static const char *member_write(struct tg_writer *line, const char *field)
     value++;
     if (*value != '"') {
         const size_t bytes = strcspn(value, " ");
-        tg_write_json_string(line, value, (uint32_t)bytes);
+        if (is_number(value, bytes)) {
+            tg_write_bytes(line, value, (uint32_t)bytes);
+        } else {
+            tg_write_json_string(line, value, (uint32_t)bytes);
+        }
         return value + bytes;
     }
     size_t bytes = 1;
@@ -194,7 +216,9 @@ void tg_log(enum tg_log_level level, enum tg_code code, int shard, const char *f
     }
     text[line.used] = '\n';
     ssize_t written;
-    do { written = write(STDERR_FILENO, text, (size_t)line.used + 1); } while (written < 0 && errno == EINTR);
+    do {
+        written = write(STDERR_FILENO, text, (size_t)line.used + 1);
+    } while (written < 0 && errno == EINTR);
 }
 
 bool tg_log_allowed(struct tg_log_limit *limit, uint64_t now_ns, uint64_t *suppressed)

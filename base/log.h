@@ -13,14 +13,20 @@
 enum tg_log_level { TG_LOG_DEBUG, TG_LOG_INFO, TG_LOG_WARN, TG_LOG_ERROR };
 enum tg_log_format { TG_LOG_AUTO, TG_LOG_TEXT, TG_LOG_LOGFMT, TG_LOG_JSON };
 
+enum tg_log_colour { TG_COLOUR_AUTO, TG_COLOUR_ALWAYS, TG_COLOUR_NEVER };
+
 struct tg_log_config {
     enum tg_log_level level_min;
     enum tg_log_format format;
-    const char *job; /* borrowed for ever; NULL before the job is known */
+    enum tg_log_colour colour; /* AUTO: on a terminal, unless NO_COLOR is set or TERM is dumb */
+    const char *job;           /* borrowed for ever; NULL before the job is known */
 };
 
 /* Once, before the first thread.  @setup */
 void tg_log_configure(const struct tg_log_config *config);
+
+/* Shall texts for people on stderr be coloured?  @any */
+bool tg_log_coloured(void);
 
 /* One event. `fields` is NULL or a logfmt tail the caller formatted ("topic=x retry_in=2s"); values with blanks are
  * quoted by the caller. shard is -1 outside shards.  @any */

@@ -6,6 +6,15 @@
 #include "base/status.h"
 #include "base/types.h"
 
+/* What a sink may do to a column when its peer refuses the row for its size; see tg_row_shorten. */
+enum tg_shorten {
+    TG_SHORTEN_NEVER,
+    TG_SHORTEN_TEXT,   /* UTF-8: its beginning says enough */
+    TG_SHORTEN_BASE64, /* the same for bytes in base64 */
+    TG_SHORTEN_LENGTH, /* bigint, null unless shortened: how many bytes there were */
+};
+enum { TG_SHORTEN_BYTES = 4096 }; /* that stay */
+
 struct tg_column {
     const char *name; /* borrowed for the schema's life */
     enum tg_type type;
@@ -13,6 +22,7 @@ struct tg_column {
     uint8_t scale;                  /* numeric only */
     uint16_t enum_count;            /* enum only */
     bool omit_null;                 /* as JSON: left out when null */
+    enum tg_shorten shorten;
     uint32_t text_bytes_max;        /* text and json: longest value; 0 = TG_TEXT_BYTES_MAX */
     const char *const *enum_values; /* [enum_count], enum only; borrowed */
     uint32_t offset;                /* from the row's first byte, head included; tg_schema_layout fills it */
@@ -25,7 +35,8 @@ struct tg_schema {
     uint32_t column_count;
     uint32_t row_bytes;    /* stride between rows */
     uint32_t nulls_offset; /* of the null bitmap */
-    uint32_t text_count;   /* columns of type text or json */
+    uint32_t text_count;   /* columns of type text or json ... */
+    uint8_t text_columns[TG_COLUMNS_MAX]; /* ... and which they are */
     struct tg_column columns[TG_COLUMNS_MAX];
 };
 
@@ -46,11 +57,15 @@ static_assert(sizeof(struct tg_row) == 48, "the head is part of the row layout")
 
 enum { TG_ROW_FINAL = 1 };
 
-/* Compute offsets, row_bytes, nulls_offset, text_count from names and types.  @setup */
+/* Compute everything that follows from names and types.  @setup */
 void tg_schema_layout(struct tg_schema *schema);
 
 /* Index of the column called `name`, or -1.  @any */
 int tg_schema_find(const struct tg_schema *schema, const char *name);
+
+/* Copy a row, its TG_SHORTEN_ columns cut down to TG_SHORTEN_BYTES bytes of content and the length filled in; false,
+ * and nothing is copied, when it has none that is longer. The copy borrows the row's texts.  @any */
+TG_MUST_USE bool tg_row_shorten(const struct tg_schema *schema, const struct tg_row *row, struct tg_row *copy);
 
 static inline bool tg_row_is_null(const struct tg_schema *schema, const void *row, uint32_t column)
 {

@@ -24,7 +24,7 @@ struct tg_config_key {
 };
 enum tg_config_connectors { TG_NO_CONNECTOR, TG_SOURCE_CONNECTOR, TG_SINK_CONNECTOR };
 struct tg_config_block {
-    const char *name; /* "source" */
+    const char *name;  /* "source" */
     const char *where; /* "sources.<name>" */
     const char *doc;
     const struct tg_config_key *keys;
@@ -51,6 +51,7 @@ extern const struct tg_config_block tg_config_blocks[TG_BLOCK_COUNT];
 /* ---- context -------------------------------------------------------------------------------------------------------
  */
 
+enum { TG_CONFIG_MEANT_MAX = 32 };
 struct tg_config {
     struct tg_job *job;
     struct tg_arena *arena; /* the job's */
@@ -61,11 +62,16 @@ struct tg_config {
     const struct tg_yaml_node *declared[TG_SOURCES_MAX][TG_COLUMNS_MAX]; /* where each source's column was declared */
     struct tg_drafts drafts;
     struct tg_secrets secrets;
+    uint32_t meant_count; /* keys that unknown ones were probably meant to be: not missing, too */
+    struct tg_config_meant {
+        const struct tg_yaml_node *block; /* key of the block */
+        const char *name;
+    } meant[TG_CONFIG_MEANT_MAX];
 };
 
 /* A value and how it is reached. */
 struct tg_config_at {
-    const char *path;                 /* "sources.tx.watermark.delay" */
+    const char *path; /* "sources.tx.watermark.delay" */
     const struct tg_yaml_node
         *key; /* its key; for what is missing, the key of the block it should be in; NULL = root */
     const struct tg_yaml_node *value; /* NULL = not given */

@@ -90,7 +90,7 @@ const char *tg_config_scalar(struct tg_config *config, const struct tg_config_at
     *unresolved = false;
     if (at->value->kind != TG_YAML_SCALAR) {
         (void)tg_finding_add(&config->drafts, TG1004, at->key, "%s is %s, it should be a single value", at->path,
-                            tg_yaml_kind_name(at->value->kind));
+                             tg_yaml_kind_name(at->value->kind));
         return NULL;
     }
     if (config->arena->used_bytes > config->arena->reserved_bytes / 2) {
@@ -214,8 +214,18 @@ static void read_fallback(struct tg_config *config, const struct tg_config_at *a
     tg_config_effective(config, at->path, option->kind == TG_OPTION_SECRET ? "***" : option->fallback, "default");
 }
 
+/* One mistake, one finding: the key is there, misspelt. */
+static bool is_misspelt(const struct tg_config *config, const struct tg_yaml_node *block, const char *name)
+{
+    for (uint32_t i = 0; i < config->meant_count; i++) {
+        if (config->meant[i].block == block && strcmp(config->meant[i].name, name) == 0) { return true; }
+    }
+    return false;
+}
+
 static void report_missing(struct tg_config *config, const struct tg_yaml_node *block, const struct tg_option *option)
 {
+    if (is_misspelt(config, block, option->name)) { return; }
     const char *where =
         block == NULL ? tg_config_format(config, " at the top of %s", config->file_root->source->name) : "";
     struct tg_draft *draft =
@@ -228,9 +238,7 @@ void tg_config_option(struct tg_config *config, const struct tg_config_at *at, c
 {
     *out = (struct tg_option_value){0};
     if (tg_yaml_is_null(at->value)) {
-        if (option->required) {
-            report_missing(config, at->key, option);
-        }
+        if (option->required) { report_missing(config, at->key, option); }
         read_fallback(config, at, option, out);
         return;
     }
@@ -241,7 +249,7 @@ void tg_config_option(struct tg_config *config, const struct tg_config_at *at, c
         read_entries(config, at, out);
     } else if (at->value->kind != TG_YAML_SCALAR || option->kind == TG_OPTION_MAP) {
         (void)tg_finding_add(&config->drafts, TG1004, at->key, "%s is %s, it should be %s", option->name,
-                            tg_yaml_kind_name(at->value->kind), tg_value_looks_like(option->kind));
+                             tg_yaml_kind_name(at->value->kind), tg_value_looks_like(option->kind));
     } else {
         read_text(config, at, option, out);
     }
@@ -250,13 +258,16 @@ void tg_config_option(struct tg_config *config, const struct tg_config_at *at, c
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 /* A misspelt secret is still a secret: its value must not be quoted with the finding. */
-static void report_unknown_key(struct tg_config *config, const struct tg_yaml_entry *entry, uint32_t count,
-                               const char *const *names)
+static void report_unknown_key(struct tg_config *config, const struct tg_yaml_node *block,
+                               const struct tg_yaml_entry *entry, uint32_t count, const char *const *names)
 {
     struct tg_draft *draft =
         tg_finding_add(&config->drafts, TG1002, entry->key, "unknown key \"%s\"", entry->key->text);
     tg_draft_suggest(draft, entry->key->text, count, names, "allowed here");
     const char *meant = tg_suggest(entry->key->text, count, names);
+    if (meant != NULL && config->meant_count < TG_CONFIG_MEANT_MAX) {
+        config->meant[config->meant_count++] = (struct tg_config_meant){block, meant};
+    }
     if (meant != NULL && tg_secret_name(meant)) {
         tg_secrets_collect(&config->secrets,
                            tg_yaml_map_of(config->arena, &(struct tg_yaml_node){.text = "password"}, entry->value));
@@ -275,15 +286,16 @@ static uint32_t connector_names(enum tg_config_connectors kind, const char **nam
     return count;
 }
 
-static void check_known(struct tg_config *config, const struct tg_yaml_node *map, const struct tg_config_block *block)
+static void check_known(struct tg_config *config, const struct tg_config_at *at, const struct tg_config_block *block)
 {
+    const struct tg_yaml_node *map = at->value;
     const char *names[64];
     uint32_t count = connector_names(block->connectors, names);
     for (uint32_t i = 0; i < block->key_count; i++) { names[count++] = block->keys[i].option.name; }
     for (uint32_t i = 0; i < map->count; i++) {
         bool known = false;
         for (uint32_t k = 0; k < count && !known; k++) { known = strcmp(names[k], map->entries[i].key->text) == 0; }
-        if (!known) { report_unknown_key(config, &map->entries[i], count, names); }
+        if (!known) { report_unknown_key(config, at->key, &map->entries[i], count, names); }
     }
 }
 
@@ -314,7 +326,7 @@ bool tg_config_read(struct tg_config *config, const struct tg_config_at *at, enu
     const bool ok = check_map(config, at);
     struct tg_config_at map = *at;
     if (!ok) { map.value = NULL; }
-    if (map.value != NULL && map.value->kind == TG_YAML_MAP) { check_known(config, map.value, block); }
+    if (map.value != NULL && map.value->kind == TG_YAML_MAP) { check_known(config, &map, block); }
     for (uint32_t i = 0; i < block->key_count; i++) {
         const struct tg_config_key *key = &block->keys[i];
         out->at[i] = key_at(config, &map, key->option.name);
@@ -366,7 +378,7 @@ static void read_connector(struct tg_config *config, const struct tg_config_at *
         for (uint32_t k = 0; k < count && !known; k++) {
             known = strcmp(names[k], at->value->entries[i].key->text) == 0;
         }
-        if (!known) { report_unknown_key(config, &at->value->entries[i], count, names); }
+        if (!known) { report_unknown_key(config, at->key, &at->value->entries[i], count, names); }
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct tg_config_at option_at = key_at(config, at, table[i].name);
@@ -386,11 +398,14 @@ static const struct tg_yaml_entry *find_connector(struct tg_config *config, cons
         const struct tg_yaml_entry *entry = tg_yaml_find(block->value, names[i]);
         if (entry != NULL && found != NULL) {
             struct tg_draft *draft = tg_finding_add(&config->drafts, TG1004, entry->key, "two connectors: %s and %s",
-                                                   found->key->text, entry->key->text);
+                                                    found->key->text, entry->key->text);
             tg_draft_hint(draft, "%s takes one; a profile may replace it", block->path);
         } else if (entry != NULL) {
             found = entry;
         }
+    }
+    for (uint32_t i = 0; i < count && found == NULL; i++) {
+        if (is_misspelt(config, block->key, names[i])) { return NULL; }
     }
     if (found == NULL) {
         struct tg_draft *draft =

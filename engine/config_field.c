@@ -155,6 +155,9 @@ static void read_field(struct tg_config *config, const struct tg_config_at *at, 
     const struct tg_config_at *type_at = tg_config_at(&values, TG_BLOCK_FIELD, "type");
     const bool known = type->is_set && parse_type(type->text, column);
     if (type->is_set && !known) {
+        /* Go on with what was probably meant: one mistake, one finding. */
+        const char *meant = tg_suggest(type->text, sizeof type_names / sizeof type_names[0], type_names);
+        if (meant == NULL || !parse_type(meant, column)) { column->type = TG_TYPE_TEXT; }
         struct tg_draft *draft =
             tg_finding_add(&config->drafts, TG1004, type_at->value, "unknown type \"%s\"", type->text);
         tg_draft_suggest(draft, type->text, sizeof type_names / sizeof type_names[0], type_names, "types");

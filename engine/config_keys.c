@@ -99,6 +99,8 @@ static const struct tg_config_key engine_keys[] = {
         "How sockets are driven; `auto` takes io_uring where it is allowed."),
     KEY("max_keys", TG_OPTION_INTEGER, "2000000", NULL, "Keys each step may hold, all shards together."),
     KEY("max_state", TG_OPTION_SIZE, "1GiB", NULL, "Bytes of state containers, all shards together."),
+    KEY("drain_timeout", TG_OPTION_DURATION, "10s", "off",
+        "How long a stop by signal waits for sinks to write what is pending; then the run ends without a commit."),
 };
 
 #define ROWS(keys) keys, sizeof keys / sizeof keys[0]

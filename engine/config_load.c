@@ -15,15 +15,19 @@
 /* Address space, committed by touch. Trees and their merges stay far below half of it (yaml.h limits them); expansions
  * of variables stop at half (tg_config_scalar). */
 static const size_t ARENA_BYTES = (size_t)512 << 20;
+/* Of engine.max_state: every step of a shard has at least 1 MiB, whatever is asked for. */
+static const int64_t STATE_BYTES_MIN = 1 << 20;
+static const int64_t STATE_BYTES_MAX = (int64_t)1 << 46;
 
-/* A number given by the user must be 1 to max; words and what only the environment knows are left alone. */
+/* A number given by the user must be min to max; words and what only the environment knows are left alone. */
 static void check_range(struct tg_config *config, const struct tg_config_at *at, const struct tg_option_value *value,
-                        int64_t max)
+                        int64_t min, int64_t max)
 {
     const bool is_word = value->number == TG_VALUE_WORD;
     if (!value->is_set || tg_yaml_is_null(at->value) || is_word || strchr(value->text, '$') != NULL) { return; }
-    if (value->number >= 1 && value->number <= max) { return; }
-    (void)tg_finding_add(&config->drafts, TG1004, at->value, "%s must be between 1 and %" PRId64, at->path, max);
+    if (value->number >= min && value->number <= max) { return; }
+    (void)tg_finding_add(&config->drafts, TG1004, at->value, "%s must be between %" PRId64 " and %" PRId64, at->path,
+                         min, max);
 }
 
 static void read_engine(struct tg_config *config, const struct tg_config_at *at)
@@ -34,13 +38,19 @@ static void read_engine(struct tg_config *config, const struct tg_config_at *at)
     const struct tg_option_value *shards = tg_config_value(&values, TG_BLOCK_ENGINE, "shards");
     const struct tg_option_value *keys = tg_config_value(&values, TG_BLOCK_ENGINE, "max_keys");
     const struct tg_option_value *state = tg_config_value(&values, TG_BLOCK_ENGINE, "max_state");
+    const struct tg_option_value *drain = tg_config_value(&values, TG_BLOCK_ENGINE, "drain_timeout");
     job->engine.io = (enum tg_loop_backend)tg_config_value(&values, TG_BLOCK_ENGINE, "io")->number;
     job->engine.max_keys = (uint64_t)keys->number;
     job->engine.max_state = (uint64_t)state->number;
+    job->engine.drain_timeout = drain->number;
     job->engine.shards = TG_SHARDS_AUTO;
-    check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "shards"), shards, TG_SHARDS_MAX);
-    check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "max_keys"), keys, INT32_MAX);
-    check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "max_state"), state, INT64_MAX);
+    check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "shards"), shards, 1, TG_SHARDS_MAX);
+    check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "max_keys"), keys, 1, INT32_MAX);
+    check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "max_state"), state, STATE_BYTES_MIN, STATE_BYTES_MAX);
+    if (drain->number < 0) {
+        (void)tg_finding_add(&config->drafts, TG1004, tg_config_at(&values, TG_BLOCK_ENGINE, "drain_timeout")->value,
+                             "engine.drain_timeout must not be negative");
+    }
     if (shards->number <= TG_SHARDS_MAX) { job->engine.shards = (uint32_t)shards->number; }
 }
 
@@ -144,7 +154,7 @@ static void load(struct tg_config *config, const char *name, const char *text)
     tg_secrets_collect(&config->secrets, config->file_root);
     if (config->file_root->kind != TG_YAML_MAP) {
         (void)tg_finding_add(&config->drafts, TG1004, config->file_root, "the job file is %s, it should be a mapping",
-                            tg_yaml_kind_name(config->file_root->kind));
+                             tg_yaml_kind_name(config->file_root->kind));
         return;
     }
     tg_config_layers(config);
@@ -225,10 +235,12 @@ tg_status tg_job_load(struct tg_job **job, const struct tg_job_options *options,
     char *text = read_file(options->path);
     if (text == NULL) {
         struct tg_error err = {0};
-        const tg_status status = tg_fail(&err, TG1008, errno, "job file %s not readable", options->path);
+        const tg_status status =
+            errno == EILSEQ ? tg_fail(&err, TG1001, 0, "job file %s holds zero bytes: it is no text", options->path)
+                            : tg_fail(&err, TG1008, errno, "job file %s not readable", options->path);
         findings->count = 1;
-        findings->list[0].code = TG1008;
-        (void)tg_error_headline(findings->list[0].text, sizeof findings->list[0].text, TG1008, err.text);
+        findings->list[0].code = err.code;
+        (void)tg_error_headline(findings->list[0].text, sizeof findings->list[0].text, err.code, err.text);
         return status;
     }
     const tg_status status = tg_job_load_text(job, options->path, text, options, findings);

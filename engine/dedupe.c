@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "base/assert.h"
-
 /* What is remembered of an identity. */
 struct seen {
     struct tg_wheel_node node; /* due = forgotten once the clock is beyond it */
@@ -68,22 +66,23 @@ tg_status tg_dedupe_init(struct tg_dedupe *dedupe, const struct tg_source_spec *
     return tg_wheel_create(dedupe->wheels, &wheels, arena, err);
 }
 
-bool tg_dedupe_fits(struct tg_dedupe *dedupe, const struct tg_row *row)
+bool tg_dedupe_begin(struct tg_dedupe *dedupe, const struct tg_row *row, uint32_t owned)
 {
+    dedupe->key_bytes = 0;
     if (tg_row_is_null(dedupe->spec.schema, row, dedupe->by)) { return true; }
-    return tg_key_encode(&dedupe->spec, row, dedupe->key, TG_KEY_BYTES_MAX) != 0;
+    const int64_t partition = dedupe->partitions[owned]; /* a set per partition; as a key column, see key.h */
+    dedupe->key[0] = 1;
+    memcpy(dedupe->key + 1, &partition, sizeof partition);
+    const uint32_t bytes = tg_key_encode(&dedupe->spec, row, dedupe->key + TG_DEDUPE_PREFIX_BYTES, TG_KEY_BYTES_MAX);
+    if (bytes == 0) { return false; }
+    dedupe->key_bytes = bytes + TG_DEDUPE_PREFIX_BYTES;
+    return true;
 }
 
 enum tg_dedupe_verdict tg_dedupe_judge(struct tg_dedupe *dedupe, const struct tg_row *row, uint32_t owned, int64_t wm)
 {
-    if (tg_row_is_null(dedupe->spec.schema, row, dedupe->by)) { return TG_DEDUPE_NEW; }
-    const int64_t partition = dedupe->partitions[owned]; /* a set per partition; as a key column, see key.h */
-    dedupe->key[0] = 1;
-    memcpy(dedupe->key + 1, &partition, sizeof partition);
-    const uint32_t bytes =
-        tg_key_encode(&dedupe->spec, row, dedupe->key + TG_DEDUPE_PREFIX_BYTES, TG_KEY_BYTES_MAX);
-    TG_ASSERT(bytes != 0); /* tg_dedupe_fits */
-    const struct tg_key key = {dedupe->key, bytes + TG_DEDUPE_PREFIX_BYTES};
+    if (dedupe->key_bytes == 0) { return TG_DEDUPE_NEW; }
+    const struct tg_key key = {dedupe->key, dedupe->key_bytes};
     const uint64_t hash = tg_key_hash(key.data, key.bytes);
     void *value;
     uint64_t fresh = 0;

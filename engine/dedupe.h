@@ -23,7 +23,8 @@ struct tg_dedupe {
     uint32_t by;
     const uint32_t *partitions;   /* [owned partitions] their numbers in the source */
     struct tg_snapshot *snapshot; /* NULL = the job makes no checkpoints */
-    uint8_t key[TG_KEY_BYTES_MAX + TG_DEDUPE_PREFIX_BYTES];
+    uint32_t key_bytes; /* 0 = the row has no identity */
+    uint8_t key[TG_KEY_BYTES_MAX + TG_DEDUPE_PREFIX_BYTES]; /* of the row that began: its partition, then the spec's */
 };
 
 enum tg_dedupe_verdict { TG_DEDUPE_NEW, TG_DEDUPE_DUPLICATE, TG_DEDUPE_FULL };
@@ -46,9 +47,10 @@ uint32_t tg_dedupe_record_partition(const uint8_t *key);
  * @setup */
 void tg_dedupe_restored(struct tg_dedupe *dedupe, const uint32_t *owned_index);
 
-/* False when the row's identity is longer than a key may be.  @shard */
-bool tg_dedupe_fits(struct tg_dedupe *dedupe, const struct tg_row *row);
-/* Judge `row` of owned partition `owned` with clock `wm` as it was before the row; NEW remembers it.  @shard */
+/* Take in the identity of `row` of owned partition `owned`; false when it is longer than a key may be.  @shard */
+TG_MUST_USE bool tg_dedupe_begin(struct tg_dedupe *dedupe, const struct tg_row *row, uint32_t owned);
+/* Judge the row that began, which is `row`, with the partition's clock `wm` as it was before it; NEW remembers it.
+ * @shard */
 enum tg_dedupe_verdict tg_dedupe_judge(struct tg_dedupe *dedupe, const struct tg_row *row, uint32_t owned, int64_t wm);
 /* Forget what the clock of `owned` has passed.  @shard */
 void tg_dedupe_expire(struct tg_dedupe *dedupe, uint32_t owned, int64_t wm);

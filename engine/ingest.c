@@ -20,8 +20,8 @@ size_t tg_ingest_bytes(const struct tg_plan *plan, uint32_t source)
 {
     const struct tg_source_spec *spec = &plan->job->sources[source];
     const uint32_t partitions = plan->source_partitions[source];
-    return (size_t)TG_BATCH_ROWS_MAX * (spec->schema.row_bytes + sizeof(struct tg_decoded) + 8 * TG_STEPS_MAX) +
-           SIDE_TEXT_BYTES + partitions * (sizeof(struct tg_partition) + 64) +
+    return (size_t)TG_BATCH_ROWS_MAX * (spec->schema.row_bytes + sizeof(struct tg_decoded)) + SIDE_TEXT_BYTES +
+           partitions * (sizeof(struct tg_partition) + 64) +
            tg_dedupe_bytes(spec, plan->job->engine.max_keys, partitions + 1) + (64 << 20);
 }
 
@@ -108,9 +108,8 @@ tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *e
     ingest->cut_state =
         tg_arena_alloc(env->arena, (plan->source_partitions[env->source] + 1) * sizeof *ingest->cut_state, 64);
     ingest->results = tg_arena_alloc(env->arena, TG_BATCH_ROWS_MAX * sizeof *ingest->results, 64);
-    ingest->hashes = tg_arena_alloc(env->arena, (size_t)TG_BATCH_ROWS_MAX * 8 * (ingest->readers->edge_count + 1), 64);
     ingest->side_text = tg_arena_alloc(env->arena, SIDE_TEXT_BYTES, 64);
-    if (ingest->rows == NULL || ingest->results == NULL || ingest->cut_state == NULL || ingest->hashes == NULL || ingest->side_text == NULL) {
+    if (ingest->rows == NULL || ingest->results == NULL || ingest->side_text == NULL || ingest->cut_state == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for source %s", ingest->source->name);
     }
     const struct tg_decoder_config decoder = {
@@ -208,25 +207,27 @@ static bool key_before(const struct tg_key_spec *spec, uint32_t end)
     return true;
 }
 
-/* Key hashes of record `index` for every edge; a key that is too long is the record's fault, an identity too. Faults
- * are named in the order of the fields: of a refused record only the keys before its fault count. */
-static void hash_keys(struct tg_ingest *ingest, uint32_t index)
+/* Key hashes of record `index` for every edge, and its identity; one that is too long is the record's fault. Faults are
+ * named in the order of the fields: of a refused record only the keys before its fault count. */
+static void take_keys(struct tg_ingest *ingest, uint32_t index)
 {
     struct tg_decoded *result = &ingest->results[index];
-    const uint32_t end = result->reason == TG_REASON_none ? TG_COLUMNS_MAX : (uint32_t)result->field;
+    const bool refused = result->reason != TG_REASON_none;
+    if (refused && result->field <= 0) { return; }
+    const uint32_t end = refused ? (uint32_t)result->field : TG_COLUMNS_MAX;
     uint8_t key[TG_KEY_BYTES_MAX];
     for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
         const struct tg_key_spec *spec = &ingest->plan->edges[ingest->readers->edges[e]].key;
-        if (!key_before(spec, end)) { continue; }
+        if (refused && !key_before(spec, end)) { continue; }
         const uint32_t bytes = tg_key_encode(spec, row_at(ingest, index), key, sizeof key);
         if (bytes == 0) {
             *result = (struct tg_decoded){TG_REASON_too_long, (int32_t)spec->columns[0]};
             return;
         }
-        ingest->hashes[(size_t)e * TG_BATCH_ROWS_MAX + index] = tg_key_hash(key, bytes);
+        ingest->hashes[e] = tg_key_hash(key, bytes);
     }
-    if (ingest->source->has_dedupe && key_before(&ingest->dedupe.spec, end) &&
-        !tg_dedupe_fits(&ingest->dedupe, row_at(ingest, index))) {
+    if (!ingest->source->has_dedupe || (refused && !key_before(&ingest->dedupe.spec, end))) { return; }
+    if (!tg_dedupe_begin(&ingest->dedupe, row_at(ingest, index), ingest->owned_index[ingest->raw.partition])) {
         *result = (struct tg_decoded){TG_REASON_too_long, (int32_t)ingest->source->dedupe_by};
     }
 }
@@ -309,7 +310,7 @@ static bool route(struct tg_ingest *ingest, uint32_t index)
     for (; ingest->next_edge < ingest->readers->edge_count; ingest->next_edge++) {
         const uint32_t step = ingest->readers->edges[ingest->next_edge];
         if ((row->refused >> step) & 1) { continue; }
-        row->hash = ingest->hashes[(size_t)ingest->next_edge * TG_BATCH_ROWS_MAX + index];
+        row->hash = ingest->hashes[ingest->next_edge];
         if (!tg_edge_out_row(&ingest->edges[step], row, ingest->raw.buffer, ingest->raw.arrived_ns)) { return false; }
     }
     if (ingest->port.reader_count != 0) {
@@ -339,16 +340,13 @@ static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition
     ingest->in_work = true;
     ingest->next_row = 0;
     ingest->next_edge = 0;
-    ingest->phase = TG_INGEST_JUDGE;
+    ingest->phase = TG_INGEST_KEYS;
     if (raw->count != 0) { fence(raw, partition->next_offset); }
     if (raw->count == 0) { return; }
     tg_partition_arrived(partition);
     uint64_t bytes = 0;
     const uint64_t adjusted = tg_decode_json(ingest->decoder, raw, ingest->rows, ingest->results);
-    for (uint32_t i = 0; i < raw->count; i++) {
-        bytes += raw->slices[i].value_bytes;
-        if (ingest->results[i].reason == TG_REASON_none || ingest->results[i].field > 0) { hash_keys(ingest, i); }
-    }
+    for (uint32_t i = 0; i < raw->count; i++) { bytes += raw->slices[i].value_bytes; }
     partition->records += raw->count;
     tg_counter_add(&ingest->progress->records_in, raw->count);
     tg_counter_add(&ingest->progress->bytes_in, bytes);
@@ -388,7 +386,11 @@ static void end_batch(struct tg_ingest *ingest, struct tg_partition *partition)
 /* Work through the records; false = blocked, resume at next_row in `phase`. */
 static bool work(struct tg_ingest *ingest, struct tg_partition *partition)
 {
-    for (; ingest->next_row < ingest->raw.count; ingest->next_row++, ingest->phase = TG_INGEST_JUDGE) {
+    for (; ingest->next_row < ingest->raw.count; ingest->next_row++, ingest->phase = TG_INGEST_KEYS) {
+        if (ingest->phase == TG_INGEST_KEYS) {
+            take_keys(ingest, ingest->next_row);
+            ingest->phase = TG_INGEST_JUDGE;
+        }
         if (ingest->phase == TG_INGEST_JUDGE) {
             const enum verdict verdict = judge(ingest, ingest->next_row, partition);
             if (verdict == BLOCKED) { return false; }

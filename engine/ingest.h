@@ -42,9 +42,10 @@ struct tg_ingest {
     uint32_t next_edge; /* of that record */
     uint8_t *rows;      /* [TG_BATCH_ROWS_MAX x row_bytes] */
     struct tg_decoded *results;
-    uint64_t *hashes;                                                  /* [edge_count x TG_BATCH_ROWS_MAX] */
-    uint8_t *side_text;                                                /* base64 of a dead letter's raw bytes */
-    enum { TG_INGEST_JUDGE, TG_INGEST_DEDUPE, TG_INGEST_ROUTE } phase; /* of the record in work */
+    uint8_t *side_text; /* base64 of a dead letter's raw bytes */
+    /* the record in work */
+    enum { TG_INGEST_KEYS, TG_INGEST_JUDGE, TG_INGEST_DEDUPE, TG_INGEST_ROUTE } phase;
+    uint64_t hashes[TG_STEPS_MAX]; /* [edge_count] of its keys */
     /* checkpoints */
     enum tg_cut cut;
     bool cut_base;

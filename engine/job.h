@@ -117,6 +117,7 @@ struct tg_job {
         enum tg_loop_backend io;
         uint64_t max_keys;  /* of each step, all shards together */
         uint64_t max_state; /* bytes of containers, all shards together */
+        int64_t drain_timeout; /* us, from the signal on; TG_TS_MAX = off */
     } engine;
     struct {
         bool is_on;
@@ -133,7 +134,8 @@ struct tg_job {
 };
 
 /* Schemas of the two built-in outputs; column order is the order in files. */
-/* topic, partition, offset, reason, field, raw, raw_base64, time (null in replay)  @any */
+/* topic, partition, offset, reason, field, raw, raw_base64, raw_bytes (null unless a sink shortened raw), time (null in
+ * replay)  @any */
 const struct tg_schema *tg_dead_letter_schema(void);
 /* topic, partition, offset, ts, wm, lateness_us, steps (json list of names)  @any */
 const struct tg_schema *tg_late_schema(void);
@@ -167,8 +169,8 @@ void tg_job_print_effective(const struct tg_job *job, FILE *out);
 /* Sources, steps with clocks and keys, sinks, as text or Graphviz DOT; for `plan`.  @setup */
 void tg_job_print_plan(const struct tg_job *job, bool dot, FILE *out);
 
-/* True when a step follows the partition clock of its source (SEMANTICS: it reads the source directly and has every
- * partitioned_by field among its key fields).  @any */
+/* True when a step follows the partition clock of its source: it reads the source directly and has every
+ * partitioned_by field among its key fields.  @any */
 bool tg_step_on_partition_clock(const struct tg_job *job, const struct tg_step_spec *step);
 
 /* Operators linked in, by name; NULL when there is none.  @any */

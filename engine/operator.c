@@ -16,14 +16,17 @@ static inline void copy_field(uint8_t *to, const uint8_t *from, uint32_t bytes)
     }
 }
 
-static void gather_record(struct tg_ctx *ctx, const struct tg_row *row)
+static inline void gather_record(struct tg_ctx *ctx, const struct tg_row *row)
 {
-    for (uint32_t i = 0; i < ctx->plan->input_copy_count; i++) {
-        const struct tg_copy *copy = &ctx->plan->input_copies[i];
-        if (tg_row_is_null(ctx->edge_plan->schema, row, copy->column)) {
-            memset(ctx->record + copy->to, 0, copy->bytes);
+    const struct tg_schema *schema = ctx->edge_plan->schema;
+    const struct tg_copy *copy = ctx->plan->input_copies;
+    const struct tg_copy *const end = copy + ctx->plan->input_copy_count;
+    uint8_t *record = ctx->record;
+    for (; copy < end; copy++) {
+        if (TG_UNLIKELY(tg_row_is_null(schema, row, copy->column))) {
+            memset(record + copy->to, 0, copy->bytes);
         } else {
-            copy_field(ctx->record + copy->to, (const uint8_t *)row + copy->from, copy->bytes);
+            copy_field(record + copy->to, (const uint8_t *)row + copy->from, copy->bytes);
         }
     }
 }
@@ -89,34 +92,56 @@ static void next_revision(struct tg_ctx *ctx)
     }
 }
 
+/* Fields that lie alike in record and row. */
+static inline void copy_fields(uint8_t *to, const uint8_t *from, uint32_t bytes)
+{
+    uint32_t at = 0;
+    for (; at + 8 <= bytes; at += 8) { memcpy(to + at, from + at, 8); }
+    if (at < bytes) { copy_field(to + at, from + at, bytes - at); }
+}
+
+/* Fill the head, the record's fields and the key's columns of an output row. Every column is one of these. */
+static inline void fill_row(struct tg_ctx *ctx, uint32_t output, const void *fields, struct tg_row *row)
+{
+    const struct tg_stage_plan *plan = ctx->plan;
+    const struct tg_schema *schema = &plan->step->outputs[output];
+    const struct tg_copy *copy = plan->output_copies[output];
+    const struct tg_copy *const end = copy + plan->output_copy_count[output];
+    uint8_t *bytes = (uint8_t *)row;
+    *row = (struct tg_row){
+        .ts = ctx->instant,
+        .wm = ctx->clock,
+        .offset = ctx->cause != NULL ? ctx->cause->offset : -1,
+        .hash = tg_table_hash(ctx->table, ctx->key),
+        .revision = ctx->key->revision,
+        .partition = ctx->key->partition,
+    };
+    for (; copy < end; copy++) {
+        copy_fields(bytes + copy->to, (const uint8_t *)fields + copy->from, copy->bytes);
+    }
+    const uint32_t nulls_end = schema->nulls_offset + (schema->column_count + 7) / 8;
+    for (uint32_t at = schema->nulls_offset; at < nulls_end; at++) { bytes[at] = 0; }
+    tg_key_decode(&ctx->edge_plan->key, tg_table_key(ctx->table, ctx->key), schema, row);
+}
+
 void tg_emit_row(tg_ctx *ctx, const struct tg_record *record, const void *fields)
 {
     const struct tg_step_spec *step = ctx->plan->step;
     uint32_t output = 0;
     while (output < step->op->output_count && step->op->outputs[output] != record) { output++; }
     TG_ASSERT(output < step->op->output_count);
-    const struct tg_schema *schema = &step->outputs[output];
-    next_revision(ctx);
-    struct tg_row *row = ctx->output;
-    memset(row, 0, schema->row_bytes);
-    row->ts = ctx->instant;
-    row->wm = ctx->clock;
-    row->offset = ctx->cause != NULL ? ctx->cause->offset : -1;
-    row->hash = tg_table_hash(ctx->table, ctx->key);
-    row->revision = ctx->key->revision;
-    row->partition = ctx->key->partition;
-    tg_key_decode(&ctx->edge_plan->key, tg_table_key(ctx->table, ctx->key), schema, NULL, row);
-    for (uint32_t i = 0; i < ctx->plan->output_copy_count[output]; i++) {
-        const struct tg_copy *copy = &ctx->plan->output_copies[output][i];
-        copy_field((uint8_t *)row + copy->to, (const uint8_t *)fields + copy->from, copy->bytes);
+    struct tg_port *port = &ctx->ports[output];
+    struct tg_row *row = ++ctx->emitted <= TG_EMIT_ROWS_MAX ? tg_port_claim(port) : NULL;
+    if (row != NULL) {
+        next_revision(ctx);
+        fill_row(ctx, output, fields, row);
+        tg_counter_add(&ctx->progress->rows_out, 1);
+        if (TG_LIKELY(tg_port_commit(port, ctx->arrived_ns))) { return; }
     }
-    tg_counter_add(&ctx->progress->rows_out, 1);
-    if (++ctx->emitted > TG_EMIT_ROWS_MAX || !tg_port_append(&ctx->ports[output], row, ctx->arrived_ns)) {
-        (void)tg_fail(&ctx->error, TG1403, 0,
-                      "step %s: one callback of operator %s emitted more than %d rows (or 4 batches "
-                      "of text); emit fewer, or split them over timers",
-                      step->name, step->op->name, TG_EMIT_ROWS_MAX);
-    }
+    (void)tg_fail(&ctx->error, TG1403, 0,
+                  "step %s: one callback of operator %s emitted more than %d rows (or 4 batches "
+                  "of text); emit fewer, or split them over timers",
+                  step->name, step->op->name, TG_EMIT_ROWS_MAX);
 }
 
 void tg_timer_arm(tg_ctx *ctx, uint32_t timer, tg_ts at)

@@ -33,22 +33,28 @@ static tg_status plan_input(struct tg_stage_plan *stage, const struct tg_schema 
     return TG_OK;
 }
 
-static void plan_outputs(struct tg_stage_plan *stage)
+/* The record's fields lie behind each other in the row, aligned as in the record: mostly all of them keep their
+ * distances and are one copy. Copies are made in this order, so one that is rounded up is put right by the next one;
+ * behind the last one lie null bits, which are set later. */
+static void plan_output(struct tg_stage_plan *stage, uint32_t output)
 {
-    const struct tg_operator *op = stage->step->op;
-    for (uint32_t o = 0; o < op->output_count; o++) {
-        const struct tg_record *record = op->outputs[o];
-        const struct tg_schema *schema = &stage->step->outputs[o];
-        TG_ASSERT(schema->column_count == stage->step->key_count + record->field_count);
-        for (uint32_t i = 0; i < record->field_count; i++) {
-            const uint32_t column = stage->step->key_count + i;
-            stage->output_copies[o][stage->output_copy_count[o]++] = (struct tg_copy){
-                .from = tg_record_offset(record, i),
-                .to = schema->columns[column].offset,
-                .bytes = record->fields[i].bytes,
-                .column = column,
-            };
+    const struct tg_record *record = stage->step->op->outputs[output];
+    const struct tg_schema *schema = &stage->step->outputs[output];
+    TG_ASSERT(schema->column_count == stage->step->key_count + record->field_count);
+    struct tg_copy *last = NULL;
+    for (uint32_t i = 0; i < record->field_count; i++) {
+        const uint32_t from = tg_record_offset(record, i);
+        const uint32_t to = schema->columns[stage->step->key_count + i].offset;
+        if (last == NULL || to - last->to != from - last->from) {
+            last = &stage->output_copies[output][stage->output_copy_count[output]++];
+            *last = (struct tg_copy){.from = from, .to = to, .column = TG_COLUMNS_MAX};
         }
+        last->bytes = from + record->fields[i].bytes - last->from;
+    }
+    for (uint32_t i = 0; i < stage->output_copy_count[output]; i++) {
+        struct tg_copy *copy = &stage->output_copies[output][i];
+        const uint32_t words = align_up(copy->bytes, 8);
+        if (copy->from + words <= record->bytes && copy->to + words <= schema->row_bytes) { copy->bytes = words; }
     }
 }
 
@@ -103,7 +109,7 @@ static tg_status plan_step(struct tg_plan *plan, uint32_t index, struct tg_error
     tg_params_build(step, stage->params);
     const tg_status status = plan_input(stage, edge->schema, err);
     if (status != TG_OK) { return status; }
-    plan_outputs(stage);
+    for (uint32_t o = 0; o < step->op->output_count; o++) { plan_output(stage, o); }
     plan_state(stage);
     struct tg_readers *readers = readers_of(plan, &step->from);
     readers->edges[readers->edge_count++] = index;

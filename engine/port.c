@@ -2,6 +2,7 @@
 #include "engine/port.h"
 
 #include "base/assert.h"
+#include "base/copy.h"
 
 tg_status tg_port_init(struct tg_port *port, const struct tg_port_config *config, struct tg_arena *arena,
                        struct tg_error *err)
@@ -26,16 +27,33 @@ tg_status tg_port_init(struct tg_port *port, const struct tg_port_config *config
     return TG_OK;
 }
 
-bool tg_port_append(struct tg_port *port, const struct tg_row *row, uint64_t arrived_ns)
+struct tg_row *tg_port_claim_next(struct tg_port *port)
+{
+    if (port->newest - port->oldest == TG_PORT_BATCHES - 1) { return NULL; }
+    struct tg_batch *batch = port->batches[++port->newest % TG_PORT_BATCHES];
+    TG_DCHECK(batch->count == 0);
+    return tg_batch_claim(batch);
+}
+
+bool tg_port_commit(struct tg_port *port, uint64_t arrived_ns)
 {
     struct tg_batch *batch = port->batches[port->newest % TG_PORT_BATCHES];
-    if (tg_batch_append_copy(batch, row) == NULL) {
-        if (port->newest - port->oldest == TG_PORT_BATCHES - 1) { return false; }
-        batch = port->batches[++port->newest % TG_PORT_BATCHES];
-        TG_ASSERT(batch->count == 0 && tg_batch_append_copy(batch, row) != NULL);
+    if (TG_UNLIKELY(!tg_batch_commit(batch))) { /* no room for its texts: the row moves on */
+        const struct tg_row *row = tg_batch_claim(batch);
+        if (tg_port_claim_next(port) == NULL) { return false; }
+        batch = port->batches[port->newest % TG_PORT_BATCHES];
+        TG_ASSERT(tg_batch_append_copy(batch, row) != NULL);
     }
     if (batch->arrived_ns == 0) { batch->arrived_ns = arrived_ns; }
     return true;
+}
+
+bool tg_port_append(struct tg_port *port, const struct tg_row *row, uint64_t arrived_ns)
+{
+    struct tg_row *place = tg_port_claim(port);
+    if (place == NULL) { return false; }
+    tg_copy_row(place, row, port->schema->row_bytes);
+    return tg_port_commit(port, arrived_ns);
 }
 
 /* Rows of `batch` from `taken` on into the reader; returns the new count of taken rows. */

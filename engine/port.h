@@ -40,8 +40,18 @@ static inline bool tg_port_has_room(const struct tg_port *port)
     return port->newest - port->oldest < TG_PORT_BATCHES - 1 &&
            port->batches[port->newest % TG_PORT_BATCHES]->count <= TG_BATCH_ROWS_MAX - TG_EMIT_ROWS_MAX;
 }
-/* Append a copy of `row` (texts into the blob); false when all batches are full.  @shard */
-TG_HOT TG_MUST_USE bool tg_port_append(struct tg_port *port, const struct tg_row *row, uint64_t arrived_ns);
+/* The first row of the next batch; NULL when there is none.  @shard */
+struct tg_row *tg_port_claim_next(struct tg_port *port);
+/* The place of the next row, to be filled by the caller and then committed; NULL when all batches are full.  @shard */
+static inline struct tg_row *tg_port_claim(struct tg_port *port)
+{
+    struct tg_row *row = tg_batch_claim(port->batches[port->newest % TG_PORT_BATCHES]);
+    return TG_LIKELY(row != NULL) ? row : tg_port_claim_next(port);
+}
+/* Count the claimed row in, its texts copied into the blob; false when all batches are full.  @shard */
+TG_HOT TG_MUST_USE bool tg_port_commit(struct tg_port *port, uint64_t arrived_ns);
+/* Append a copy of `row`; false when all batches are full.  @shard */
+TG_MUST_USE bool tg_port_append(struct tg_port *port, const struct tg_row *row, uint64_t arrived_ns);
 /* Offer rows to the readers until they are all taken or a reader refuses. True when nothing is left.  @shard */
 TG_HOT bool tg_port_deliver(struct tg_port *port);
 static inline bool tg_port_is_empty(const struct tg_port *port)

@@ -4,8 +4,9 @@
 
 #include "engine/cluster.h"
 
-/* The one live line. On a terminal it repaints itself; elsewhere it is a line every 5 s. */
+/* The one live line. On a terminal it repaints itself; elsewhere it is a line, or a log event, every 5 s. */
 struct tg_status_line {
+    bool as_log;
     bool terminal;
     bool painted;
     uint64_t start_ns;
@@ -15,7 +16,7 @@ struct tg_status_line {
 };
 
 /* The first line is due a second after now_ns.  @setup */
-void tg_status_line_begin(struct tg_status_line *line, uint64_t now_ns);
+void tg_status_line_begin(struct tg_status_line *line, bool as_log, uint64_t now_ns);
 /* Print when it is time to.  @setup */
 void tg_status_line_show(struct tg_status_line *line, const struct tg_cluster *cluster, uint64_t now_ns);
 /* Leave the terminal with a clean line.  @setup */
@@ -28,6 +29,8 @@ struct tg_closing {
     int exit_code;
 };
 
+/* The main figures as one log event, for logs that a program reads.  @setup */
+void tg_report_log(const struct tg_cluster *cluster, const struct tg_closing *closing);
 /* For people, to `out`.  @setup */
 void tg_report_print(const struct tg_cluster *cluster, const struct tg_closing *closing, FILE *out);
 /* For programs, to a file. Errors: TG1502.  @setup */

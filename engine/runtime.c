@@ -15,7 +15,9 @@
 
 #define PEER_TRY_NS 3000000000u /* one try to reach a peer; others follow */
 enum { PIN_CORES_MIN = 4 };     /* docs/decisions/0005 */
+#define PEER_PAUSE_NS 500000000u
 #define WATCH_NS 20000000
+#define DRAIN_NOTE_US 1000000u /* a stop that takes longer says what it waits for */
 #define SPIN_NS 30000u
 
 /* ----------------------------------------------------------------------------------------------------------------- */
@@ -45,16 +47,38 @@ static void nap(uint64_t ns)
 
 /* ----------------------------------------------------------------------------------------------------------------- */
 
+/* The hint behind an error's first line as one quoted log field; "" when there is none. */
+static void hint_field(const char *hint, char *out, size_t capacity)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    hint += strspn(hint, "\n ");
+    if (*hint == '\0') { return; }
+    used += (size_t)snprintf(out, capacity, " hint=\"");
+    for (; *hint != '\0' && used + 4 < capacity; hint++) {
+        if (*hint == '"' || *hint == '\\') { out[used++] = '\\'; }
+        out[used++] = *hint == '\n' ? ' ' : *hint;
+    }
+    out[used++] = '"';
+    out[used] = '\0';
+}
+
 /* True when the peer may come back: the caller tries again after a while, with one line a minute. */
-static bool may_retry(const struct tg_error *err, struct tg_log_limit *limit, uint64_t now_ns)
+static bool may_retry(const struct tg_error *err, const char *kind, const char *name, struct tg_log_limit *limit,
+                      uint64_t now_ns)
 {
     if (err->code != TG1201 && err->code != TG1301) { return false; }
     uint64_t suppressed;
     if (tg_log_allowed(limit, now_ns, &suppressed)) {
-        tg_log(TG_LOG_WARN, err->code == TG1201 ? TG2201 : TG2301, -1, NULL, "%s; trying again until it answers",
-               err->text);
+        char hint[TG_ERROR_TEXT_BYTES];
+        char fields[TG_ERROR_TEXT_BYTES + 256];
+        const size_t first = strcspn(err->text, "\n");
+        hint_field(err->text + first, hint, sizeof hint);
+        (void)snprintf(fields, sizeof fields, "%s=%s retry_in=500ms%s", kind, name, hint);
+        tg_log(TG_LOG_WARN, err->code == TG1201 ? TG2201 : TG2301, -1, fields, "%.*s; trying again until it answers",
+               (int)first, err->text);
     }
-    nap(500000000u);
+    nap(PEER_PAUSE_NS);
     return true;
 }
 
@@ -70,7 +94,8 @@ static tg_status discover_sources(const struct tg_job *job, const struct tg_cloc
             const uint64_t now_ns = tg_clock_now_ns(clock);
             status = source->ops->discover(&source->options, source->name, now_ns + PEER_TRY_NS, &partitions[i], err);
             if (status == TG_OK) { TG_ASSERT(partitions[i] >= 1 && partitions[i] <= TG_PARTITIONS_MAX); }
-        } while (status != TG_OK && signal_seen == 0 && may_retry(err, &limit, tg_clock_now_ns(clock)));
+        } while (status != TG_OK && signal_seen == 0 &&
+                 may_retry(err, "source", source->name, &limit, tg_clock_now_ns(clock)));
         if (status != TG_OK) { return status; }
     }
     return TG_OK;
@@ -91,7 +116,8 @@ static tg_status check_sinks(const struct tg_plan *plan, const struct tg_run_opt
         do {
             *err = (struct tg_error){0};
             status = ops->check(&sink_env, tg_clock_now_ns(clock) + PEER_TRY_NS, err);
-        } while (status != TG_OK && signal_seen == 0 && may_retry(err, &limit, tg_clock_now_ns(clock)));
+        } while (status != TG_OK && signal_seen == 0 &&
+                 may_retry(err, "sink", plan->sinks[i].spec->name, &limit, tg_clock_now_ns(clock)));
         if (status != TG_OK) { return status; }
     }
     return TG_OK;
@@ -110,6 +136,8 @@ struct run {
     uint64_t first_record_ns; /* 0 = none yet */
     uint64_t last_news_ns;    /* when records_in last grew */
     uint64_t last_records;
+    uint64_t signal_ns; /* when the signal was seen; 0 = none */
+    bool drain_noted;
     char reason[TG_ERROR_TEXT_BYTES];
 };
 
@@ -124,7 +152,9 @@ static tg_status start_workers(struct run *run, struct tg_error *err)
     for (; status == TG_OK && started < count; started++) {
         struct tg_shard *shard = &run->cluster->workers[started].shard;
         shard->config.cpu = pinned ? run->topology.cpus[started] : -1;
-        shard->config.spin_ns = run->topology.core_count > 2 * count ? SPIN_NS : 0; /* others need the cores too */
+        shard->config.spin_ns = !run->topology.overprovisioned && run->topology.core_count > 2 * count
+                                    ? SPIN_NS
+                                    : 0; /* others need the cores too */
         status = tg_shard_start(shard, err);
     }
     if (status == TG_OK) { return TG_OK; }
@@ -174,9 +204,29 @@ static const char *stop_reason(struct run *run, uint64_t now_ns)
     return NULL;
 }
 
-enum outcome { ALL_FLUSHED, ONE_FAILED };
+/* True when a signal asked for the end and the sinks have had their time. */
+static bool drain_is_over(struct run *run, uint64_t now_ns)
+{
+    if (signal_seen == 0) { return false; }
+    if (run->signal_ns == 0) { run->signal_ns = now_ns; }
+    const uint64_t limit_us = (uint64_t)run->job->engine.drain_timeout;
+    const uint64_t waited_us = (now_ns - run->signal_ns) / 1000;
+    if (waited_us >= DRAIN_NOTE_US && waited_us < limit_us && !run->drain_noted) {
+        run->drain_noted = true;
+        char limit[64] = "until it is";
+        if (run->job->engine.drain_timeout != TG_TS_MAX) {
+            (void)snprintf(limit, sizeof limit, "for at most %.3gs", (double)limit_us / 1e6);
+        }
+        tg_log(TG_LOG_WARN, TG_CODE_NONE, -1, NULL,
+               "%s: not everything is written yet, waiting %s (engine.drain_timeout); a second signal ends the run "
+               "at once", run->reason, limit);
+    }
+    return waited_us >= limit_us;
+}
 
-/* Until every worker has flushed, or one has failed. */
+enum outcome { ALL_FLUSHED, ONE_FAILED, DRAIN_OVER };
+
+/* Until every worker has flushed, or one has failed, or there is no time left. */
 static enum outcome watch(struct run *run)
 {
     bool stopping = false;
@@ -203,6 +253,7 @@ static enum outcome watch(struct run *run)
             stopping = true;
         }
         if (flushed == run->cluster->plan->shard_count) { return ALL_FLUSHED; }
+        if (opening == 0 && drain_is_over(run, now_ns)) { return DRAIN_OVER; }
         if (!run->options->quiet) { tg_status_line_show(&run->line, run->cluster, now_ns); }
         nap(WATCH_NS);
     }
@@ -227,6 +278,24 @@ static tg_status end_workers(struct run *run, enum outcome outcome, struct tg_er
     return status;
 }
 
+/* The error of a run that was not allowed to wait for its sinks; their workers are closed. */
+static tg_status fail_drain(const struct run *run, struct tg_error *err)
+{
+    char list[TG_ERROR_TEXT_BYTES / 2] = "";
+    size_t used = 0;
+    for (uint32_t i = 0; i < run->cluster->plan->sink_count; i++) {
+        struct tg_sink_stats stats = {0};
+        tg_cluster_sink_stats(run->cluster, i, &stats);
+        if (stats.pending == 0 || used >= sizeof list) { continue; }
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s (%llu rows)", used == 0 ? "" : ", ",
+                                 run->cluster->plan->sinks[i].spec->name, (unsigned long long)stats.pending);
+    }
+    return tg_fail(err, TG1606, 0,
+                   "%s: what was pending could not be written within %.3gs: %s\n  nothing is committed, the next run "
+                   "reads it again; engine.drain_timeout says how long to wait", run->reason,
+                   (double)run->job->engine.drain_timeout / 1e6, used == 0 ? "rows on their way" : list);
+}
+
 static tg_status close_run(struct run *run, tg_status status, struct tg_error *err)
 {
     const uint64_t now_ns = tg_clock_now_ns(&run->clock);
@@ -238,7 +307,11 @@ static tg_status close_run(struct run *run, tg_status status, struct tg_error *e
     };
     if (!run->options->quiet) {
         tg_status_line_end(&run->line);
-        tg_report_print(run->cluster, &closing, stderr);
+        if (run->options->progress_as_log) {
+            tg_report_log(run->cluster, &closing);
+        } else {
+            tg_report_print(run->cluster, &closing, stderr);
+        }
     }
     if (run->options->report_path != NULL) {
         struct tg_error report_error = {0};
@@ -280,6 +353,7 @@ static tg_status prepare(struct run *run, struct tg_error *err)
     uint32_t partitions[TG_SOURCES_MAX];
     struct tg_plan *plan = NULL;
     tg_topology_read(&run->topology, "");
+    run->topology.overprovisioned = run->topology.overprovisioned || run->options->overprovisioned;
     tg_status status = discover_sources(run->job, &run->clock, partitions, err);
     if (status != TG_OK) { return status; }
     status = tg_plan_create(&plan, run->job, shard_count_of(run), partitions, err);
@@ -312,11 +386,12 @@ tg_status tg_run(const struct tg_job *job, const struct tg_run_options *options,
     }
     run.start_ns = tg_clock_now_ns(&run.clock);
     run.last_news_ns = run.start_ns;
-    tg_status_line_begin(&run.line, run.start_ns);
+    tg_status_line_begin(&run.line, options->progress_as_log, run.start_ns);
     status = start_workers(&run, err);
     if (status == TG_OK) {
         const enum outcome outcome = watch(&run);
         status = end_workers(&run, outcome, err);
+        if (status == TG_OK && outcome == DRAIN_OVER) { status = fail_drain(&run, err); }
         status = close_run(&run, status, err);
     }
     tg_cluster_destroy(run.cluster);

@@ -13,6 +13,8 @@ struct tg_run_options {
     uint64_t until_records;  /* --until records:1M; 0 = off */
     tg_us run_for;           /* --for 60s; 0 = off */
     bool quiet;              /* --quiet: no status line, no closing report on stderr */
+    bool progress_as_log;    /* both as log events: the user chose logs that a program reads */
+    bool overprovisioned;    /* --overprovisioned: do not pin, do not spin */
     const char *report_path; /* --report FILE: closing report as JSON; NULL = none */
     uint32_t poll_count_max; /* --poll-size N: records per poll, 1 to TG_BATCH_ROWS_MAX; 0 = default */
     uint64_t seed;           /* --seed N for generated sources; 0 = 1 */

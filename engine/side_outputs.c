@@ -15,7 +15,7 @@ const struct tg_schema *tg_dead_letter_schema(void)
 {
     static struct tg_schema schema = {
         .name = "dead_letters",
-        .column_count = 8,
+        .column_count = 9,
         .columns =
             {
                 {.name = "topic", .type = TG_TYPE_TEXT},
@@ -23,11 +23,17 @@ const struct tg_schema *tg_dead_letter_schema(void)
                 {.name = "offset", .type = TG_TYPE_BIGINT},
                 {.name = "reason", .type = TG_TYPE_TEXT},
                 {.name = "field", .type = TG_TYPE_TEXT},
-                {.name = "raw", .type = TG_TYPE_TEXT, .omit_null = true, .text_bytes_max = TG_RECORD_BYTES_MAX},
+                {.name = "raw",
+                 .type = TG_TYPE_TEXT,
+                 .omit_null = true,
+                 .shorten = TG_SHORTEN_TEXT,
+                 .text_bytes_max = TG_RECORD_BYTES_MAX},
                 {.name = "raw_base64",
                  .type = TG_TYPE_TEXT,
                  .omit_null = true,
+                 .shorten = TG_SHORTEN_BASE64,
                  .text_bytes_max = TG_RECORD_BYTES_MAX / 3 * 4 + 4},
+                {.name = "raw_bytes", .type = TG_TYPE_BIGINT, .omit_null = true, .shorten = TG_SHORTEN_LENGTH},
                 {.name = "time", .type = TG_TYPE_TIMESTAMP, .omit_null = true},
             },
     };

@@ -30,7 +30,7 @@ static void begin_row(const struct tg_schema *schema, struct tg_side_row *row)
 void tg_dead_letter_row(const struct tg_dead_letter *letter, uint8_t *text, uint32_t text_bytes,
                         struct tg_side_row *row)
 {
-    enum { TOPIC, PARTITION, OFFSET, REASON, FIELD, RAW, RAW_BASE64, TIME };
+    enum { TOPIC, PARTITION, OFFSET, REASON, FIELD, RAW, RAW_BASE64, RAW_BYTES, TIME };
     const struct tg_schema *schema = tg_dead_letter_schema();
     begin_row(schema, row);
     row->head.offset = letter->offset;
@@ -49,6 +49,7 @@ void tg_dead_letter_row(const struct tg_dead_letter *letter, uint8_t *text, uint
         TG_ASSERT(!writer.overflow);
         put_text(schema, row, RAW_BASE64, writer.data, writer.used);
     }
+    tg_row_set_null(schema, row, RAW_BYTES, true); /* a sink that shortens the entry fills it in */
     put_i64(schema, row, TIME, letter->time);
     tg_row_set_null(schema, row, TIME, letter->time == TG_TS_MIN);
 }

@@ -106,18 +106,11 @@ tg_status tg_stage_open(struct tg_ctx *stage, const struct tg_stage_env *env, st
     tg_status status = open_state(stage, env, err);
     if (status != TG_OK) { return status; }
     const struct tg_operator *op = plan->step->op;
-    uint32_t output_bytes = 0;
-    for (uint32_t o = 0; o < op->output_count; o++) {
-        const uint32_t bytes = plan->step->outputs[o].row_bytes;
-        output_bytes = bytes > output_bytes ? bytes : output_bytes;
-    }
     stage->ports = tg_arena_alloc(env->arena, op->output_count * sizeof *stage->ports, 64);
     stage->key_bytes = tg_arena_alloc(env->arena, (size_t)TG_EDGE_ROWS * TG_KEY_BYTES_MAX, 64);
     stage->record = tg_arena_alloc(env->arena, op->input->bytes, 16);
-    stage->output = tg_arena_alloc(env->arena, output_bytes, 64);
     stage->text = tg_arena_alloc(env->arena, stage->text_bytes, 64);
-    if (stage->ports == NULL || stage->key_bytes == NULL || stage->record == NULL || stage->output == NULL ||
-        stage->text == NULL) {
+    if (stage->ports == NULL || stage->key_bytes == NULL || stage->record == NULL || stage->text == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for step %s", plan->step->name);
     }
     for (uint32_t o = 0; status == TG_OK && o < op->output_count; o++) {
@@ -154,18 +147,6 @@ static struct tg_wheel *key_wheel(const struct tg_ctx *stage, const struct tg_ke
     return stage->wheels[own ? key->partition - stage->edge_plan->partition_first : stage->edge_plan->partition_count];
 }
 
-static int64_t earliest_timer(const struct tg_ctx *stage, const struct tg_key_state *key, uint32_t *timer)
-{
-    int64_t earliest = TG_TS_MAX;
-    for (uint32_t t = 0; t < stage->plan->step->op->timer_count; t++) {
-        if (key->timers[t] < earliest) {
-            earliest = key->timers[t];
-            *timer = t;
-        }
-    }
-    return earliest;
-}
-
 static void key_doom(struct tg_ctx *stage, struct tg_key_state *key)
 {
     if ((key->flags & TG_KEY_DOOMED) != 0) { return; }
@@ -198,7 +179,7 @@ void tg_stage_settle(struct tg_ctx *stage, struct tg_key_state *key)
     }
     if ((key->flags & TG_KEY_LIVE) == 0) { key_doom(stage, key); }
     uint32_t timer = 0;
-    const int64_t earliest = earliest_timer(stage, key, &timer);
+    const int64_t earliest = tg_stage_earliest_timer(stage, key, &timer);
     if (earliest != TG_TS_MAX) {
         tg_wheel_arm(key_wheel(stage, key), key, earliest);
     } else {
@@ -238,24 +219,17 @@ int64_t tg_stage_row_clock(struct tg_ctx *stage, struct tg_key_state *key, const
     return row->wm == TG_TS_MIN ? TG_TS_MIN : row->wm - lateness;
 }
 
-bool tg_stage_has_room(struct tg_ctx *stage)
+bool tg_stage_make_room(struct tg_port *port)
 {
-    for (uint32_t o = 0; o < stage->plan->step->op->output_count; o++) {
-        struct tg_port *port = &stage->ports[o];
-        if (!tg_port_has_room(port)) {
-            (void)tg_port_deliver(port);
-            if (!tg_port_has_room(port)) { return false; }
-        }
-    }
-    return true;
+    (void)tg_port_deliver(port);
+    return tg_port_has_room(port);
 }
 
-bool tg_stage_fire(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock)
+bool tg_stage_fire_due(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock)
 {
     const struct tg_operator *op = stage->plan->step->op;
     uint32_t timer = 0;
-    int64_t at = earliest_timer(stage, key, &timer);
-    if (at >= clock) { return true; }
+    int64_t at = tg_stage_earliest_timer(stage, key, &timer);
     if (stage->snapshot != NULL) { tg_snapshot_touch(stage->snapshot, key); }
     while (at < clock) {
         if (!tg_stage_has_room(stage)) { return false; }
@@ -272,7 +246,7 @@ bool tg_stage_fire(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock
             return false;
         }
         if ((key->flags & TG_KEY_FORGET) != 0) { break; }
-        at = earliest_timer(stage, key, &timer);
+        at = tg_stage_earliest_timer(stage, key, &timer);
         if (clock == TG_TS_MAX && at < clock && ++stage->fires > TG_REARM_AT_INFINITY_MAX) {
             (void)tg_fail(&stage->error, TG1603, 0,
                           "step %s: a key armed its timer more than %d times after the input "

@@ -72,7 +72,6 @@ struct tg_ctx {
     const char *refusal;   /* reason of tg_dead_letter; NULL = state_full */
     uint32_t fires;        /* timers of this key fired in a row at the end of time */
     uint8_t *record;       /* the operator's input record */
-    struct tg_row *output; /* scratch row */
     uint64_t arrived_ns;
     bool poisoned; /* row `row` is refused and waits for room in the dead letters */
     char *text;    /* a refused row as JSON */
@@ -138,11 +137,40 @@ void tg_stage_pass_barrier(struct tg_ctx *stage);
 
 /* Between the stage and the operator's calls (operator.c). */
 
+/* When the first armed timer of `key` is due and which one that is; TG_TS_MAX = none is armed.  @shard */
+static inline int64_t tg_stage_earliest_timer(const struct tg_ctx *stage, const struct tg_key_state *key,
+                                              uint32_t *timer)
+{
+    const uint32_t count = stage->plan->step->op->timer_count;
+    int64_t earliest = TG_TS_MAX;
+    for (uint32_t t = 0; t < count; t++) {
+        if (key->timers[t] < earliest) {
+            earliest = key->timers[t];
+            *timer = t;
+        }
+    }
+    return earliest;
+}
 /* Fire the armed timers of `key` below `clock`. False = a port is out of room, or the job failed; call again.  @shard
  */
-bool tg_stage_fire(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock);
+bool tg_stage_fire_due(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock);
+static inline bool tg_stage_fire(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock)
+{
+    uint32_t timer;
+    return tg_stage_earliest_timer(stage, key, &timer) >= clock || tg_stage_fire_due(stage, key, clock);
+}
+/* Hand on what a port holds; true when it has room again.  @shard */
+bool tg_stage_make_room(struct tg_port *port);
 /* True when every port has room for one more callback.  @shard */
-bool tg_stage_has_room(struct tg_ctx *stage);
+static inline bool tg_stage_has_room(struct tg_ctx *stage)
+{
+    const uint32_t count = stage->plan->step->op->output_count;
+    for (uint32_t o = 0; o < count; o++) {
+        struct tg_port *port = &stage->ports[o];
+        if (TG_UNLIKELY(!tg_port_has_room(port)) && !tg_stage_make_room(port)) { return false; }
+    }
+    return true;
+}
 /* The clock `row` sees; notes a key that is met in a second partition.  @shard */
 int64_t tg_stage_row_clock(struct tg_ctx *stage, struct tg_key_state *key, const struct tg_row *row);
 /* After a callback: forget what it asked to forget, put the earliest timer into the wheel.  @shard */

@@ -57,7 +57,6 @@ struct tg_loop {
     uint32_t ops_max;
     uint32_t in_flight;
     struct tg_io *refused; /* started while the loop closes: cancelled by the next poll */
-    uint32_t refused_count;
     bool closing;
     uint64_t wake_seen; /* the owner's last look at wake_sequence */
     alignas(128) _Atomic uint64_t wake_sequence;

@@ -179,7 +179,6 @@ static void entry_fill(struct tg_row_store *store, struct tg_row_entry *entry, c
         target += text->bytes;
     }
     entry->texts = block;
-    entry->is_final = (row->flags & TG_ROW_FINAL) != 0;
 }
 
 /* ---- keys -------------------------------------------------------------------------------------------------------- */

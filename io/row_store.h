@@ -24,7 +24,6 @@ struct tg_row_entry {
     uint64_t rows;             /* how many rows it stands for: 1 + replaced + stale ones */
     void *texts;               /* the store's */
     uint32_t text_class;       /* the store's */
-    bool is_final;             /* the latest image has TG_ROW_FINAL */
 };
 
 struct tg_row_store; /* opaque */

@@ -64,6 +64,13 @@ static void ours_open(void)
         ((struct value *)value)->number = i;
     }
 }
+/* Everyone's memory has been touched before: what the kernel takes for a page is not compared. */
+static void ours_touch(void)
+{
+    for (uint32_t i = 0; i < live; i++) { tg_wheel_arm(wheel, first_value + 64ull * i, START + i % HORIZON); }
+    for (uint32_t i = 0; i < live; i++) { tg_wheel_disarm(wheel, first_value + 64ull * i); }
+    tg_wheel_rebuild(wheel);
+}
 static uint8_t *ours_record(uint32_t number) { return first_value + 64ull * number; }
 static void ours_arm(uint32_t number, int64_t due) { tg_wheel_arm(wheel, ours_record(number), due); }
 static uint32_t ours_expire(int64_t clock, uint32_t *records, uint32_t count_max)
@@ -264,11 +271,13 @@ static int run(uint32_t live_count, bool smoke)
     heap_entries = huge(sizeof *heap_entries * (live + 1));
     heap_records = huge(sizeof *heap_records * (size_t)live);
     plain_records = huge(sizeof *plain_records * (size_t)live);
+    memset(heap_entries, 0, sizeof *heap_entries * (live + 1));
     memset(heap_records, 0, sizeof *heap_records * (size_t)live);
     memset(plain_records, 0, sizeof *plain_records * (size_t)live);
     ours_open();
     uint32_t dummy[1];
     (void)ours_expire(START, dummy, 1);
+    ours_touch();
     for (uint32_t c = 0; c < CONTESTS; c++) { /* every timer once, spread over the coming half minute */
         const uint64_t elapsed = run_arms(&contests[c], START - HORIZON, live, HORIZON, true, 99);
         tg_measure_add(&first[c], elapsed, live);

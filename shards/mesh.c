@@ -33,7 +33,6 @@ tg_status tg_mesh_init(struct tg_mesh *mesh, uint32_t shard_count, uint32_t slot
                        struct tg_error *err)
 {
     TG_ASSERT(shard_count >= 1 && shard_count <= TG_SHARDS_MAX);
-    TG_ASSERT(slot_count > TG_RING_CONTROL_SLOTS); /* else no row batch could ever be pushed */
     *mesh = (struct tg_mesh){.shard_count = shard_count, .slot_count = slot_count};
     mesh->forward = rings_create(shard_count, slot_count, arena);
     mesh->reverse = rings_create(shard_count, slot_count, arena);

@@ -1,6 +1,6 @@
 /* The rings of one stage edge: for every (from, to) pair of shards, the local pair too, a forward ring for full batches
- * and a reverse ring that brings empty ones home. TG_RING_CONTROL_SLOTS slots are kept free of row batches so that a
- * watermark or an end mark can always follow. */
+ * and a reverse ring that brings empty ones home. Watermarks and end marks travel in batches, too, so every slot is
+ * for a batch. */
 #ifndef TG_SHARDS_MESH_H
 #define TG_SHARDS_MESH_H
 

@@ -1,44 +1,41 @@
-/* The index is an array of 8-byte entries {tag, slot number + 1} in groups of four (half a cache line). The tag is the
- * upper half of hash x seed with its last bit set, and its leading bits are the group where probing starts: an entry
- * alone tells where it belongs, so removal closes gaps without looking at a single slot. Probing is linear, a group at
- * a time: four tags are compared at once and the branch that follows hardly ever mispredicts, which is what makes the
- * table as fast as inline-stored maps while it is in the cache.
+/* The index is an array of groups of eight entries {tag, slot number + 1}, a cache line each. The tag is the upper half
+ * of hash x seed with its last bit set, and its leading bits are the group where probing starts: a tag alone tells
+ * where its entry belongs, so removal closes gaps without looking at a single slot. Probing is linear, a group at a
+ * time: eight tags are compared at once, one key in fifty lies outside its first group when the index is as full as it
+ * gets, and the branch that asks hardly ever mispredicts.
  *
- * Batches overlap the misses. Groups of GROUP_ROWS keys run through three steps: (1) prefetch the index line, (2) look
- * the tag up and prefetch the slot it names, (3) compare the key or insert. Steps work on different groups at the same
- * time (step 3 on group g, 2 on g + 1, 1 on g + 2), so that each miss has a whole group of other work to hide behind.
- * Prefetches ask for the second-level cache: more of them can be under way than first-level fills, and what comes from
- * there is soon enough. At 10 M keys that took an update from 28 to 21 ns; while all is in the
- * second level it costs some 5 %, so small tables do without. */
+ * A batch is looked at first and settled second. Looking changes nothing; rows whose key is not where the index leads
+ * are marked, and those alone are then searched for once more or inserted, one by one in their order. Looking overlaps
+ * what the rows wait for: in the moment that one row's key is compared, the slot of the row LAG further on is fetched
+ * and, in tables larger than the second-level cache, the index line of the row LAG beyond that. Each miss has LAG rows
+ * of other work to hide behind, and no step waits for the one before it: fewer instructions in one step after the other
+ * were slower. Rows go from the last to the first: the caller will begin with the first one, and finds its slot still
+ * in the first-level cache. */
 #include "state/table.h"
 
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #include "base/assert.h"
 #include "base/key.h"
+#include "state/group.h"
 #include "state/slots.h"
 
 enum {
-    GROUP_ROWS = 32,
-    PIPELINE_GROUPS = 4, /* two are on their way behind the one being settled; a power of two is cheap to wrap */
-    WAY_COUNT = 4,       /* entries of one index group */
+    LAG = 64, /* rows between the steps of a lookup */
     INDEX_BITS_MIN = 6,
     INDEX_BITS_MAX = 31, /* the tag's last bit must not be part of the position */
     LINES_AHEAD_MAX = 3,
     NEAR_BYTES = 1 << 20, /* a second-level cache of today */
 };
-static_assert((GROUP_ROWS & (GROUP_ROWS - 1)) == 0, "groups are numbered by a shift");
 #define ENTRY_COUNT_LIMIT (1ull << 30)
 
 struct tg_table {
-    uint64_t *index; /* [1 << index_bits]; 0 = free */
+    struct tg_group *index; /* [(index_mask + 1) / TG_GROUP_WAYS] */
     uint64_t hash_seed;
+    uint64_t home_mask; /* (hash x seed >> home_shift) & home_mask: bytes from the index's start to the home group */
     struct tg_slots slots;
-    uint32_t index_mask;
-    uint32_t tag_shift; /* tag >> tag_shift is a position; its two low bits are dropped */
+    uint32_t index_mask; /* of the number of an entry */
+    uint32_t home_shift;
     uint32_t value_bytes;
     uint32_t line_count; /* lines of a slot worth prefetching */
     uint64_t count;
@@ -54,13 +51,15 @@ struct tg_table {
 
 /* ---- layout ---- */
 
-/* Smallest power of two that keeps the load at 0.6 or below. */
+/* Smallest power of two that keeps the load at 5/8 or below. */
 static uint32_t index_bits_for(uint64_t entry_count_max)
 {
     uint32_t bits = INDEX_BITS_MIN;
-    while ((3ull << bits) < 5 * entry_count_max) { bits++; }
+    while ((5ull << bits) < 8 * entry_count_max) { bits++; }
     return bits;
 }
+
+static uint64_t index_bytes_for(uint32_t index_bits) { return (sizeof(struct tg_group) / TG_GROUP_WAYS) << index_bits; }
 
 static uint32_t slot_bytes_for(uint32_t value_bytes)
 {
@@ -75,7 +74,7 @@ static uint64_t segment_count_for(const struct tg_table_config *config)
 
 size_t tg_table_bytes(const struct tg_table_config *config)
 {
-    return sizeof(struct tg_table) + (sizeof(uint64_t) << index_bits_for(config->entry_count_max)) +
+    return sizeof(struct tg_table) + index_bytes_for(index_bits_for(config->entry_count_max)) +
            segment_count_for(config) * TG_SEGMENT_BYTES + 3 * 4096;
 }
 
@@ -101,20 +100,21 @@ tg_status tg_table_create(struct tg_table **table, const struct tg_table_config 
     TG_ASSERT(index_bits <= INDEX_BITS_MAX);
     TG_ASSERT(segment_count_for(config) * TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS < TG_SLOT_NONE); /* below 128 GiB */
     struct tg_table *self = tg_arena_alloc(arena, sizeof *self, 64);
-    uint64_t *index = tg_arena_alloc(arena, sizeof(uint64_t) << index_bits, 4096);
+    struct tg_group *index = tg_arena_alloc(arena, index_bytes_for(index_bits), 4096);
     uint8_t *base = tg_arena_alloc(arena, segment_count_for(config) * TG_SEGMENT_BYTES, 4096);
     if (self == NULL || index == NULL || base == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for a table of %llu keys",
                        (unsigned long long)config->entry_count_max);
     }
-    tg_arena_advise_huge(index, sizeof(uint64_t) << index_bits); /* touched at random: spare the page walks */
+    tg_arena_advise_huge(index, index_bytes_for(index_bits)); /* touched at random: spare the page walks */
     tg_arena_advise_huge(base, segment_count_for(config) * TG_SEGMENT_BYTES);
     *self = (struct tg_table){
         .index = index,
         .hash_seed = config->hash_seed,
         .slots = slots_layout(config->value_bytes, base),
+        .home_mask = index_bytes_for(index_bits) - sizeof(struct tg_group),
+        .home_shift = 64 - (index_bits - 3) - TG_GROUP_BITS, /* eight entries a group: three bits fewer than entries */
         .index_mask = (uint32_t)((1ull << index_bits) - 1),
-        .tag_shift = 32 - index_bits,
         .value_bytes = config->value_bytes,
         .entry_count_max = config->entry_count_max,
         .index_bits = index_bits,
@@ -128,51 +128,49 @@ tg_status tg_table_create(struct tg_table **table, const struct tg_table_config 
 
 /* ---- index ---- */
 
-static inline uint32_t tag_of(const struct tg_table *table, uint64_t hash)
+static inline uint64_t mix(const struct tg_table *table, uint64_t hash) { return hash * table->hash_seed; }
+
+static inline uint32_t tag_of(uint64_t mixed) { return (uint32_t)(mixed >> 32) | 1; } /* 0 is for free entries */
+
+/* Where probing starts. */
+static inline struct tg_group *home_group(const struct tg_table *table, uint64_t mixed)
 {
-    return (uint32_t)((hash * table->hash_seed) >> 32) | 1; /* never 0: a free entry has tag 0 */
+    uint8_t *start = (uint8_t *)table->index;
+    return (struct tg_group *)(void *)(start + ((mixed >> table->home_shift) & table->home_mask));
 }
 
-/* Where probing for `tag` starts: the first entry of its group. */
-static inline uint32_t home_of(const struct tg_table *table, uint32_t tag)
+static inline struct tg_group *group_after(const struct tg_table *table, const struct tg_group *group)
 {
-    return (tag >> table->tag_shift) & ~(uint32_t)(WAY_COUNT - 1);
+    return &table->index[(uint64_t)(group + 1 - table->index) & table->index_mask / TG_GROUP_WAYS];
 }
 
-/* Which of the four entries of a group have this tag, as bits; tag 0 finds the free ones. */
-static inline uint32_t group_match(const uint64_t *group, uint32_t tag)
+static inline void *entry_value(const struct tg_table *table, uint32_t entry_number)
 {
-#ifdef __SSE2__
-    const __m128 low = _mm_load_ps((const float *)(const void *)group);
-    const __m128 high = _mm_load_ps((const float *)(const void *)(group + 2));
-    const __m128i tags = _mm_castps_si128(_mm_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 3, 1)));
-    const __m128i same = _mm_cmpeq_epi32(tags, _mm_set1_epi32((int)tag));
-    return (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(same));
-#else
-    uint32_t match = 0;
-    for (uint32_t way = 0; way < WAY_COUNT; way++) { match |= (uint32_t)((uint32_t)(group[way] >> 32) == tag) << way; }
-    return match;
-#endif
-}
-
-static inline struct tg_slot *entry_slot(const struct tg_table *table, uint64_t entry)
-{
-    return tg_slots_at(&table->slots, (uint32_t)entry) - 1; /* entries hold numbers + 1, and a head is one unit */
+    return table->slots.base + ((uint64_t)entry_number << TG_SLOT_UNIT_BITS); /* + 1, and a head is one unit */
 }
 
 /* Stands for "no slot" in lookups: it holds no key, so no comparison needs to ask first. */
 static struct tg_slot no_slot = {.key_bytes = TG_SLOT_FREE};
 
-/* First slot that may hold the key of `tag`: right but for one in millions of lookups. no_slot when it is absent. */
-static inline struct tg_slot *index_candidate(const struct tg_table *table, uint32_t tag)
+/* The rest of value_candidate: groups behind the first one. */
+static __attribute__((noinline)) void *displaced_candidate(const struct tg_table *table, uint64_t mixed)
 {
-    uint32_t at = home_of(table, tag);
-    for (;;) { /* ends: the load is at most 0.6 */
-        const uint32_t same = group_match(&table->index[at], tag);
-        if (TG_LIKELY(same != 0)) { return entry_slot(table, table->index[at + (uint32_t)__builtin_ctz(same)]); }
-        if (group_match(&table->index[at], 0) != 0) { return &no_slot; }
-        at = (at + WAY_COUNT) & table->index_mask;
+    const struct tg_group *group = home_group(table, mixed);
+    while (tg_group_is_full(group)) { /* ends: the load is at most 5/8 */
+        group = group_after(table, group);
+        const uint32_t same = tg_group_match(group, tag_of(mixed));
+        if (same != 0) { return entry_value(table, tg_group_number(group, same)); }
     }
+    return tg_slots_value(&no_slot);
+}
+
+/* First value whose slot may hold the key: hardly ever another key's. no_slot's when the key is absent. */
+static inline void *value_candidate(const struct tg_table *table, uint64_t mixed)
+{
+    const struct tg_group *group = home_group(table, mixed);
+    const uint32_t same = tg_group_match(group, tag_of(mixed));
+    if (TG_UNLIKELY(same == 0)) { return displaced_candidate(table, mixed); }
+    return entry_value(table, tg_group_number(group, same));
 }
 
 /* ---- keys ---- */
@@ -198,23 +196,30 @@ static inline uint32_t load32(const uint8_t *data)
     return word;
 }
 
-/* memcmp costs a call; keys are short, so a few loads that may overlap settle nearly all of them. Keys of one table are
- * mostly of one length: the branches on it cost next to nothing, other than a mask or a minimum would. */
-static inline bool bytes_equal(const uint8_t *a, const uint8_t *b, uint32_t bytes)
+/* Whether keys of the same length are equal; false for those that do not fit a slot. memcmp costs a call; keys are
+ * short, so a few loads that may overlap settle nearly all of them. Keys of one table are mostly of one length: the
+ * branches on it cost next to nothing, other than a mask or a minimum would. */
+static inline bool inline_equal(const uint8_t *a, const uint8_t *b, uint32_t bytes)
 {
+    uint64_t difference = 0;
     if (TG_LIKELY(bytes - 8 <= TG_KEY_INLINE_BYTES - 8)) {
-        const uint64_t ends = (load64(a) ^ load64(b)) | (load64(a + (bytes - 8)) ^ load64(b + (bytes - 8)));
-        return bytes <= 16 ? ends == 0 : (ends | (load64(a + 8) ^ load64(b + 8))) == 0;
+        difference = (load64(a) ^ load64(b)) | (load64(a + (bytes - 8)) ^ load64(b + (bytes - 8)));
+        if (bytes > 16) { difference |= load64(a + 8) ^ load64(b + 8); }
+    } else if (bytes > TG_KEY_INLINE_BYTES) {
+        difference = 1;
+    } else if (bytes >= 4) {
+        difference = (load32(a) ^ load32(b)) | (load32(a + bytes - 4) ^ load32(b + bytes - 4));
+    } else {
+        for (uint32_t i = 0; i < bytes; i++) { difference |= (uint64_t)(a[i] ^ b[i]); }
     }
-    if (bytes >= 4) { return ((load32(a) ^ load32(b)) | (load32(a + bytes - 4) ^ load32(b + bytes - 4))) == 0; }
-    return bytes == 0 || memcmp(a, b, bytes) == 0;
+    return difference == 0;
 }
 
 /* Equal keys have equal hashes, so the hash only spares a look at a far key. */
 static inline bool slot_holds(const struct tg_slot *slot, struct tg_key key, uint64_t hash)
 {
     if (slot->key_bytes != key.bytes) { return false; }
-    if (TG_LIKELY(key.bytes <= TG_KEY_INLINE_BYTES)) { return bytes_equal(slot->key, key.data, key.bytes); }
+    if (TG_LIKELY(key.bytes <= TG_KEY_INLINE_BYTES)) { return inline_equal(slot->key, key.data, key.bytes); }
     return slot->hash == hash && memcmp(slot_key(slot), key.data, key.bytes) == 0;
 }
 
@@ -268,39 +273,47 @@ static inline bool slot_set_key(struct tg_table *table, struct tg_slot *slot, st
 
 /* ---- upsert ---- */
 
-/* The whole search, then insertion at the first free entry: new keys, keys that came earlier in this batch, and the
- * rare equal tags of different keys. NULL when table or heap are full. */
-static struct tg_slot *find_or_insert(struct tg_table *table, struct tg_key key, uint64_t hash, uint32_t tag,
-                                      bool *fresh)
+/* The whole search; where it ends without success, `*end` is the first group with room and *probes what was walked. */
+static inline struct tg_slot *find_slot(const struct tg_table *table, struct tg_key key, uint64_t hash,
+                                        struct tg_group **end, uint32_t *probes)
 {
-    uint32_t at = home_of(table, tag);
-    uint32_t probes = 0;
-    uint32_t none = 0;
-    for (;;) {
-        for (uint32_t same = group_match(&table->index[at], tag); same != 0; same &= same - 1) {
-            struct tg_slot *slot = entry_slot(table, table->index[at + (uint32_t)__builtin_ctz(same)]);
-            if (slot_holds(slot, key, hash)) {
-                *fresh = false;
-                return slot;
-            }
+    const uint64_t mixed = mix(table, hash);
+    struct tg_group *group = home_group(table, mixed);
+    *probes = 0;
+    for (;;) { /* ends: the load is at most 5/8 */
+        for (uint32_t same = tg_group_match(group, tag_of(mixed)); same != 0; same = tg_match_rest(same)) {
+            struct tg_slot *slot = tg_slots_of_value(entry_value(table, tg_group_number(group, same)));
+            if (slot_holds(slot, key, hash)) { return slot; }
         }
-        none = group_match(&table->index[at], 0);
-        if (none != 0) { break; }
-        at = (at + WAY_COUNT) & table->index_mask;
-        probes += WAY_COUNT;
+        if (!tg_group_is_full(group)) { break; }
+        group = group_after(table, group);
+        *probes += TG_GROUP_WAYS;
     }
-    const uint32_t way = (uint32_t)__builtin_ctz(none);
+    *end = group;
+    return NULL;
+}
+
+/* New keys, keys that came earlier in this batch, long keys, and the rare equal tags of different keys. NULL when table
+ * or heap are full. */
+static struct tg_slot *find_or_insert(struct tg_table *table, struct tg_key key, uint64_t hash, bool *fresh)
+{
+    struct tg_group *group;
+    uint32_t probes;
+    struct tg_slot *slot = find_slot(table, key, hash, &group, &probes);
+    *fresh = slot == NULL;
+    if (slot != NULL) { return slot; }
     uint32_t number;
-    struct tg_slot *slot = slot_acquire(table, &number);
+    slot = slot_acquire(table, &number);
     if (slot == NULL) { return NULL; }
     if (!slot_set_key(table, slot, key, hash)) {
         slot_release(table, slot, number);
         return NULL;
     }
-    table->index[at + way] = (uint64_t)tag << 32 | (number + 1);
+    const uint32_t way = tg_match_way(tg_group_match(group, 0));
+    group->tags[way] = tag_of(mix(table, hash));
+    group->numbers[way] = number + 1;
     table->count++;
     if (probes + way >= table->probe_max) { table->probe_max = probes + way + 1; }
-    *fresh = true;
     return slot;
 }
 
@@ -312,110 +325,89 @@ struct rows {
     uint64_t *fresh;
 };
 
-static inline void prefetch_second_level(const void *line) { __builtin_prefetch(line, 0, 2); }
-
-/* The steps read and write plain arrays: nothing that the compiler must load again after each store. */
-static inline void step_locate(const struct tg_table *table, const uint64_t *restrict hashes, uint32_t *restrict tags,
-                               uint32_t count)
+/* More prefetches into the second level can be under way than first-level fills, and what comes from there is soon
+ * enough: at 100 k keys that took an update from 11 to 7 ns. */
+static inline __attribute__((always_inline)) void prefetch(const void *line, bool far)
 {
-    const uint64_t *index = table->index;
-    const uint64_t seed = table->hash_seed;
-    const uint32_t shift = table->tag_shift;
-    for (uint32_t i = 0; i < count; i++) {
-        const uint32_t tag = (uint32_t)((hashes[i] * seed) >> 32) | 1;
-        tags[i] = tag;
-        prefetch_second_level(&index[(tag >> shift) & ~(uint32_t)(WAY_COUNT - 1)]);
+    if (far) {
+        __builtin_prefetch(line, 0, 2);
+    } else {
+        __builtin_prefetch(line);
     }
 }
 
-/* values[i] becomes the value of the slot that is most likely the key's. */
-static inline void step_resolve(const struct tg_table *table, const uint32_t *restrict tags, void **restrict values,
-                                uint32_t count)
+/* *value becomes the value of the slot that is most likely the key's. */
+static inline __attribute__((always_inline)) void resolve(const struct tg_table *table, uint64_t hash, void **value,
+                                                          bool far)
 {
-    const struct tg_table fixed = *table; /* in registers */
-    for (uint32_t i = 0; i < count; i++) {
-        struct tg_slot *slot = index_candidate(&fixed, tags[i]);
-        values[i] = slot + 1;
-        prefetch_second_level(slot);
-        if (fixed.line_count > 1) {
-            prefetch_second_level((const uint8_t *)slot + 64);
-            if (fixed.line_count > 2) { prefetch_second_level((const uint8_t *)slot + 128); }
-        }
+    const uint8_t *candidate = value_candidate(table, mix(table, hash));
+    *value = (void *)(uintptr_t)candidate;
+    const uint8_t *slot = candidate - sizeof(struct tg_slot);
+    prefetch(slot, far);
+    if (far && table->line_count > 1) {
+        prefetch(slot + 64, far);
+        if (table->line_count > 2) { prefetch(slot + 128, far); }
     }
 }
 
-/* The part of step 3 that is not just a look: kept out of the loop, which then stays in registers. False = no room. */
-static __attribute__((noinline)) bool settle_slowly(struct tg_table *table, const struct rows *rows, uint32_t row)
+static inline bool holds_inline(const void *value, const struct tg_key *key)
 {
-    bool fresh;
-    const uint64_t hash = rows->hashes[row];
-    struct tg_slot *slot = find_or_insert(table, rows->keys[row], hash, tag_of(table, hash), &fresh);
-    if (slot == NULL) { return false; }
-    rows->values[row] = slot + 1;
-    rows->fresh[row / 64] |= (uint64_t)fresh << (row & 63);
-    return true;
+    const struct tg_slot *slot = tg_slots_of_value(value);
+    const uint32_t bytes = key->bytes;
+    return TG_LIKELY(slot->key_bytes == bytes && inline_equal(slot->key, key->data, bytes));
 }
 
-/* Rows start to end - 1; returns where it stopped: `end`, or the row that found no room. */
-static inline uint32_t step_settle(struct tg_table *table, const struct rows *rows, uint32_t start, uint32_t end)
-{
-    const struct tg_key *key = rows->keys + start;
-    const struct tg_key *const key_end = rows->keys + end;
-    void **value = rows->values + start;
-    for (; key != key_end; key++, value++) {
-        const struct tg_slot *slot = tg_slots_of_value(*value);
-        const uint32_t bytes = key->bytes;
-        if (TG_LIKELY(slot->key_bytes == bytes && bytes <= TG_KEY_INLINE_BYTES &&
-                      bytes_equal(slot->key, key->data, bytes))) {
-            continue;
-        }
-        if (!settle_slowly(table, rows, (uint32_t)(key - rows->keys))) { return (uint32_t)(key - rows->keys); }
-    }
-    return end;
-}
+static inline void mark(uint64_t *fresh, uint32_t row) { fresh[row / 64] |= 1ull << (row % 64); }
 
 static inline uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-/* A table that fits the second-level cache: its index needs no prefetch, and two steps are cheaper than three. */
-static uint32_t upsert_near(struct tg_table *table, const struct rows *rows, uint32_t count)
+/* Look all rows up: values where the key is in a slot and was found at once, a bit in `fresh` for all others. */
+static inline __attribute__((always_inline)) void look(const struct tg_table *table, const struct rows *rows,
+                                                       uint32_t count, bool far)
 {
-    for (uint32_t start = 0; start < count; start += GROUP_ROWS) {
-        const uint32_t end = min_u32(start + GROUP_ROWS, count);
-        const struct tg_table fixed = *table;
-        void **restrict values = rows->values;
-        for (uint32_t i = start; i < end; i++) {
-            struct tg_slot *slot = index_candidate(&fixed, tag_of(&fixed, rows->hashes[i]));
-            values[i] = slot + 1;
-            __builtin_prefetch(slot);
-        }
-        const uint32_t stopped = step_settle(table, rows, start, end);
-        if (stopped != end) { return stopped; }
+    const struct tg_table fixed = *table; /* nothing that the compiler must load again after each store */
+    const uint64_t *restrict hashes = rows->hashes;
+    void **restrict values = rows->values;
+    const struct tg_key *restrict keys = rows->keys;
+    const uint32_t lead = min_u32(LAG, count);
+    for (uint32_t row = count; far && row-- > count - min_u32(2 * LAG, count);) {
+        prefetch(home_group(&fixed, mix(&fixed, hashes[row])), far);
     }
-    return count;
+    for (uint32_t row = count; row-- > count - lead;) { resolve(&fixed, hashes[row], &values[row], far); }
+    void **value = values + (count - lead);
+    const uint64_t *hash = hashes + (count - lead);
+    const struct tg_key *key = keys + count;
+    while (value != values) {
+        value--;
+        hash--;
+        key--;
+        if (far) { prefetch(home_group(&fixed, mix(&fixed, hash - hashes < LAG ? *hashes : hash[-LAG])), far); }
+        resolve(&fixed, *hash, value, far);
+        if (!holds_inline(value[LAG], key)) { mark(rows->fresh, (uint32_t)(key - keys)); }
+    }
+    for (uint32_t row = lead; row-- > 0;) {
+        if (!holds_inline(values[row], &keys[row])) { mark(rows->fresh, row); }
+    }
 }
 
-static uint32_t upsert_far(struct tg_table *table, const struct rows *rows, uint32_t count)
+/* The rows that look() marked, in their order. Returns where it stopped: `count`, or the row that found no room. */
+static uint32_t settle(struct tg_table *table, const struct rows *rows, uint32_t count)
 {
-    uint32_t tags[PIPELINE_GROUPS][GROUP_ROWS];
-    const uint64_t *hashes = rows->hashes;
-    for (uint32_t at = 0; at < min_u32(2 * GROUP_ROWS, count); at += GROUP_ROWS) {
-        step_locate(table, hashes + at, tags[at / GROUP_ROWS], min_u32(GROUP_ROWS, count - at));
-    }
-    step_resolve(table, tags[0], rows->values, min_u32(GROUP_ROWS, count));
-    for (uint32_t start = 0; start < count; start += GROUP_ROWS) {
-        const uint32_t group = start / GROUP_ROWS;
-        const uint32_t second = start + GROUP_ROWS;
-        const uint32_t third = second + GROUP_ROWS;
-        if (third < count) {
-            step_locate(table, hashes + third, tags[(group + 2) % PIPELINE_GROUPS], min_u32(GROUP_ROWS, count - third));
+    const uint32_t word_count = (count + 63) / 64;
+    for (uint32_t word = 0; word < word_count; word++) {
+        uint64_t marked = rows->fresh[word];
+        rows->fresh[word] = 0;
+        for (; marked != 0; marked &= marked - 1) {
+            const uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(marked);
+            bool fresh;
+            struct tg_slot *slot = find_or_insert(table, rows->keys[row], rows->hashes[row], &fresh);
+            if (slot == NULL) {
+                while (++word < word_count) { rows->fresh[word] = 0; }
+                return row;
+            }
+            rows->values[row] = tg_slots_value(slot);
+            if (fresh) { mark(rows->fresh, row); }
         }
-        if (second < count) {
-            step_resolve(table, tags[(group + 1) % PIPELINE_GROUPS], rows->values + second,
-                         min_u32(GROUP_ROWS, count - second));
-        }
-        const uint32_t end = min_u32(second, count);
-        const uint32_t stopped = step_settle(table, rows, start, end);
-        if (stopped != end) { return stopped; }
     }
     return count;
 }
@@ -425,20 +417,41 @@ uint32_t tg_table_upsert(struct tg_table *table, uint32_t count, const struct tg
 {
     TG_ASSERT(count >= 1 && count <= TG_BATCH_ROWS_MAX);
     const struct rows rows = {keys, hashes, values, fresh};
-    for (uint32_t word = 0; word < (count + 63) / 64; word++) { fresh[word] = 0; }
-    const uint64_t touched_bytes = (sizeof(uint64_t) << table->index_bits) + table->carved * table->slots.slot_bytes;
-    return touched_bytes <= NEAR_BYTES ? upsert_near(table, &rows, count) : upsert_far(table, &rows, count);
+    fresh[0] = 0; /* a memset of unknown length costs more than the whole look-up of a single row */
+    if (count > 64) { memset(fresh + 1, 0, (count - 1) / 64 * sizeof *fresh); }
+    const uint64_t touched_bytes = index_bytes_for(table->index_bits) + table->carved * table->slots.slot_bytes;
+    if (touched_bytes <= NEAR_BYTES) {
+        look(table, &rows, count, false);
+    } else {
+        look(table, &rows, count, true);
+    }
+    return settle(table, &rows, count);
 }
 
 /* ---- single entries ---- */
 
+/* Entry `at` of the index, counted over all groups. */
+static inline uint32_t *tag_at(const struct tg_table *table, uint32_t at)
+{
+    return &table->index[at / TG_GROUP_WAYS].tags[at % TG_GROUP_WAYS];
+}
+static inline uint32_t *number_at(const struct tg_table *table, uint32_t at)
+{
+    return &table->index[at / TG_GROUP_WAYS].numbers[at % TG_GROUP_WAYS];
+}
+
+/* First entry of the group where probing for `tag` starts. */
+static inline uint32_t home_of(const struct tg_table *table, uint32_t tag)
+{
+    return (uint32_t)(home_group(table, (uint64_t)tag << 32) - table->index) * TG_GROUP_WAYS;
+}
+
 /* Position of the entry that names `number`, whose key has this tag. */
 static uint32_t index_position(const struct tg_table *table, uint32_t number, uint32_t tag)
 {
-    const uint64_t entry = (uint64_t)tag << 32 | (number + 1);
     uint32_t at = home_of(table, tag);
-    while (table->index[at] != entry) {
-        TG_ASSERT(table->index[at] != 0); /* every occupied slot is in the index, with no gap before it */
+    while (*number_at(table, at) != number + 1) {
+        TG_ASSERT(*tag_at(table, at) != 0); /* every occupied slot is in the index, with no gap before it */
         at = (at + 1) & table->index_mask;
     }
     return at;
@@ -446,16 +459,10 @@ static uint32_t index_position(const struct tg_table *table, uint32_t number, ui
 
 void *tg_table_find(struct tg_table *table, struct tg_key key, uint64_t hash)
 {
-    const uint32_t tag = tag_of(table, hash);
-    uint32_t at = home_of(table, tag);
-    for (;;) { /* ends: the load is at most 0.6 */
-        for (uint32_t same = group_match(&table->index[at], tag); same != 0; same &= same - 1) {
-            struct tg_slot *slot = entry_slot(table, table->index[at + (uint32_t)__builtin_ctz(same)]);
-            if (slot_holds(slot, key, hash)) { return slot + 1; }
-        }
-        if (group_match(&table->index[at], 0) != 0) { return NULL; }
-        at = (at + WAY_COUNT) & table->index_mask;
-    }
+    struct tg_group *end;
+    uint32_t probes;
+    struct tg_slot *slot = find_slot(table, key, hash, &end, &probes);
+    return slot == NULL ? NULL : tg_slots_value(slot);
 }
 
 /* Free the entry at `hole`, then pull back entries that a search would no longer reach: an entry may move into the hole
@@ -466,15 +473,17 @@ static void index_close_gap(struct tg_table *table, uint32_t hole)
     uint32_t at = hole;
     for (;;) { /* ends at the first free entry */
         at = (at + 1) & mask;
-        const uint64_t entry = table->index[at];
-        if (entry == 0) { break; }
-        const uint32_t home = home_of(table, (uint32_t)(entry >> 32));
+        const uint32_t tag = *tag_at(table, at);
+        if (tag == 0) { break; }
+        const uint32_t home = home_of(table, tag);
         if (((at - home) & mask) >= ((at - hole) & mask)) {
-            table->index[hole] = entry;
+            *tag_at(table, hole) = tag;
+            *number_at(table, hole) = *number_at(table, at);
             hole = at;
         }
     }
-    table->index[hole] = 0;
+    *tag_at(table, hole) = 0;
+    *number_at(table, hole) = 0;
 }
 
 void tg_table_remove(struct tg_table *table, void *value)
@@ -482,7 +491,7 @@ void tg_table_remove(struct tg_table *table, void *value)
     struct tg_slot *slot = tg_slots_of_value(value);
     TG_ASSERT(slot->key_bytes != TG_SLOT_FREE);
     const uint32_t number = tg_slots_number(&table->slots, slot);
-    index_close_gap(table, index_position(table, number, tag_of(table, slot->hash)));
+    index_close_gap(table, index_position(table, number, tag_of(mix(table, slot->hash))));
     if (slot->key_bytes > TG_KEY_INLINE_BYTES) {
         tg_heap_release(table->heap, (void *)(uintptr_t)slot_key(slot), slot->key_bytes);
     }
@@ -526,7 +535,7 @@ uint64_t tg_table_used_bytes(const struct tg_table *table)
     const uint64_t slot_bytes = (uint64_t)table->carved_next << TG_SLOT_UNIT_BITS;
     const uint64_t segments = (slot_bytes + TG_SEGMENT_BYTES - 1) / TG_SEGMENT_BYTES;
     /* The index is touched at random: a page for each entry so far, until all of it is there. */
-    const uint64_t index_bytes = sizeof(uint64_t) << table->index_bits;
+    const uint64_t index_bytes = index_bytes_for(table->index_bits);
     const uint64_t touched_bytes = table->carved * 4096;
     return segments * TG_SEGMENT_BYTES + (touched_bytes < index_bytes ? touched_bytes : index_bytes);
 }
@@ -551,15 +560,15 @@ uint32_t tg_table_next(const struct tg_table *table, uint32_t slot)
 
 static void check_entry(const struct tg_table *table, uint32_t at)
 {
-    const uint64_t entry = table->index[at];
-    const uint32_t number = (uint32_t)entry - 1;
+    const uint32_t tag = *tag_at(table, at);
+    const uint32_t number = *number_at(table, at) - 1;
     TG_ASSERT(number < table->carved_next);
     const struct tg_slot *slot = tg_slots_at(&table->slots, number);
     TG_ASSERT(tg_slots_number(&table->slots, slot) == number);
     TG_ASSERT(slot->key_bytes != TG_SLOT_FREE);
-    TG_ASSERT(tag_of(table, slot->hash) == (uint32_t)(entry >> 32));
-    for (uint32_t p = home_of(table, (uint32_t)(entry >> 32)); p != at; p = (p + 1) & table->index_mask) {
-        TG_ASSERT(table->index[p] != 0); /* a search reaches it */
+    TG_ASSERT(tag_of(mix(table, slot->hash)) == tag);
+    for (uint32_t p = home_of(table, tag); p != at; p = (p + 1) & table->index_mask) {
+        TG_ASSERT(*tag_at(table, p) != 0); /* a search reaches it */
     }
 }
 
@@ -567,7 +576,7 @@ void tg_table_check(const struct tg_table *table)
 {
     uint64_t indexed = 0;
     for (uint64_t at = 0; at <= table->index_mask; at++) {
-        if (table->index[at] == 0) { continue; }
+        if (*tag_at(table, (uint32_t)at) == 0) { continue; }
         check_entry(table, (uint32_t)at);
         indexed++;
     }

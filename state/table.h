@@ -1,6 +1,6 @@
 /* Keyed state: an open-addressing index (32-bit tag, 32-bit slot number) over 64 KiB segments of slots that never move.
  * The index is reserved for entry_count_max at set-up, so nothing ever rehashes. All operations of the hot path take
- * batches: every line of the batch is prefetched before the first is touched. Values are fixed-size and belong to the
+ * batches: every line is prefetched some dozens of rows before it is touched. Values are fixed-size and belong to the
  * engine and operators; keys up to TG_KEY_INLINE_BYTES live in the slot, longer ones in the heap pool. */
 #ifndef TG_STATE_TABLE_H
 #define TG_STATE_TABLE_H
@@ -35,7 +35,7 @@ TG_MUST_USE tg_status tg_table_create(struct tg_table **table, const struct tg_t
  *   fresh   out [count/64 up]   bit i is set when key i was absent; its value bytes are then zero
  * The same key may occur several times; it is fresh once. Returns how many leading keys were placed; fewer than `count`
  * only when entry_count_max or the heap is exhausted at that key: this module never decides policy.
- * Cost: about two cache misses a key, overlapped by prefetching the whole batch first.  @shard */
+ * Cost: about two cache misses a key, overlapped by prefetching rows ahead.  @shard */
 TG_HOT TG_MUST_USE uint32_t tg_table_upsert(struct tg_table *table, uint32_t count, const struct tg_key *keys,
                                             const uint64_t *hashes, void **values, uint64_t *fresh);
 

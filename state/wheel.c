@@ -3,7 +3,7 @@
  * occupied and `cascade_at` when the next one above level 0 begins, so that the clock jumps over months as cheaply as
  * over a bucket. Four levels reach 2^32 ticks (49 days of 1 ms). What is due later waits in the far list: it is looked
  * at as a whole once the first of it may be due within half of that, so at most every 24 days, and whenever the clock
- * leaps. How entries are stored and when they are valid: wheel_lists.h.
+ * leaps. When entries are valid: wheel_set.h; how they are stored: wheel_lists.h.
  *
  * Rejected: choosing the level by the highest digit in which tick and position differ. It saves a subtraction, but
  * every timer beyond the next boundary of a large bucket then waits in that one bucket, and crossing the boundary
@@ -22,34 +22,34 @@
  * each node about once. */
 #include "state/wheel.h"
 
-#include "state/wheel_lists.h"
+#include "state/wheel_set.h"
 
 enum { TICK_BITS_MIN = 1 }; /* no tick number then is UINT64_MAX */
 
-struct tg_wheel_sizes {
+struct sizes {
     size_t set_bytes;
     size_t wheels_bytes;
     size_t pool_bytes;
 };
 
-static struct tg_wheel_sizes sizes_for(const struct tg_wheel_config *config, struct tg_wheel_set *set)
+static struct sizes sizes_for(const struct tg_wheel_config *config, struct tg_wheel_set *set)
 {
     TG_ASSERT(config->tick_bits >= TICK_BITS_MIN && config->tick_bits <= TG_WHEEL_TICK_BITS_MAX);
     TG_ASSERT(config->wheel_count >= 1 && config->wheel_count <= TG_WHEEL_COUNT_MAX);
     TG_ASSERT((config->node_offset & 7) == 0);
     *set = (struct tg_wheel_set){.wheel_count = config->wheel_count, .table = config->table};
     tg_wheel_limits(config, set);
-    return (struct tg_wheel_sizes){
+    return (struct sizes){
         .set_bytes = sizeof *set,
         .wheels_bytes = config->wheel_count * sizeof(struct tg_wheel),
-        .pool_bytes = (size_t)set->chunk_count * TG_WHEEL_CHUNK_WORDS * sizeof(struct tg_wheel_entry),
+        .pool_bytes = (size_t)set->pool.large.end * sizeof(uint64_t),
     };
 }
 
 size_t tg_wheel_bytes(const struct tg_wheel_config *config)
 {
     struct tg_wheel_set set;
-    const struct tg_wheel_sizes sizes = sizes_for(config, &set);
+    const struct sizes sizes = sizes_for(config, &set);
     return sizes.set_bytes + 64 + sizes.wheels_bytes + 64 + sizes.pool_bytes + 4096;
 }
 
@@ -57,14 +57,14 @@ tg_status tg_wheel_create(struct tg_wheel **wheels, const struct tg_wheel_config
                           struct tg_error *err)
 {
     struct tg_wheel_set layout;
-    const struct tg_wheel_sizes sizes = sizes_for(config, &layout);
+    const struct sizes sizes = sizes_for(config, &layout);
     struct tg_wheel_set *set = tg_arena_alloc(arena, sizes.set_bytes, 64);
     layout.wheels = tg_arena_alloc(arena, sizes.wheels_bytes, 64);
-    layout.pool = tg_arena_alloc(arena, sizes.pool_bytes, 4096);
-    if (set == NULL || layout.wheels == NULL || layout.pool == NULL) {
+    layout.pool.words = tg_arena_alloc(arena, sizes.pool_bytes, 4096);
+    if (set == NULL || layout.wheels == NULL || layout.pool.words == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for %u timer wheels", config->wheel_count);
     }
-    tg_arena_advise_huge(layout.pool, sizes.pool_bytes); /* chunks of one list lie anywhere */
+    tg_arena_advise_huge(layout.pool.words, sizes.pool_bytes); /* chunks of one list lie anywhere */
     *set = layout;
     for (uint32_t i = 0; i < config->wheel_count; i++) {
         struct tg_wheel *wheel = &set->wheels[i]; /* its lists are zero: the arena's memory is */
@@ -78,9 +78,37 @@ tg_status tg_wheel_create(struct tg_wheel **wheels, const struct tg_wheel_config
         wheel->far_at = UINT64_MAX;
         wheel->rest_at = UINT64_MAX;
         wheel->clock = TG_TS_MIN;
+        tg_wheel_freshen(wheel);
         wheels[i] = wheel;
     }
     return TG_OK;
+}
+
+/* ---- entries outside the common case ---- */
+
+void tg_wheel_list_begins(struct tg_wheel *wheel, uint32_t list)
+{
+    const uint32_t level = (list - TG_WHEEL_RING) / TG_WHEEL_DIGIT_COUNT;
+    const uint32_t digit = (list - TG_WHEEL_RING) % TG_WHEEL_DIGIT_COUNT;
+    tg_wheel_bucket_mark(wheel, level, digit);
+    if (level == 0) { return; }
+    const uint64_t start = tg_wheel_bucket_start(wheel, level, digit);
+    if (start < wheel->cascade_at) { wheel->cascade_at = start; }
+}
+
+uint64_t tg_wheel_aside(struct tg_wheel *wheel, int64_t due, uint32_t *list)
+{
+    const uint64_t tick = tg_wheel_tick(wheel, due);
+    *list = TG_WHEEL_FAR;
+    if (tick > wheel->position) {
+        if (tick - TG_WHEEL_FAR_AHEAD < wheel->far_at) { wheel->far_at = tick - TG_WHEEL_FAR_AHEAD; }
+        return TG_WHEEL_LOOK_FAR;
+    }
+    const uint32_t look = tg_wheel_rest_look(wheel, due);
+    *list = TG_WHEEL_REST + (look >> wheel->rest_shift);
+    wheel->rest_lists |= 1ull << (look >> wheel->rest_shift);
+    if (look < wheel->rest_at) { wheel->rest_at = look; }
+    return TG_WHEEL_LOOK_REST | look;
 }
 
 /* ---- arming ---- */
@@ -103,23 +131,29 @@ static inline bool looks_in_time(const struct tg_wheel *wheel, uint64_t look, in
     return tick > wheel->position || tg_wheel_rest_look(wheel, due) >= (uint32_t)look;
 }
 
+/* Apart from tg_wheel_arm, so that arming later than before needs no registers saved. */
+static __attribute__((noinline)) void arm_anew(struct tg_wheel *wheel, struct tg_wheel_node *node)
+{
+    struct tg_wheel_set *set = wheel->set;
+    void *value = (uint8_t *)node - wheel->node_offset;
+    tg_wheel_link(wheel, node, tg_slots_number(&wheel->slots, tg_slots_of_value(value)));
+    set->entry_count++;
+    const bool much_stale = set->entry_count > set->armed_count + set->armed_count / 2 + set->stale_slack;
+    if (TG_UNLIKELY(much_stale || set->sweeping)) { tg_wheel_sweep(set); }
+}
+
 void tg_wheel_arm(struct tg_wheel *wheel, void *value, int64_t due)
 {
     struct tg_wheel_node *node = node_of_value(wheel, value);
-    struct tg_wheel_set *set = wheel->set;
     const uint64_t look = node->look;
     TG_DCHECK((look & TG_WHEEL_LOOK_ARMED) == 0 || (look & TG_WHEEL_LOOK_WHEEL) == wheel->tag);
     node->due = due;
-    const uint32_t newly = (look & TG_WHEEL_LOOK_ARMED) == 0;
-    wheel->count += newly;
-    set->armed_count += newly;
-    if (looks_in_time(wheel, look, due)) {
+    if ((look & TG_WHEEL_LOOK_ARMED) == 0) {
+        wheel->count++;
+        wheel->set->armed_count++;
         node->look = look | TG_WHEEL_LOOK_ARMED;
-        return;
     }
-    tg_wheel_link(wheel, node, tg_slots_number(&wheel->slots, tg_slots_of_value(value)));
-    const bool much_stale = set->entry_count > set->armed_count + set->armed_count / 2 + set->stale_slack;
-    if (TG_UNLIKELY(much_stale || set->sweeping)) { tg_wheel_sweep(set); }
+    if (!looks_in_time(wheel, look, due)) { arm_anew(wheel, node); }
 }
 
 void tg_wheel_disarm(struct tg_wheel *wheel, void *value)
@@ -152,58 +186,72 @@ static inline uint32_t stage_limit(const struct expiry *expiry)
     return room < TG_WHEEL_STAGE_COUNT ? room : TG_WHEEL_STAGE_COUNT;
 }
 
-static inline void stage_add(const struct tg_wheel *wheel, struct expiry *expiry, struct tg_wheel_entry entry,
-                             uint64_t kind)
+/* Into the second-level cache: more prefetches can be under way to there than to the first level. */
+static inline void prefetch_node(const struct tg_wheel *wheel, uint32_t slot)
 {
-    if (expiry->staged < TG_WHEEL_PREFETCH_AHEAD) { __builtin_prefetch(tg_wheel_node_at(wheel, entry.slot), 1); }
-    expiry->slots[expiry->staged] = entry.slot;
-    expiry->looks[expiry->staged] = kind | entry.look;
+    __builtin_prefetch(tg_wheel_node_at(wheel, slot), 0, 2);
+}
+
+static inline void stage_add(const struct tg_wheel *wheel, struct expiry *expiry, uint64_t entry, uint64_t kind)
+{
+    const uint32_t slot = tg_wheel_entry_slot(entry);
+    if (expiry->staged < TG_WHEEL_PREFETCH_AHEAD) { prefetch_node(wheel, slot); }
+    expiry->slots[expiry->staged] = slot;
+    expiry->looks[expiry->staged] = kind | tg_wheel_entry_look(entry);
     expiry->staged++;
 }
 
-/* Move entries from a list to the stage until the list is empty or `limit` are staged. Returns the list's new number.
+/* Move entries from a list to the stage until the list is empty or `limit` are staged. Returns what the list is then.
  */
 static inline uint32_t stage_take(const struct tg_wheel *wheel, struct expiry *expiry, uint32_t list, uint64_t kind,
                                   uint32_t limit)
 {
-    struct tg_wheel_set *set = wheel->set;
+    struct tg_wheel_pool *pool = &wheel->set->pool;
     while (list != 0 && expiry->staged < limit) {
         uint32_t count;
-        const struct tg_wheel_entry *entries = tg_wheel_top(set, list, &count);
+        const uint64_t *entries = tg_wheel_chunk_entries(pool, list, &count);
+        tg_wheel_list_prefetch_below(pool, list);
         const uint32_t room = limit - expiry->staged;
         const uint32_t taken = count < room ? count : room;
         for (uint32_t i = 0; i < taken; i++) { stage_add(wheel, expiry, entries[count - 1 - i], kind); }
-        list = taken == count ? tg_wheel_drop_chunk(set, list) : list - taken;
+        list = tg_wheel_list_drop(pool, list, taken);
     }
     return list;
 }
 
 /* Look at the nodes of the stage: what is due comes out while there is room, what is armed for later or finds no room
- * goes where it belongs now, stale entries are gone. */
+ * goes where it belongs now, stale entries are gone. Whether a node is due or was armed anew cannot be predicted, so
+ * that decides no branch. */
 static void stage_visit(struct tg_wheel *wheel, struct expiry *expiry)
 {
+    uint32_t later[TG_WHEEL_STAGE_COUNT];
+    uint32_t later_count = 0;
+    void *nowhere;
     const uint32_t staged = expiry->staged;
-    const uint32_t count_before = expiry->count;
+    const uint32_t room = expiry->count_max - expiry->count;
+    void **const values = room != 0 ? expiry->values + expiry->count : &nowhere;
+    uint32_t fired = 0;
+    TG_DCHECK(room == 0 || staged <= room);
     for (uint32_t i = 0; i < staged; i++) {
         if (i + TG_WHEEL_PREFETCH_AHEAD < staged) {
-            __builtin_prefetch(tg_wheel_node_at(wheel, expiry->slots[i + TG_WHEEL_PREFETCH_AHEAD]), 1);
+            prefetch_node(wheel, expiry->slots[i + TG_WHEEL_PREFETCH_AHEAD]);
         }
         struct tg_wheel_node *node = tg_wheel_node_at(wheel, expiry->slots[i]);
         const uint64_t look = node->look;
         if ((look & ~TG_WHEEL_LOOK_ARMED) != expiry->looks[i]) { continue; }
-        if ((look & TG_WHEEL_LOOK_ARMED) == 0) {
-            node->look = 0;
-        } else if (node->due <= expiry->due_max && expiry->count < expiry->count_max) {
-            TG_DCHECK(tg_slots_at(&wheel->slots, expiry->slots[i])->key_bytes != TG_SLOT_FREE);
-            node->look = 0;
-            expiry->values[expiry->count++] = (uint8_t *)node - wheel->node_offset;
-        } else {
-            tg_wheel_link(wheel, node, expiry->slots[i]);
-        }
+        const uint32_t armed = (uint32_t)(look >> TG_WHEEL_LOOK_ARMED_SHIFT) & 1;
+        const uint32_t due = armed & (node->due <= expiry->due_max) & (room != 0);
+        node->look = look & -(uint64_t)(armed ^ due);
+        values[fired] = (uint8_t *)node - wheel->node_offset;
+        fired += due;
+        later[later_count] = expiry->slots[i];
+        later_count += armed ^ due;
     }
-    wheel->set->entry_count -= staged;
-    wheel->set->armed_count -= expiry->count - count_before;
-    wheel->count -= expiry->count - count_before;
+    for (uint32_t i = 0; i < later_count; i++) { tg_wheel_link(wheel, tg_wheel_node_at(wheel, later[i]), later[i]); }
+    wheel->set->entry_count -= staged - later_count;
+    wheel->set->armed_count -= fired;
+    wheel->count -= fired;
+    expiry->count += fired;
     expiry->staged = 0;
 }
 
@@ -212,9 +260,8 @@ static inline void take_list(struct tg_wheel *wheel, struct expiry *expiry, uint
 {
     for (uint32_t space = 0; space < 2; space++) {
         uint32_t *const number = &wheel->lists[space][list];
-        if (*number != 0) {
-            *number = stage_take(wheel, expiry, *number, tg_wheel_look_of(wheel, space, list), limit);
-        }
+        if (*number == 0) { continue; }
+        *number = stage_take(wheel, expiry, *number, tg_wheel_look_of(wheel, space, list), limit);
     }
     tg_wheel_list_emptied(wheel, list);
 }
@@ -224,29 +271,23 @@ static inline void take_list(struct tg_wheel *wheel, struct expiry *expiry, uint
 /* Stage the entries of a rest list that are to be looked at by `look_max`; the others stay, and lower `rest_at`. */
 static void take_rest_part(struct tg_wheel *wheel, struct expiry *expiry, uint32_t list, uint32_t look_max)
 {
-    struct tg_wheel_set *set = wheel->set;
+    struct tg_wheel_pool *pool = &wheel->set->pool;
     const uint32_t limit = stage_limit(expiry);
     for (uint32_t space = 0; space < 2; space++) {
-        uint32_t *const number = &wheel->lists[space][list];
+        uint32_t *const from = &wheel->lists[space][list];
         const uint64_t kind = tg_wheel_look_of(wheel, space, list);
         uint32_t kept = 0;
-        while (*number != 0 && expiry->staged < limit) {
-            uint32_t count;
-            const struct tg_wheel_entry entry = tg_wheel_top(set, *number, &count)[count - 1];
-            *number = count == 1 ? tg_wheel_drop_chunk(set, *number) : *number - 1;
-            if (entry.look <= look_max) {
+        while (*from != 0 && expiry->staged < limit) {
+            const uint64_t entry = tg_wheel_list_pop(pool, from);
+            const uint32_t look = tg_wheel_entry_look(entry);
+            if (look <= look_max) {
                 stage_add(wheel, expiry, entry, kind);
             } else {
-                if (entry.look < wheel->rest_at) { wheel->rest_at = entry.look; }
-                tg_wheel_push(set, &kept, entry);
+                if (look < wheel->rest_at) { wheel->rest_at = look; }
+                tg_wheel_list_push(pool, &kept, entry);
             }
         }
-        while (kept != 0) {
-            uint32_t count;
-            const struct tg_wheel_entry entry = tg_wheel_top(set, kept, &count)[count - 1];
-            tg_wheel_push(set, number, entry);
-            kept = count == 1 ? tg_wheel_drop_chunk(set, kept) : kept - 1;
-        }
+        while (kept != 0) { tg_wheel_list_push(pool, from, tg_wheel_list_pop(pool, &kept)); }
     }
     tg_wheel_list_emptied(wheel, list);
 }
@@ -290,29 +331,30 @@ static bool expire_rest(struct tg_wheel *wheel, struct expiry *expiry)
 
 /* ---- the ring ---- */
 
-/* Move the entries of a bucket that begins at the position to lower levels. No node is looked at. */
-static void cascade_list(struct tg_wheel *wheel, uint32_t level, uint32_t digit, uint32_t space)
+/* Move the entries of a list of a bucket that begins at the position to lower levels. No node is looked at. */
+static void cascade_list(struct tg_wheel *wheel, uint32_t space, uint32_t from)
 {
-    struct tg_wheel_set *set = wheel->set;
-    uint32_t *lists = wheel->lists[space];
-    const uint32_t here = (uint32_t)wheel->position;
-    uint32_t list = lists[TG_WHEEL_RING + level * TG_WHEEL_DIGIT_COUNT + digit];
-    lists[TG_WHEEL_RING + level * TG_WHEEL_DIGIT_COUNT + digit] = 0;
+    struct tg_wheel_pool *pool = &wheel->set->pool;
+    uint32_t *const ring = &wheel->lists[space][TG_WHEEL_RING];
+    const uint32_t here = (uint32_t)wheel->position; /* where all lower levels wrap */
+    uint32_t list = wheel->lists[space][from];
+    wheel->lists[space][from] = 0;
     while (list != 0) {
         uint32_t count;
-        const struct tg_wheel_entry *entries = tg_wheel_top(set, list, &count);
-        const uint32_t below = (entries - 1)->slot;
-        __builtin_prefetch(&set->pool[below != 0 ? below - 1 : 0]);
+        const uint64_t *entries = tg_wheel_chunk_entries(pool, list, &count);
+        tg_wheel_list_prefetch_below(pool, list);
         for (uint32_t i = 0; i < count; i++) {
-            const uint32_t distance = entries[i].look - here; /* the position is where all of these levels wrap */
+            const uint32_t look = tg_wheel_entry_look(entries[i]);
+            const uint32_t distance = look - here;
             const uint32_t lower = distance < 1u << TG_WHEEL_DIGIT_BITS         ? 0
                                    : distance < 1u << (2 * TG_WHEEL_DIGIT_BITS) ? 1
                                                                                 : 2;
-            const uint32_t to = (entries[i].look >> (lower * TG_WHEEL_DIGIT_BITS)) & (TG_WHEEL_DIGIT_COUNT - 1);
-            tg_wheel_bucket_mark(wheel, lower, to);
-            tg_wheel_push(set, &lists[TG_WHEEL_RING + lower * TG_WHEEL_DIGIT_COUNT + to], entries[i]);
+            const uint32_t digit = (look >> (lower * TG_WHEEL_DIGIT_BITS)) & (TG_WHEEL_DIGIT_COUNT - 1);
+            uint32_t *const to = &ring[lower * TG_WHEEL_DIGIT_COUNT + digit];
+            if (TG_UNLIKELY(*to == 0)) { tg_wheel_bucket_mark(wheel, lower, digit); }
+            tg_wheel_list_push(pool, to, entries[i]);
         }
-        list = tg_wheel_drop_chunk(set, list);
+        list = tg_wheel_list_drop(pool, list, count);
     }
 }
 
@@ -326,8 +368,9 @@ static void wheel_cascade(struct tg_wheel *wheel)
         const uint32_t digit = (uint32_t)(wheel->position >> shift) & (TG_WHEEL_DIGIT_COUNT - 1);
         if ((wheel->occupied[level][digit / 64] >> (digit % 64) & 1) == 0) { continue; }
         tg_wheel_bucket_clear(wheel, level, digit);
-        cascade_list(wheel, level, digit, 0);
-        cascade_list(wheel, level, digit, 1);
+        const uint32_t list = TG_WHEEL_RING + level * TG_WHEEL_DIGIT_COUNT + digit;
+        cascade_list(wheel, 0, list);
+        cascade_list(wheel, 1, list);
     }
     wheel->cascade_at = UINT64_MAX;
     for (uint32_t levels = wheel->used_levels & ~1u; levels != 0; levels &= levels - 1) {
@@ -358,6 +401,8 @@ static bool stage_ring(struct tg_wheel *wheel, struct expiry *expiry)
             break;
         }
         wheel->position = start;
+        tg_wheel_list_prefetch(&wheel->set->pool,
+                               wheel->fresh[TG_WHEEL_RING + ((digit + 1) & (TG_WHEEL_DIGIT_COUNT - 1))]);
         take_list(wheel, expiry, TG_WHEEL_RING + digit, limit);
     }
     return expiry->staged != 0;
@@ -373,7 +418,8 @@ static void expire_far(struct tg_wheel *wheel, struct expiry *expiry)
         uint32_t list = wheel->lists[space][TG_WHEEL_FAR];
         wheel->lists[space][TG_WHEEL_FAR] = 0;
         while (list != 0) {
-            list = stage_take(wheel, expiry, list, kind, TG_WHEEL_STAGE_COUNT);
+            const uint32_t limit = stage_limit(expiry);
+            list = stage_take(wheel, expiry, list, kind, limit != 0 ? limit : TG_WHEEL_STAGE_COUNT);
             stage_visit(wheel, expiry);
         }
     }

@@ -1,266 +1,112 @@
-/* What wheel.c and wheel_sweep.c share: how entries are stored and where they wait. Inside state/ only.
+/* Lists of entries, 8 bytes each: "look at this slot then". Inside state/ only; what the words mean to wheels is said in
+ * wheel_set.h.
  *
- * A list is a stack of chunks from a pool. It is named by one number, the position in the pool where its next entry
- * goes: that tells the chunk, how full it is, and (0) an empty list. The first word of a chunk holds the number the
- * list had before the chunk was added, so that all chunks but the last are full.
+ * A list is a stack of chunks from a pool. It is named by one number, the position in the pool behind its last entry:
+ * that tells the chunk and how full it is; 0 = an empty list. The first chunk of a list is small, so that the hundreds
+ * of lists of a wheel with few timers take little; all others are large, because a chunk is a far address (a page walk)
+ * and every one of them is read in a row. With chunks of 256 bytes throughout, expiry took a sixth longer.
  *
- * An entry is valid while its node's `look` names it: the wheel, the kind of list, the space, and 32 bits of time that
- * depend on the kind. Anything else is stale and is dropped when its turn comes. An entry can never fire wrongly: it
- * only leads to a node, whose `due` decides, and whose wheel is part of the comparison.
- *
- *   ring  the four levels of buckets; the low bits of the tick at which to look, which is less than 2^32 ahead
- *   rest  due in the tick of the position or before; the microsecond of the tick at which to look
- *   far   beyond the ring; looked at as a whole long before the first of them may be due
- *
- * Each list exists twice, in space 0 and 1. New entries go to the set's current space; the other one is empty but for
- * a sweep, which empties it (wheel_sweep.c). */
+ * The first word of a chunk holds the number the list had before (low half) and the one it had before that chunk (high
+ * half). All chunks of a list but the last are full. */
 #ifndef TG_STATE_WHEEL_LISTS_H
 #define TG_STATE_WHEEL_LISTS_H
 
+#include <assert.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/assert.h"
-#include "state/slots.h"
-#include "state/wheel.h"
 
 enum {
-    TG_WHEEL_DIGIT_BITS = 8,
-    TG_WHEEL_DIGIT_COUNT = 1 << TG_WHEEL_DIGIT_BITS,
-    TG_WHEEL_WORD_COUNT = TG_WHEEL_DIGIT_COUNT / 64,
-    TG_WHEEL_LEVEL_COUNT = 4,
-    TG_WHEEL_REST_BITS = 6,
-    /* Numbers of lists. Entries that move without their node being looked at move to lower numbers. */
-    TG_WHEEL_REST = 0,
-    TG_WHEEL_REST_COUNT = 1 << TG_WHEEL_REST_BITS,
-    TG_WHEEL_RING = TG_WHEEL_REST + TG_WHEEL_REST_COUNT,
-    TG_WHEEL_FAR = TG_WHEEL_RING + TG_WHEEL_LEVEL_COUNT * TG_WHEEL_DIGIT_COUNT,
-    TG_WHEEL_LIST_COUNT = TG_WHEEL_FAR + 1,
-    TG_WHEEL_CHUNK_BITS = 5,
-    TG_WHEEL_CHUNK_WORDS = 1 << TG_WHEEL_CHUNK_BITS, /* one is the link */
-    TG_WHEEL_CHUNK_ENTRIES = TG_WHEEL_CHUNK_WORDS - 1,
-    TG_WHEEL_STAGE_COUNT = 128,   /* entries in flight between their lists and their nodes */
-    TG_WHEEL_PREFETCH_AHEAD = 20, /* nodes on their way: about what a core keeps in flight */
-};
-static_assert(TG_WHEEL_REST_COUNT == 64, "one word of bits");
-static_assert(TG_WHEEL_LEVEL_COUNT * TG_WHEEL_DIGIT_BITS == 32, "the low bits of a tick tell it from all in the ring");
-#define TG_WHEEL_FAR_AHEAD (1ull << 31) /* the far list is looked at that many ticks before its first timer is due */
-
-/* A node's `look`; 0 = not armed and no entry leads here. */
-#define TG_WHEEL_LOOK_SPACE_SHIFT 32
-#define TG_WHEEL_LOOK_REST (1ull << 33) /* neither: ring */
-#define TG_WHEEL_LOOK_FAR (1ull << 34)
-#define TG_WHEEL_LOOK_ARMED (1ull << 35)
-#define TG_WHEEL_LOOK_SEEN (1ull << 36) /* only during tg_wheel_check */
-#define TG_WHEEL_LOOK_WHEEL_SHIFT 40    /* number of the wheel + 1 */
-#define TG_WHEEL_LOOK_WHEEL (~0ull << TG_WHEEL_LOOK_WHEEL_SHIFT)
-
-struct tg_wheel_entry {
-    uint32_t slot; /* number; in the first word of a chunk: what the list was before, or the next free chunk */
-    uint32_t look;
+    TG_WHEEL_SMALL_WORDS = 32, /* of a chunk; one is the link */
+    TG_WHEEL_LARGE_WORDS = 128,
+    TG_WHEEL_SMALL_ENTRIES = TG_WHEEL_SMALL_WORDS - 1,
+    TG_WHEEL_LARGE_ENTRIES = TG_WHEEL_LARGE_WORDS - 1,
 };
 
-/* All wheels over one table. */
-struct tg_wheel_set {
-    struct tg_wheel_entry *pool; /* [chunk_count * CHUNK_WORDS] */
-    uint32_t chunk_free;         /* number + 1 of the first chunk given back; 0 = none */
-    uint32_t chunk_carved;       /* handed out at least once */
-    uint32_t chunk_count;
-    uint32_t space; /* where new entries go: 0 or 1 */
-    uint64_t entry_count;
-    uint64_t armed_count;
-    bool sweeping;
-    uint32_t sweep_wheel; /* where the sweep is */
-    uint32_t sweep_list;
-    uint32_t wheel_count;
-    uint64_t stale_slack; /* that many stale entries are never worth a sweep */
-    uint64_t entry_bound; /* see wheel_sweep.c */
-    struct tg_table *table;
-    struct tg_wheel *wheels; /* [wheel_count] */
+/* Chunks of one size, by the position of their first word. */
+struct tg_wheel_chunks {
+    uint32_t free;   /* first one given back; each holds the next; 0 = none */
+    uint32_t carve;  /* first one never handed out */
+    uint32_t end;    /* behind the last one */
 };
 
-struct tg_wheel {
-    struct tg_wheel_set *set;
-    struct tg_slots slots; /* a copy: fixed once the table exists */
-    uint32_t node_offset;
-    uint32_t tick_bits;
-    uint32_t rest_shift;  /* from the microsecond of a tick to one of the rest lists */
-    uint32_t used_levels; /* bit l: level l is not empty */
-    uint64_t tag;         /* of our nodes: LOOK_WHEEL */
-    uint64_t position;    /* tick; never behind an entry in the ring, never ahead of what has passed */
-    uint64_t cascade_at;  /* no bucket above level 0 begins before this tick; UINT64_MAX = there is none */
-    uint64_t far_at;      /* the far list is looked at when the position gets here; UINT64_MAX = it is empty */
-    uint64_t rest_at;     /* no rest entry is to be looked at before this microsecond; UINT64_MAX = there is none */
-    uint64_t rest_lists;  /* bit r: one of the rest lists r is not empty */
-    uint64_t count;       /* armed */
-    int64_t clock;
-    uint64_t occupied[TG_WHEEL_LEVEL_COUNT][TG_WHEEL_WORD_COUNT]; /* bit d: one of the lists of bucket d is not empty */
-    uint32_t lists[2][TG_WHEEL_LIST_COUNT];                       /* by space */
+struct tg_wheel_pool {
+    uint64_t *words; /* the first SMALL_WORDS are not used: 0 is no position */
+    struct tg_wheel_chunks small;
+    struct tg_wheel_chunks large; /* behind the small ones */
 };
 
-/* ---- nodes and instants ---- */
+/* Number of the slot below, when to look above. */
+static inline uint64_t tg_wheel_entry(uint32_t slot, uint32_t look) { return (uint64_t)look << 32 | slot; }
+static inline uint32_t tg_wheel_entry_slot(uint64_t entry) { return (uint32_t)entry; }
+static inline uint32_t tg_wheel_entry_look(uint64_t entry) { return (uint32_t)(entry >> 32); }
 
-static inline struct tg_wheel_node *tg_wheel_node_at(const struct tg_wheel *wheel, uint32_t slot)
+/* Where the chunk begins that holds the last entry of a list. */
+static inline uint32_t tg_wheel_chunk_of(const struct tg_wheel_pool *pool, uint32_t list)
 {
-    uint8_t *value = tg_slots_value(tg_slots_at(&wheel->slots, slot));
-    return (struct tg_wheel_node *)(void *)(value + wheel->node_offset);
+    const uint32_t words = list <= pool->small.end ? TG_WHEEL_SMALL_WORDS : TG_WHEEL_LARGE_WORDS;
+    return (list - 1) & ~(words - 1);
 }
 
-/* Signed instants to unsigned ones, order kept. */
-static inline uint64_t tg_wheel_instant(int64_t due) { return (uint64_t)due ^ 1ull << 63; }
-static inline uint64_t tg_wheel_tick(const struct tg_wheel *wheel, int64_t due)
-{
-    return tg_wheel_instant(due) >> wheel->tick_bits;
-}
-/* The microsecond of the position's tick at which to look at a node due in that tick or before. */
-static inline uint32_t tg_wheel_rest_look(const struct tg_wheel *wheel, int64_t due)
-{
-    const uint64_t start = wheel->position << wheel->tick_bits;
-    return tg_wheel_instant(due) > start ? (uint32_t)(tg_wheel_instant(due) - start) : 0;
-}
+/* Make room in a list whose number is a multiple of SMALL_WORDS; returns the number with which the next entry is
+ * added.  @shard */
+uint32_t tg_wheel_chunk_add(struct tg_wheel_pool *pool, uint32_t list);
 
-/* ---- the pool ---- */
-
-/* Add an entry to the list whose number is *list. */
-static inline void tg_wheel_push(struct tg_wheel_set *set, uint32_t *list, struct tg_wheel_entry entry)
+static inline __attribute__((always_inline)) void tg_wheel_list_push(struct tg_wheel_pool *pool, uint32_t *list,
+                                                                     uint64_t entry)
 {
     uint32_t next = *list;
-    if ((next & (TG_WHEEL_CHUNK_WORDS - 1)) == 0) { /* no chunk yet, or a full one */
-        uint32_t chunk = set->chunk_carved;
-        if (set->chunk_free != 0) {
-            chunk = set->chunk_free - 1;
-            set->chunk_free = set->pool[chunk << TG_WHEEL_CHUNK_BITS].slot;
-        } else {
-            TG_ASSERT(chunk < set->chunk_count); /* see the bound in wheel_sweep.c */
-            set->chunk_carved++;
-        }
-        set->pool[chunk << TG_WHEEL_CHUNK_BITS].slot = next;
-        next = (chunk << TG_WHEEL_CHUNK_BITS) + 1;
-    }
-    set->pool[next] = entry;
+    if ((next & (TG_WHEEL_SMALL_WORDS - 1)) == 0) { next = tg_wheel_chunk_add(pool, next); }
+    pool->words[next] = entry;
     *list = next + 1;
 }
 
-/* The entries of the list's last chunk: returns the first one, with how many there are. */
-static inline const struct tg_wheel_entry *tg_wheel_top(const struct tg_wheel_set *set, uint32_t list, uint32_t *count)
+/* The last chunk of a list: returns its first entry, with how many there are. */
+static inline const uint64_t *tg_wheel_chunk_entries(const struct tg_wheel_pool *pool, uint32_t list, uint32_t *count)
 {
-    const uint32_t chunk = (list - 1) >> TG_WHEEL_CHUNK_BITS;
-    *count = (list - 1) & (TG_WHEEL_CHUNK_WORDS - 1);
-    return &set->pool[(chunk << TG_WHEEL_CHUNK_BITS) + 1];
+    const uint32_t chunk = tg_wheel_chunk_of(pool, list);
+    *count = list - 1 - chunk;
+    return &pool->words[chunk + 1];
 }
-
-/* Take the last chunk, whose entries have been read, off the list; returns the list's new number. */
-static inline uint32_t tg_wheel_drop_chunk(struct tg_wheel_set *set, uint32_t list)
+/* What the list was before its last chunk was added. */
+static inline uint32_t tg_wheel_chunk_below(const struct tg_wheel_pool *pool, uint32_t list)
 {
-    const uint32_t chunk = (list - 1) >> TG_WHEEL_CHUNK_BITS;
-    struct tg_wheel_entry *link = &set->pool[chunk << TG_WHEEL_CHUNK_BITS];
-    const uint32_t below = link->slot;
-    link->slot = set->chunk_free;
-    set->chunk_free = chunk + 1;
+    return (uint32_t)pool->words[tg_wheel_chunk_of(pool, list)];
+}
+/* Take `count` entries, which have been read, off the last chunk of a list that has as many; returns what it is then.
+ */
+static inline uint32_t tg_wheel_list_drop(struct tg_wheel_pool *pool, uint32_t list, uint32_t count)
+{
+    const uint32_t chunk = tg_wheel_chunk_of(pool, list);
+    if (list - 1 - chunk != count) { return list - count; }
+    struct tg_wheel_chunks *chunks = list <= pool->small.end ? &pool->small : &pool->large;
+    const uint32_t below = (uint32_t)pool->words[chunk];
+    pool->words[chunk] = chunks->free;
+    chunks->free = chunk;
     return below;
 }
-
-/* ---- buckets ---- */
-
-static inline void tg_wheel_bucket_mark(struct tg_wheel *wheel, uint32_t level, uint32_t digit)
+/* The last entry of a list that is not empty, which is taken off. */
+static inline uint64_t tg_wheel_list_pop(struct tg_wheel_pool *pool, uint32_t *list)
 {
-    wheel->occupied[level][digit / 64] |= 1ull << (digit % 64);
-    wheel->used_levels |= 1u << level;
-}
-static inline void tg_wheel_bucket_clear(struct tg_wheel *wheel, uint32_t level, uint32_t digit)
-{
-    uint64_t *words = wheel->occupied[level];
-    words[digit / 64] &= ~(1ull << (digit % 64));
-    uint64_t any = 0;
-    for (uint32_t w = 0; w < TG_WHEEL_WORD_COUNT; w++) { any |= words[w]; }
-    if (any == 0) { wheel->used_levels &= ~(1u << level); }
+    const uint64_t entry = pool->words[*list - 1];
+    *list = tg_wheel_list_drop(pool, *list, 1);
+    return entry;
 }
 
-/* First tick of bucket `digit` of `level`: the next time its turn comes in the ring. */
-static inline uint64_t tg_wheel_bucket_start(const struct tg_wheel *wheel, uint32_t level, uint32_t digit)
+/* Bring all lines of the last chunk of a list close; harmless when there is none. */
+static inline void tg_wheel_list_prefetch(const struct tg_wheel_pool *pool, uint32_t list)
 {
-    const uint64_t here = wheel->position >> (level * TG_WHEEL_DIGIT_BITS);
-    return (here + ((digit - here) & (TG_WHEEL_DIGIT_COUNT - 1))) << (level * TG_WHEEL_DIGIT_BITS);
+    const uint64_t *word = &pool->words[list != 0 ? tg_wheel_chunk_of(pool, list) : 0];
+    const uint64_t *end = &pool->words[list];
+    for (; word < end; word += 8) { __builtin_prefetch(word, 0, 2); }
 }
-/* The occupied bucket of a level in use whose turn comes first. */
-static inline uint32_t tg_wheel_bucket_first(const struct tg_wheel *wheel, uint32_t level)
+/* The same for the chunk that will be the last one when two have been taken off. */
+static inline void tg_wheel_list_prefetch_below(const struct tg_wheel_pool *pool, uint32_t list)
 {
-    const uint32_t from = (uint32_t)(wheel->position >> (level * TG_WHEEL_DIGIT_BITS)) & (TG_WHEEL_DIGIT_COUNT - 1);
-    uint32_t word = from / 64;
-    uint64_t bits = wheel->occupied[level][word] & (~0ull << (from % 64));
-    /* The first word is looked at twice: its lower bits come last. */
-    for (uint32_t tried = 0; bits == 0 && tried < TG_WHEEL_WORD_COUNT; tried++) {
-        word = (word + 1) & (TG_WHEEL_WORD_COUNT - 1);
-        bits = wheel->occupied[level][word];
-    }
-    TG_DCHECK(bits != 0);
-    return word * 64 + (uint32_t)__builtin_ctzll(bits);
+    tg_wheel_list_prefetch(pool, (uint32_t)(pool->words[tg_wheel_chunk_of(pool, list)] >> 32));
 }
-/* The lowest level whose ring reaches a tick beyond the position; LEVEL_COUNT or more = none does. */
-static inline uint32_t tg_wheel_level_for(const struct tg_wheel *wheel, uint64_t tick)
-{
-    const uint64_t distance = tick - wheel->position;
-    if (distance < TG_WHEEL_DIGIT_COUNT) { return 0; }
-    const uint32_t level = (63 - (uint32_t)__builtin_clzll(distance)) / TG_WHEEL_DIGIT_BITS;
-    const uint32_t shift = level * TG_WHEEL_DIGIT_BITS;
-    return (tick >> shift) - (wheel->position >> shift) < TG_WHEEL_DIGIT_COUNT ? level : level + 1;
-}
-
-/* Make the entry by which an armed node will be found in time; any other one becomes stale. */
-static inline void tg_wheel_link(struct tg_wheel *wheel, struct tg_wheel_node *node, uint32_t slot)
-{
-    struct tg_wheel_set *set = wheel->set;
-    const uint64_t tick = tg_wheel_tick(wheel, node->due);
-    uint32_t list = TG_WHEEL_FAR;
-    uint32_t look = 0;
-    uint64_t kind = TG_WHEEL_LOOK_FAR;
-    if (tick <= wheel->position) {
-        look = tg_wheel_rest_look(wheel, node->due);
-        list = TG_WHEEL_REST + (look >> wheel->rest_shift);
-        kind = TG_WHEEL_LOOK_REST;
-        wheel->rest_lists |= 1ull << (look >> wheel->rest_shift);
-        if (look < wheel->rest_at) { wheel->rest_at = look; }
-    } else {
-        const uint32_t level = tg_wheel_level_for(wheel, tick);
-        if (level < TG_WHEEL_LEVEL_COUNT) {
-            const uint64_t unit = tick >> (level * TG_WHEEL_DIGIT_BITS);
-            const uint32_t digit = (uint32_t)unit & (TG_WHEEL_DIGIT_COUNT - 1);
-            look = (uint32_t)tick;
-            list = TG_WHEEL_RING + level * TG_WHEEL_DIGIT_COUNT + digit;
-            kind = 0;
-            tg_wheel_bucket_mark(wheel, level, digit);
-            const uint64_t start = unit << (level * TG_WHEEL_DIGIT_BITS);
-            if (level != 0 && start < wheel->cascade_at) { wheel->cascade_at = start; }
-        } else if (tick - TG_WHEEL_FAR_AHEAD < wheel->far_at) {
-            wheel->far_at = tick - TG_WHEEL_FAR_AHEAD;
-        }
-    }
-    tg_wheel_push(set, &wheel->lists[set->space][list], (struct tg_wheel_entry){slot, look});
-    set->entry_count++;
-    const uint64_t space = (uint64_t)set->space << TG_WHEEL_LOOK_SPACE_SHIFT;
-    node->look = wheel->tag | TG_WHEEL_LOOK_ARMED | kind | space | look;
-}
-
-/* What the node of a valid entry in this list says, but for ARMED and the entry's own bits. */
-static inline uint64_t tg_wheel_look_of(const struct tg_wheel *wheel, uint32_t space, uint32_t list)
-{
-    const uint64_t kind = list == TG_WHEEL_FAR ? TG_WHEEL_LOOK_FAR : list < TG_WHEEL_RING ? TG_WHEEL_LOOK_REST : 0;
-    return wheel->tag | kind | (uint64_t)space << TG_WHEEL_LOOK_SPACE_SHIFT;
-}
-
-/* A list has become empty: forget the bit when the one of the other space is empty too. */
-static inline void tg_wheel_list_emptied(struct tg_wheel *wheel, uint32_t list)
-{
-    if ((wheel->lists[0][list] | wheel->lists[1][list]) != 0) { return; }
-    if (list < TG_WHEEL_RING) {
-        wheel->rest_lists &= ~(1ull << (list - TG_WHEEL_REST));
-    } else if (list < TG_WHEEL_FAR) {
-        const uint32_t bucket = list - TG_WHEEL_RING;
-        tg_wheel_bucket_clear(wheel, bucket / TG_WHEEL_DIGIT_COUNT, bucket % TG_WHEEL_DIGIT_COUNT);
-    }
-}
-
-/* One step of a sweep, which begins when none is under way. To be called after each entry that tg_wheel_arm makes while
- * a sweep is under way or due.  @shard */
-TG_COLD void tg_wheel_sweep(struct tg_wheel_set *set);
-/* How many entries and chunks there can be at most, and how much staleness is let be.  @setup */
-void tg_wheel_limits(const struct tg_wheel_config *config, struct tg_wheel_set *set);
 
 #endif

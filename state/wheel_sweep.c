@@ -3,7 +3,7 @@
  *
  * An entry becomes stale when its node is armed for earlier, is disarmed, or its slot is removed; it is dropped when
  * its turn comes, which may be in months. So once stale entries are more than half of the armed nodes plus a slack, a
- * sweep begins: the current space (wheel_lists.h) changes, so that from now on new entries are apart from old ones,
+ * sweep begins: the current space (wheel_set.h) changes, so that from now on new entries are apart from old ones,
  * and with each new entry one chunk of the old space is taken apart. What is valid gets an entry in the new space, the
  * rest is gone. A node says in which space its entry is: each node survives once, also when several of its entries
  * look alike (a slot that was armed for T, removed, taken by another key and armed for T again).
@@ -17,9 +17,10 @@
  * left more: E <= max(1.5 C + slack, C + E/K + S) + 1, hence E <= max(1.5 C + slack, (C + S + 1) K/(K - 1)) + 1, and
  * there are never more than E + P entries. Each list can have one chunk that is not full, in both spaces: E + P
  * entries need (E + P)/K + 2 Wn chunks, and a few while one is taken apart. Rebuilding makes at most C entries. */
-#include "state/wheel_lists.h"
+#include "state/wheel_set.h"
 
 enum {
+    SWEEP_ENTRIES = 32,  /* looked at in a step */
     SWEEP_LISTS = 64,    /* empty ones passed over in a step */
     STALE_SLACK = 1024,  /* spares small tables endless sweeps */
     STALE_SLACK_PER_WHEEL = 512,
@@ -28,7 +29,7 @@ enum {
 
 void tg_wheel_limits(const struct tg_wheel_config *config, struct tg_wheel_set *set)
 {
-    const uint64_t chunk_entries = TG_WHEEL_CHUNK_ENTRIES;
+    const uint64_t chunk_entries = TG_WHEEL_LARGE_ENTRIES;
     const uint64_t entries = config->entry_count_max;
     const uint64_t lists = (uint64_t)config->wheel_count * TG_WHEEL_LIST_COUNT;
     const uint64_t steps = lists + lists / SWEEP_LISTS + config->wheel_count;
@@ -37,34 +38,49 @@ void tg_wheel_limits(const struct tg_wheel_config *config, struct tg_wheel_set *
     const uint64_t by_sweep = (entries + steps + 1) * chunk_entries / (chunk_entries - 1) + 1;
     const uint64_t at_start = (by_stale > by_sweep ? by_stale : by_sweep) + 1;
     set->entry_bound = at_start + at_start / chunk_entries + 1 + steps;
-    const uint64_t chunks = set->entry_bound / chunk_entries + 1 + 2 * lists + CHUNKS_SPARE;
-    TG_ASSERT(chunks <= UINT32_MAX >> TG_WHEEL_CHUNK_BITS); /* positions have 32 bits */
-    set->chunk_count = (uint32_t)chunks;
+    const uint64_t small = 2 * lists + CHUNKS_SPARE;
+    const uint64_t large_begun = set->entry_bound / TG_WHEEL_SMALL_ENTRIES; /* lists with more than a small chunk */
+    const uint64_t large = set->entry_bound / chunk_entries + (large_begun < 2 * lists ? large_begun : 2 * lists);
+    const uint64_t small_end = (small * TG_WHEEL_SMALL_WORDS / TG_WHEEL_LARGE_WORDS + 2) * TG_WHEEL_LARGE_WORDS;
+    const uint64_t large_end = small_end + (large + CHUNKS_SPARE) * TG_WHEEL_LARGE_WORDS;
+    TG_ASSERT(large_end <= UINT32_MAX); /* positions have 32 bits */
+    set->pool.small = (struct tg_wheel_chunks){.carve = TG_WHEEL_SMALL_WORDS, .end = (uint32_t)small_end};
+    set->pool.large = (struct tg_wheel_chunks){.carve = (uint32_t)small_end, .end = (uint32_t)large_end};
 }
 
 /* ---- sweeps ---- */
 
-/* Take the last chunk of a list in the old space apart. */
-static void sweep_chunk(struct tg_wheel *wheel, uint32_t space, uint32_t list)
+/* Look at the nodes of `count` entries of the old space: what is valid gets an entry in the new one. */
+static void sweep_entries(struct tg_wheel *wheel, const uint64_t *entries, uint32_t count, uint64_t kind)
 {
     struct tg_wheel_set *set = wheel->set;
-    uint32_t *const number = &wheel->lists[space][list];
-    const uint64_t kind = tg_wheel_look_of(wheel, space, list);
-    uint32_t count;
-    const struct tg_wheel_entry *entries = tg_wheel_top(set, *number, &count);
-    for (uint32_t i = 0; i < count; i++) { __builtin_prefetch(tg_wheel_node_at(wheel, entries[i].slot), 1); }
     for (uint32_t i = 0; i < count; i++) {
-        struct tg_wheel_node *node = tg_wheel_node_at(wheel, entries[i].slot);
-        if ((node->look & ~TG_WHEEL_LOOK_ARMED) != (kind | entries[i].look)) { continue; }
+        __builtin_prefetch(tg_wheel_node_at(wheel, tg_wheel_entry_slot(entries[i])), 0, 2);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct tg_wheel_node *node = tg_wheel_node_at(wheel, tg_wheel_entry_slot(entries[i]));
+        if ((node->look & ~TG_WHEEL_LOOK_ARMED) != (kind | tg_wheel_entry_look(entries[i]))) { continue; }
         if ((node->look & TG_WHEEL_LOOK_ARMED) != 0) {
-            tg_wheel_link(wheel, node, entries[i].slot);
+            tg_wheel_link(wheel, node, tg_wheel_entry_slot(entries[i]));
+            set->entry_count++;
         } else {
             node->look = 0;
         }
     }
-    *number = tg_wheel_drop_chunk(set, *number);
     set->entry_count -= count;
-    if (*number == 0) { tg_wheel_list_emptied(wheel, list); }
+}
+
+/* Take up to SWEEP_ENTRIES of a list in the old space apart. */
+static void sweep_list(struct tg_wheel *wheel, uint32_t space, uint32_t list)
+{
+    struct tg_wheel_pool *pool = &wheel->set->pool;
+    uint32_t *const number = &wheel->lists[space][list];
+    uint32_t count;
+    const uint64_t *entries = tg_wheel_chunk_entries(pool, *number, &count);
+    const uint32_t taken = count < SWEEP_ENTRIES ? count : SWEEP_ENTRIES;
+    sweep_entries(wheel, entries + count - taken, taken, tg_wheel_look_of(wheel, space, list));
+    *number = tg_wheel_list_drop(pool, *number, taken);
+    tg_wheel_list_emptied(wheel, list);
 }
 
 void tg_wheel_sweep(struct tg_wheel_set *set)
@@ -72,6 +88,7 @@ void tg_wheel_sweep(struct tg_wheel_set *set)
     if (!set->sweeping) {
         set->sweeping = true;
         set->space ^= 1;
+        for (uint32_t i = 0; i < set->wheel_count; i++) { tg_wheel_freshen(&set->wheels[i]); }
         set->sweep_wheel = 0;
         set->sweep_list = TG_WHEEL_LIST_COUNT - 1;
     }
@@ -79,7 +96,7 @@ void tg_wheel_sweep(struct tg_wheel_set *set)
     for (uint32_t passed = 0; passed < SWEEP_LISTS; passed++) {
         struct tg_wheel *wheel = &set->wheels[set->sweep_wheel];
         if (wheel->lists[old][set->sweep_list] != 0) {
-            sweep_chunk(wheel, old, set->sweep_list);
+            sweep_list(wheel, old, set->sweep_list);
             return;
         }
         if (set->sweep_list != 0) {
@@ -118,8 +135,10 @@ void tg_wheel_rebuild(struct tg_wheel *wheel)
 {
     struct tg_wheel_set *set = wheel->set;
     for (uint32_t i = 0; i < set->wheel_count; i++) { wheel_clear(&set->wheels[i]); }
-    set->chunk_free = 0;
-    set->chunk_carved = 0;
+    set->pool.small.free = 0;
+    set->pool.small.carve = TG_WHEEL_SMALL_WORDS;
+    set->pool.large.free = 0;
+    set->pool.large.carve = set->pool.small.end;
     set->entry_count = 0;
     set->armed_count = 0;
     set->sweeping = false;
@@ -133,33 +152,41 @@ void tg_wheel_rebuild(struct tg_wheel *wheel)
         TG_ASSERT(number >= 1 && number <= set->wheel_count);
         tg_wheel_link(&set->wheels[number - 1], node, slot);
         set->wheels[number - 1].count++;
+        set->entry_count++;
         set->armed_count++;
     }
 }
 
 /* ---- invariants ---- */
 
+struct sums {
+    uint64_t entries;
+    uint64_t words; /* of chunks */
+    uint64_t nodes;
+};
+
 /* One entry says where and when to look: assert that this agrees with the wheel, and that it is in time for its node
  * if it is valid. */
-static void check_entry(const struct tg_wheel *wheel, uint32_t list, struct tg_wheel_entry entry, bool valid)
+static void check_entry(const struct tg_wheel *wheel, uint32_t list, uint64_t entry, bool valid)
 {
-    const int64_t due = tg_wheel_node_at(wheel, entry.slot)->due;
+    const int64_t due = tg_wheel_node_at(wheel, tg_wheel_entry_slot(entry))->due;
+    const uint32_t look = tg_wheel_entry_look(entry);
     const uint64_t tick = tg_wheel_tick(wheel, due);
     if (list < TG_WHEEL_RING) {
-        TG_ASSERT(entry.look >> wheel->rest_shift == list - TG_WHEEL_REST);
-        TG_ASSERT(entry.look >= wheel->rest_at);
-        TG_ASSERT(!valid || tick > wheel->position || tg_wheel_rest_look(wheel, due) >= entry.look);
+        TG_ASSERT(look >> wheel->rest_shift == list - TG_WHEEL_REST);
+        TG_ASSERT(look >= wheel->rest_at);
+        TG_ASSERT(!valid || tick > wheel->position || tg_wheel_rest_look(wheel, due) >= look);
     } else if (list < TG_WHEEL_FAR) {
         const uint32_t level = (list - TG_WHEEL_RING) / TG_WHEEL_DIGIT_COUNT;
         const uint32_t digit = (list - TG_WHEEL_RING) % TG_WHEEL_DIGIT_COUNT;
         const uint64_t start = tg_wheel_bucket_start(wheel, level, digit);
-        const uint32_t into = entry.look - (uint32_t)start;
+        const uint32_t into = look - (uint32_t)start;
         TG_ASSERT(into < 1ull << (level * TG_WHEEL_DIGIT_BITS));
         TG_ASSERT(level == 0 || start > wheel->position);
         TG_ASSERT(level == 0 || start >= wheel->cascade_at);
         TG_ASSERT(!valid || (tick > wheel->position ? tick : wheel->position) >= start + into);
     } else {
-        TG_ASSERT(entry.look == 0);
+        TG_ASSERT(look == 0);
         TG_ASSERT(!valid || tick >= wheel->far_at);
     }
 }
@@ -170,55 +197,68 @@ static uint64_t look_told(const struct tg_wheel *wheel, uint32_t slot)
     return tg_wheel_node_at(wheel, slot)->look & ~(TG_WHEEL_LOOK_ARMED | TG_WHEEL_LOOK_SEEN);
 }
 
-/* Assert the entries of one list and mark the nodes they lead to. Returns how many entries there are; *nodes and
- * *chunks count the armed nodes not met before and the chunks. */
-static uint64_t check_list(const struct tg_wheel *wheel, uint32_t space, uint32_t list, uint64_t *nodes,
-                           uint64_t *chunks)
+/* Assert entries of one list and mark the nodes they lead to; *nodes counts the armed ones not met before. */
+static void check_entries(const struct tg_wheel *wheel, uint32_t space, uint32_t list, const uint64_t *entries,
+                          uint32_t count, uint64_t *nodes)
 {
-    const struct tg_wheel_set *set = wheel->set;
     const uint64_t kind = tg_wheel_look_of(wheel, space, list);
-    uint64_t length = 0;
-    uint32_t count;
-    for (uint32_t number = wheel->lists[space][list]; number != 0;
-         number = (tg_wheel_top(set, number, &count) - 1)->slot) {
-        const struct tg_wheel_entry *entries = tg_wheel_top(set, number, &count);
-        TG_ASSERT((number - 1) >> TG_WHEEL_CHUNK_BITS < set->chunk_carved);
-        TG_ASSERT(count >= 1);
-        TG_ASSERT(length == 0 || count == TG_WHEEL_CHUNK_ENTRIES);
-        for (uint32_t i = 0; i < count; i++) {
-            struct tg_wheel_node *node = tg_wheel_node_at(wheel, entries[i].slot);
-            const bool valid = look_told(wheel, entries[i].slot) == (kind | entries[i].look) &&
-                               (node->look & TG_WHEEL_LOOK_ARMED) != 0;
-            check_entry(wheel, list, entries[i], valid);
-            if (!valid || (node->look & TG_WHEEL_LOOK_SEEN) != 0) { continue; }
-            TG_ASSERT(tg_slots_at(&wheel->slots, entries[i].slot)->key_bytes != TG_SLOT_FREE);
-            node->look |= TG_WHEEL_LOOK_SEEN;
-            (*nodes)++;
-        }
-        length += count;
-        (*chunks)++;
-        TG_ASSERT(length <= set->entry_count);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t slot = tg_wheel_entry_slot(entries[i]);
+        struct tg_wheel_node *node = tg_wheel_node_at(wheel, slot);
+        const bool valid = look_told(wheel, slot) == (kind | tg_wheel_entry_look(entries[i])) &&
+                           (node->look & TG_WHEEL_LOOK_ARMED) != 0;
+        check_entry(wheel, list, entries[i], valid);
+        if (!valid || (node->look & TG_WHEEL_LOOK_SEEN) != 0) { continue; }
+        TG_ASSERT(tg_slots_at(&wheel->slots, slot)->key_bytes != TG_SLOT_FREE);
+        node->look |= TG_WHEEL_LOOK_SEEN;
+        (*nodes)++;
     }
-    return length;
 }
 
 /* Wipe the marks again. */
+static void unsee_entries(const struct tg_wheel *wheel, uint64_t kind, const uint64_t *entries, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t slot = tg_wheel_entry_slot(entries[i]);
+        if (look_told(wheel, slot) != (kind | tg_wheel_entry_look(entries[i]))) { continue; }
+        tg_wheel_node_at(wheel, slot)->look &= ~TG_WHEEL_LOOK_SEEN;
+    }
+}
+
+/* Assert one list; adds up its entries, the words of its chunks and the armed nodes not met before. */
+static void check_list(const struct tg_wheel *wheel, uint32_t space, uint32_t list, struct sums *sums)
+{
+    const struct tg_wheel_pool *pool = &wheel->set->pool;
+    const uint32_t last = wheel->lists[space][list];
+    for (uint32_t number = last; number != 0; number = tg_wheel_chunk_below(pool, number)) {
+        uint32_t count;
+        const uint64_t *entries = tg_wheel_chunk_entries(pool, number, &count);
+        const bool small = number <= pool->small.end;
+        TG_ASSERT(number <= (small ? pool->small.carve : pool->large.carve));
+        TG_ASSERT(small == (tg_wheel_chunk_below(pool, number) == 0)); /* the first one, and only it */
+        TG_ASSERT(count >= 1);
+        TG_ASSERT(number == last || count == (small ? TG_WHEEL_SMALL_ENTRIES : TG_WHEEL_LARGE_ENTRIES));
+        check_entries(wheel, space, list, entries, count, &sums->nodes);
+        sums->entries += count;
+        sums->words += small ? TG_WHEEL_SMALL_WORDS : TG_WHEEL_LARGE_WORDS;
+        TG_ASSERT(sums->words <= pool->large.end);
+    }
+}
+
 static void unsee_list(const struct tg_wheel *wheel, uint32_t space, uint32_t list)
 {
+    const struct tg_wheel_pool *pool = &wheel->set->pool;
     const uint64_t kind = tg_wheel_look_of(wheel, space, list);
-    uint32_t count;
-    for (uint32_t number = wheel->lists[space][list]; number != 0;
-         number = (tg_wheel_top(wheel->set, number, &count) - 1)->slot) {
-        const struct tg_wheel_entry *entries = tg_wheel_top(wheel->set, number, &count);
-        for (uint32_t i = 0; i < count; i++) {
-            if (look_told(wheel, entries[i].slot) != (kind | entries[i].look)) { continue; }
-            tg_wheel_node_at(wheel, entries[i].slot)->look &= ~TG_WHEEL_LOOK_SEEN;
-        }
+    for (uint32_t number = wheel->lists[space][list]; number != 0; number = tg_wheel_chunk_below(pool, number)) {
+        uint32_t count;
+        const uint64_t *entries = tg_wheel_chunk_entries(pool, number, &count);
+        unsee_entries(wheel, kind, entries, count);
     }
 }
 
 static void check_bits(const struct tg_wheel *wheel)
 {
+    TG_ASSERT((wheel->lists[0][TG_WHEEL_FAR] | wheel->lists[1][TG_WHEEL_FAR]) == 0 || wheel->far_at != UINT64_MAX);
     for (uint32_t list = 0; list < TG_WHEEL_FAR; list++) {
         const bool used = (wheel->lists[0][list] | wheel->lists[1][list]) != 0;
         if (list < TG_WHEEL_RING) {
@@ -236,39 +276,39 @@ static void check_bits(const struct tg_wheel *wheel)
     }
 }
 
-/* Assert one wheel; adds up the entries and chunks it has. */
-static void check_wheel(const struct tg_wheel *wheel, uint64_t *entries, uint64_t *chunks)
+static uint64_t free_words(const struct tg_wheel_pool *pool, const struct tg_wheel_chunks *chunks, uint32_t words)
 {
-    uint64_t nodes = 0;
-    for (uint32_t list = 0; list < TG_WHEEL_LIST_COUNT; list++) {
-        for (uint32_t space = 0; space < 2; space++) {
-            *entries += check_list(wheel, space, list, &nodes, chunks);
-        }
+    uint64_t sum = 0;
+    for (uint32_t chunk = chunks->free; chunk != 0; chunk = (uint32_t)pool->words[chunk]) {
+        sum += words;
+        TG_ASSERT(sum < chunks->end);
     }
-    for (uint32_t list = 0; list < TG_WHEEL_LIST_COUNT; list++) {
-        for (uint32_t space = 0; space < 2; space++) { unsee_list(wheel, space, list); }
-    }
-    TG_ASSERT(nodes == wheel->count); /* every armed node has a valid entry */
-    check_bits(wheel);
-    TG_ASSERT(wheel->clock == TG_TS_MIN || wheel->position <= tg_wheel_tick(wheel, wheel->clock));
+    return sum;
 }
 
 void tg_wheel_check(struct tg_wheel *wheel)
 {
     const struct tg_wheel_set *set = wheel->set;
-    uint64_t entries = 0;
-    uint64_t chunks = 0;
+    struct sums sums = {0};
     uint64_t armed = 0;
     for (uint32_t i = 0; i < set->wheel_count; i++) {
-        check_wheel(&set->wheels[i], &entries, &chunks);
-        armed += set->wheels[i].count;
+        const struct tg_wheel *one = &set->wheels[i];
+        sums.nodes = 0;
+        for (uint32_t list = 0; list < TG_WHEEL_LIST_COUNT; list++) {
+            for (uint32_t space = 0; space < 2; space++) { check_list(one, space, list, &sums); }
+        }
+        for (uint32_t list = 0; list < TG_WHEEL_LIST_COUNT; list++) {
+            for (uint32_t space = 0; space < 2; space++) { unsee_list(one, space, list); }
+        }
+        TG_ASSERT(sums.nodes == one->count); /* every armed node has a valid entry */
+        check_bits(one);
+        TG_ASSERT(one->clock == TG_TS_MIN || one->position <= tg_wheel_tick(one, one->clock));
+        armed += one->count;
     }
-    TG_ASSERT(entries == set->entry_count);
+    TG_ASSERT(sums.entries == set->entry_count);
     TG_ASSERT(armed == set->armed_count);
-    TG_ASSERT(entries <= set->entry_bound);
-    for (uint32_t chunk = set->chunk_free; chunk != 0; chunk = set->pool[(chunk - 1) << TG_WHEEL_CHUNK_BITS].slot) {
-        chunks++;
-        TG_ASSERT(chunks <= set->chunk_carved);
-    }
-    TG_ASSERT(chunks == set->chunk_carved);
+    TG_ASSERT(sums.entries <= set->entry_bound);
+    TG_ASSERT(sums.words + free_words(&set->pool, &set->pool.small, TG_WHEEL_SMALL_WORDS) +
+                  free_words(&set->pool, &set->pool.large, TG_WHEEL_LARGE_WORDS) ==
+              set->pool.small.carve - TG_WHEEL_SMALL_WORDS + set->pool.large.carve - set->pool.small.end);
 }

@@ -90,6 +90,20 @@ static int take_flag(struct tg_args *out, int argc, char **argv, int *next)
     return take_value(out, index, value);
 }
 
+/* One "-q": a single letter for a switch. */
+static int take_letter(struct tg_args *out, const char *given)
+{
+    const struct tg_verb *verb = out->verb;
+    for (uint32_t i = 0; i < verb->flag_count && given[1] != '\0' && given[2] == '\0'; i++) {
+        if (verb->flags[i].letter != given[1]) { continue; }
+        out->text[i] = "";
+        return 0;
+    }
+    char what[160];
+    (void)snprintf(what, sizeof what, "turgo %s has no flag %.80s", verb->name, given);
+    return tg_usage_error(what, "flags have two dashes, for example --profile dev");
+}
+
 int tg_args_parse(int argc, char **argv, struct tg_args *out)
 {
     *out = (struct tg_args){.verb = tg_verb_find(argv[0])};
@@ -102,7 +116,7 @@ int tg_args_parse(int argc, char **argv, struct tg_args *out)
         } else if (!only_positional && strncmp(argv[i], "--", 2) == 0) {
             code = take_flag(out, argc, argv, &i);
         } else if (!only_positional && argv[i][0] == '-' && argv[i][1] != '\0') {
-            code = tg_usage_error("flags have two dashes", "for example --profile dev");
+            code = take_letter(out, argv[i]);
         } else if (out->positional_count == out->verb->positional_max) {
             char what[160];
             (void)snprintf(what, sizeof what, "one argument too many: %.100s", argv[i]);

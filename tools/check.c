@@ -10,6 +10,8 @@
 static const uint64_t PEER_VERDICT_NS = 10000000000u;
 static const size_t CHECK_ARENA_BYTES = (size_t)64 << 20;
 
+static bool is_quiet; /* --quiet: say nothing of what is right */
+
 /* An error of a peer, and where the job file names it. */
 static void print_finding(const struct tg_error *err, const char *kind, const char *name, const struct tg_place *place)
 {
@@ -29,7 +31,7 @@ static tg_status check_source(const struct tg_source_spec *source, const struct 
     const tg_status status = source->ops->discover(&source->options, source->name, deadline_ns, &partitions, &err);
     if (status != TG_OK) {
         print_finding(&err, "source", source->name, &source->place);
-    } else {
+    } else if (!is_quiet) {
         (void)printf("ok  source %s: %s, %u partition%s\n", source->name, source->ops->name, partitions,
                      partitions == 1 ? "" : "s");
     }
@@ -61,7 +63,7 @@ static tg_status check_sink(const struct tg_job *job, const struct tg_sink_spec 
     tg_arena_close(&arena);
     if (status != TG_OK) {
         print_finding(&err, "sink", sink->name, &sink->place);
-    } else {
+    } else if (!is_quiet) {
         (void)printf("ok  sink %s: %s\n", sink->name, sink->ops->name);
     }
     return status;
@@ -82,12 +84,14 @@ int tg_verb_check(int argc, char **argv)
     struct tg_args args;
     struct tg_job *job = NULL;
     int code = tg_args_parse(argc, argv, &args);
+    if (code == 0) { tg_set_colour(&args); }
     const bool environment = code == 0 && !tg_args_given(&args, "no-environment");
+    is_quiet = code == 0 && tg_args_given(&args, "quiet");
     if (code == 0) { code = tg_load_job(&args, 0, NULL, environment, &job); }
     if (code != 0) { return code; }
     if (tg_args_given(&args, "print-effective")) { tg_job_print_effective(job, stdout); }
     if (environment) { code = tg_exit_code(check_environment(job)); }
-    if (code == 0 && !tg_args_given(&args, "print-effective")) {
+    if (code == 0 && !is_quiet && !tg_args_given(&args, "print-effective")) {
         (void)printf("ok  job %s, profile %s%s\n", job->name, job->profile[0] != '\0' ? job->profile : "none",
                      environment ? "" : " (file only)");
     }

@@ -9,10 +9,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/timestamp.h"
+#include "engine/suggest.h"
 #include "tools/gen_topic.h"
+#include "tools/report.h"
 #include "tools/verbs.h"
 
 enum {
@@ -20,6 +23,7 @@ enum {
     FILE_BUFFER_BYTES = 1 << 16,
     MILLION = 1000000,
     COUNT_DEFAULT = 4000000,
+    COUNT_ON_TERMINAL = 10,
     PARTITIONS_DEFAULT = 4
 };
 
@@ -27,7 +31,7 @@ static const char help_text[] =
     "usage: turgo gen [options]\n"
     "Make test data: to standard output, or --out DIR, or --brokers B --topic T.\n\n"
     "  --kind KIND        tx (default), bench_tx, bench_clicks\n"
-    "  --count N          records; default: endless with --rate, else 4000000\n"
+    "  --count N          records; default: endless with --rate, 10 on a terminal, else 4000000\n"
     "  --rate N           records a second; default: as fast as possible\n"
     "  --seed N           same seed, same records (42)\n"
     "tx:\n"
@@ -56,7 +60,6 @@ struct gen {
     struct tg_generate_config config;
     enum where where;
     bool has_count;
-    bool has_partitions;
     bool paced;
     const char *folder;
     FILE *files[FILES_MAX]; /* [partitions]; TO_STDOUT: the first is stdout */
@@ -186,7 +189,7 @@ static bool read_option(struct gen *gen, int option, char *text)
     case 'S': return tg_duration_parse(text, &config->span) && config->span >= 0;
     case 'j': return tg_duration_parse(text, &config->jitter) && config->jitter >= 0 && config->jitter < UINT32_MAX;
     case 'o': gen->folder = text; return true;
-    case 'p': gen->has_partitions = true; return read_u32(text, FILES_MAX, &gen->topic_config.partitions);
+    case 'p': return read_u32(text, FILES_MAX, &gen->topic_config.partitions);
     case 'b': gen->topic_config.brokers = text; return true;
     case 'T': gen->topic_config.topic = text; return true;
     case 'c': gen->topic_config.create = true; return true;
@@ -214,6 +217,25 @@ static const char *options_check(const struct gen *gen)
     return NULL;
 }
 
+/* What getopt could not take; returns the exit code. */
+static int option_wrong(const char *given, bool needs_value)
+{
+    char what[160];
+    char hint[160];
+    if (needs_value) {
+        (void)snprintf(what, sizeof what, "%.80s needs a value", given);
+        return tg_usage_error(what, "see turgo gen --help");
+    }
+    const char *names[sizeof long_options / sizeof long_options[0]];
+    uint32_t count = 0;
+    for (; long_options[count].name != NULL; count++) { names[count] = long_options[count].name; }
+    const char *near = tg_suggest(given + strspn(given, "-"), count, names);
+    (void)snprintf(what, sizeof what, "turgo gen has no flag %.80s", given);
+    (void)snprintf(hint, sizeof hint, "%s%s%sturgo gen --help lists its flags", near != NULL ? "did you mean --" : "",
+                   near != NULL ? near : "", near != NULL ? "?   " : "");
+    return tg_usage_error(what, hint);
+}
+
 /* 0 = go on, else the exit code + 1 (help is 0 + 1). */
 static int options_read(struct gen *gen, int argc, char **argv)
 {
@@ -226,26 +248,26 @@ static int options_read(struct gen *gen, int argc, char **argv)
     optind = 1;
     for (;;) {
         int index = -1;
-        const int option = getopt_long(argc, argv, "", long_options, &index);
+        const int option = getopt_long(argc, argv, ":", long_options, &index);
         if (option == -1) { break; }
         if (option == 'h') {
             (void)fputs(help_text, stdout);
             return 1;
         }
-        if (option == '?') { return tg_exit_code(TG_ERR_USAGE) + 1; } /* getopt has said what */
+        if (option == '?' || option == ':') { return option_wrong(argv[optind - 1], option == ':') + 1; }
         if (!read_option(gen, option, optarg)) {
-            (void)fprintf(stderr, "error TG1000 turgo gen: --%s cannot be \"%s\"; see turgo gen --help\n",
-                          long_options[index].name, optarg);
-            return tg_exit_code(TG_ERR_USAGE) + 1;
+            char what[200];
+            (void)snprintf(what, sizeof what, "wrong value \"%.80s\" for --%s", optarg, long_options[index].name);
+            return tg_usage_error(what, "see turgo gen --help") + 1;
         }
     }
     const char *wrong = optind < argc ? "arguments that are no options" : options_check(gen);
-    if (wrong != NULL) {
-        (void)fprintf(stderr, "error TG1000 turgo gen: %s; see turgo gen --help\n", wrong);
-        return tg_exit_code(TG_ERR_USAGE) + 1;
-    }
+    if (wrong != NULL) { return tg_usage_error(wrong, "see turgo gen --help") + 1; }
     gen->where = gen->topic_config.topic != NULL ? TO_TOPIC : (gen->folder != NULL ? TO_FILES : TO_STDOUT);
-    if (!gen->has_count && (!gen->paced || gen->config.kind != TG_GENERATE_TX)) { gen->config.count = COUNT_DEFAULT; }
+    if (!gen->has_count && (!gen->paced || gen->config.kind != TG_GENERATE_TX)) {
+        const bool to_terminal = gen->where == TO_STDOUT && isatty(STDOUT_FILENO) == 1;
+        gen->config.count = to_terminal ? COUNT_ON_TERMINAL : COUNT_DEFAULT;
+    }
     /* tx deals users to files; the bench kinds are one sequence, a file takes the keys that hash to it. */
     if (gen->where == TO_FILES && gen->config.kind == TG_GENERATE_TX) {
         gen->config.partitions = gen->topic_config.partitions;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/status.h"
 #include "engine/suggest.h"
 #include "jobs/jobs.h"
@@ -20,7 +21,7 @@ static void print_verbs(FILE *out)
     (void)fputs("turgo runs stateful stream jobs on one machine.\n\n  turgo VERB [ARGUMENTS] [--flags]\n\n", out);
     for (uint32_t i = 0; i < tg_verb_count; i++) {
         if (!tg_verbs[i].hidden) {
-            (void)fprintf(out, "  %-8s %-17s %s\n", tg_verbs[i].name, tg_verbs[i].arguments, tg_verbs[i].doc);
+            (void)fprintf(out, "  %-10s %-17s %s\n", tg_verbs[i].name, tg_verbs[i].arguments, tg_verbs[i].doc);
         }
     }
     (void)fputs(
@@ -38,8 +39,9 @@ static void print_verb(const struct tg_verb *verb, FILE *out)
     for (uint32_t i = 0; i < verb->flag_count; i++) {
         const struct tg_flag *flag = &verb->flags[i];
         char left[64];
-        (void)snprintf(left, sizeof left, "--%s%s%s", flag->name, flag->value != NULL ? " " : "",
-                       flag->value != NULL ? flag->value : "");
+        const char letter[] = {'-', flag->letter, ',', ' ', '\0'};
+        (void)snprintf(left, sizeof left, "%s--%s%s%s", flag->letter != 0 ? letter : "", flag->name,
+                       flag->value != NULL ? " " : "", flag->value != NULL ? flag->value : "");
         (void)fprintf(out, "  %-36s %s\n", left, flag->doc);
     }
 }
@@ -116,5 +118,6 @@ int main(int argc, char **argv)
         return finish(0);
     }
     tg_jobs_register();
+    tg_log_configure(&(struct tg_log_config){.level_min = TG_LOG_INFO}); /* until a verb's flags say otherwise */
     return finish(verb->run(argc - 1, argv + 1));
 }

@@ -4,13 +4,35 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "engine/findings.h"
+
+void tg_print_finding(const char *text)
+{
+    static const char error[] = "error ";
+    for (const char *line = text; *line != '\0';) {
+        const char *end = strchr(line, '\n');
+        const size_t bytes = end != NULL ? (size_t)(end - line) + 1 : strlen(line);
+        const bool head = tg_log_coloured() && strncmp(line, error, sizeof error - 1) == 0;
+        const size_t word = head ? sizeof error - 2 : 0;
+        (void)fprintf(stderr, "%s%.*s%s%.*s", head ? "\033[31m" : "", (int)word, line, head ? "\033[0m" : "",
+                      (int)(bytes - word), line + word);
+        line += bytes;
+    }
+}
+
+void tg_set_colour(const struct tg_args *args)
+{
+    const enum tg_log_colour colour = (enum tg_log_colour)tg_args_number(args, "color");
+    tg_log_configure(&(struct tg_log_config){.level_min = TG_LOG_INFO, .colour = colour});
+}
 
 int tg_usage_error(const char *what, const char *hint)
 {
     char line[512];
     (void)tg_error_headline(line, sizeof line, TG1000, what);
-    (void)fprintf(stderr, "%s%s%s%s", line, hint[0] != '\0' ? "  " : "", hint, hint[0] != '\0' ? "\n" : "");
+    tg_print_finding(line);
+    if (hint[0] != '\0') { (void)fprintf(stderr, "  %s\n", hint); }
     return tg_exit_code(TG_ERR_USAGE);
 }
 
@@ -26,7 +48,7 @@ int tg_print_error(const struct tg_error *err)
         (void)snprintf(first, sizeof first, "%s", title);
     }
     (void)tg_error_headline(line, sizeof line, err->code, first);
-    (void)fputs(line, stderr);
+    tg_print_finding(line);
     for (const char *rest = err->text + bytes; *rest == '\n';) {
         const size_t length = strcspn(++rest, "\n");
         if (length > 0) { (void)fprintf(stderr, "%s%.*s\n", rest[0] == ' ' ? "" : "  ", (int)length, rest); }
@@ -52,6 +74,6 @@ int tg_load_job(const struct tg_args *args, uint32_t more_count, const char *con
         .environment = environment,
     };
     const tg_status status = tg_job_load(job, &options, &findings);
-    for (uint32_t i = 0; i < findings.count; i++) { (void)fputs(findings.list[i].text, stderr); }
+    for (uint32_t i = 0; i < findings.count; i++) { tg_print_finding(findings.list[i].text); }
     return tg_exit_code(status);
 }

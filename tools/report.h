@@ -6,6 +6,10 @@
 #include "engine/job.h"
 #include "tools/verbs.h"
 
+/* A finding's lines to stderr; on a coloured terminal the word "error" stands out.  @any */
+void tg_print_finding(const char *text);
+/* What the verb's --color says, for everything on stderr.  @setup */
+void tg_set_colour(const struct tg_args *args);
 /* "error TG1000 what   exit 64" and a line of what to do; returns 64.  @any */
 int tg_usage_error(const char *what, const char *hint);
 /* The error as a finding: "error TGnnnn text   exit N", further lines of its text indented below; returns N.  @any */

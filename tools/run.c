@@ -1,7 +1,11 @@
 /* turgo run: flags to options, then the engine. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/limits.h"
@@ -32,6 +36,32 @@ static int read_until(const char *text, struct tg_run_options *options)
     return tg_usage_error(what, "it takes end, idle:5s or records:1M");
 }
 
+/* "2-7,9": this process runs there and nowhere else; threads started later inherit it. False: no such list, or not
+ * one of these CPUs is there for us. */
+static bool use_cpus(const char *list)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    const char *at = list;
+    do {
+        char *end = NULL;
+        const unsigned long first = strtoul(at, &end, 10);
+        unsigned long last = first;
+        if (end == at || *at < '0' || *at > '9') { return false; }
+        if (*end == '-') {
+            at = end + 1;
+            last = strtoul(at, &end, 10);
+            if (end == at || *at < '0' || *at > '9') { return false; }
+        }
+        if (last < first || last >= CPU_SETSIZE) { return false; }
+        for (unsigned long cpu = first; cpu <= last; cpu++) { CPU_SET(cpu, &set); }
+        at = end + 1;
+        if (*end == '\0') { return sched_setaffinity(0, sizeof set, &set) == 0; }
+        if (*end != ',') { return false; }
+    } while (*at != '\0');
+    return false;
+}
+
 static int read_options(const struct tg_args *args, struct tg_run_options *options)
 {
     *options = (struct tg_run_options){
@@ -39,6 +69,8 @@ static int read_options(const struct tg_args *args, struct tg_run_options *optio
         .create_tables = tg_args_given(args, "create-tables"),
         .no_drain = tg_args_given(args, "no-drain"),
         .quiet = tg_args_given(args, "quiet"),
+        .progress_as_log = tg_args_number(args, "log-format") > TG_LOG_TEXT,
+        .overprovisioned = tg_args_given(args, "overprovisioned"),
         .report_path = tg_args_text(args, "report"),
         .run_for = tg_args_number(args, "for"),
         .seed = (uint64_t)tg_args_number(args, "seed"),
@@ -50,6 +82,9 @@ static int read_options(const struct tg_args *args, struct tg_run_options *optio
     }
     if (tg_args_given(args, "for") && options->run_for <= 0) {
         return tg_usage_error("--for must be longer than 0", "");
+    }
+    if (tg_args_given(args, "cpuset") && !use_cpus(tg_args_text(args, "cpuset"))) {
+        return tg_usage_error("--cpuset names no CPUs this process may use", "it takes a list such as 2-7,9");
     }
     if (tg_args_number(args, "seed") < 0) { return tg_usage_error("--seed must not be negative", ""); }
     const int code = tg_args_given(args, "until") ? read_until(tg_args_text(args, "until"), options) : 0;
@@ -71,12 +106,24 @@ static bool quote(const char *text, char *out, size_t capacity)
     return *text == '\0';
 }
 
-static void start_log(const struct tg_args *args)
+/* Again when the job's name is known: every line carries it. */
+static void start_log(const struct tg_args *args, const char *job)
 {
-    struct tg_log_config log = {.level_min = TG_LOG_INFO,
-                                .format = (enum tg_log_format)tg_args_number(args, "log-format")};
+    struct tg_log_config log = {.level_min = tg_args_given(args, "verbose") ? TG_LOG_DEBUG : TG_LOG_INFO,
+                                .format = (enum tg_log_format)tg_args_number(args, "log-format"),
+                                .colour = (enum tg_log_colour)tg_args_number(args, "color"),
+                                .job = job};
     if (tg_args_given(args, "log-level")) { log.level_min = (enum tg_log_level)tg_args_number(args, "log-level"); }
     tg_log_configure(&log);
+}
+
+/* A report that cannot be written is better known before a run of a day than after it. */
+static tg_status try_report(const char *path, struct tg_error *err)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0) { return tg_fail(err, TG1502, errno, "report %s", path); }
+    (void)close(fd);
+    return TG_OK;
 }
 
 int tg_verb_run(int argc, char **argv)
@@ -107,12 +154,20 @@ int tg_verb_run(int argc, char **argv)
         (void)snprintf(state_dir, sizeof state_dir, "state_dir=%s", quoted);
         more[more_count++] = state_dir;
     }
-    start_log(&args);
+    start_log(&args, NULL);
     struct tg_job *job = NULL;
     code = tg_load_job(&args, more_count, more, true, &job);
     if (code != 0) { return code; }
-    const tg_status status = tg_run(job, &options, &err);
-    code = status != TG_OK ? tg_print_error(&err) : 0;
+    start_log(&args, job->name);
+    tg_status status = options.report_path != NULL ? try_report(options.report_path, &err) : TG_OK;
+    if (status == TG_OK) { status = tg_run(job, &options, &err); }
+    code = tg_exit_code(status);
+    if (status != TG_OK && options.progress_as_log) {
+        tg_log(TG_LOG_ERROR, err.code, -1, NULL, "%s", err.text);
+    } else if (status != TG_OK) {
+        (void)tg_print_error(&err);
+    }
+    start_log(&args, NULL);
     tg_job_destroy(job);
     return code;
 }

@@ -5,49 +5,61 @@
 
 #define SWITCH(name, doc) \
     { \
-        name, NULL, TG_OPTION_BOOLEAN, NULL, false, doc \
+        name, NULL, TG_OPTION_BOOLEAN, NULL, false, doc, 0 \
+    }
+#define SHORT(letter, name, doc) \
+    { \
+        name, NULL, TG_OPTION_BOOLEAN, NULL, false, doc, letter \
     }
 #define VALUE(name, value, kind, doc) \
     { \
-        name, value, kind, NULL, false, doc \
+        name, value, kind, NULL, false, doc, 0 \
     }
 #define CHOICE(name, choices, doc) \
     { \
-        name, choices, TG_OPTION_CHOICE, choices, false, doc \
+        name, choices, TG_OPTION_CHOICE, choices, false, doc, 0 \
     }
 #define PROFILE VALUE("profile", "NAME", TG_OPTION_TEXT, "overlay of the job file; default: its default_profile")
 #define SET \
     { \
-        "set", "a.b=c", TG_OPTION_TEXT, NULL, true, "change one value, e.g. sources.tx.watermark.delay=1m; repeats" \
+        "set", "a.b=c", TG_OPTION_TEXT, NULL, true, "change one value, e.g. sources.tx.watermark.delay=1m; repeats", 0 \
     }
+#define COLOR CHOICE("color", "auto|always|never", "of texts on stderr; auto: on a terminal without NO_COLOR")
 
 static const struct tg_flag run_flags[] = {
     PROFILE,
     SET,
-    {"shards", "N", TG_OPTION_INTEGER, "auto", false, "threads; default: one per usable core"},
+    {"shards", "N", TG_OPTION_INTEGER, "auto", false, "threads; default: one per usable core", 0},
+    VALUE("cpuset", "2-7,9", TG_OPTION_TEXT, "use these CPUs only"),
+    SWITCH("overprovisioned", "others need the cores, too: do not pin threads, do not spin"),
     CHOICE("io", "auto|uring|epoll", "how sockets are driven"),
     VALUE("state-dir", "DIR", TG_OPTION_TEXT, "folder of the job's own files"),
     SWITCH("fresh", "forget committed positions and earlier output versions"),
     VALUE("until", "end|idle:5s|records:1M", TG_OPTION_TEXT, "when to stop; default: on SIGTERM"),
     VALUE("for", "60s", TG_OPTION_DURATION, "stop after this time"),
     SWITCH("no-drain", "with --until end: event time stays where the input left it"),
-    SWITCH("quiet", "no status line, no closing report"),
+    SHORT('q', "quiet", "no status line, no closing report"),
+    SHORT('v', "verbose", "the same as --log-level debug"),
     VALUE("report", "FILE", TG_OPTION_TEXT, "write the closing report as JSON"),
     SWITCH("create-tables", "let sinks create missing tables"),
     VALUE("seed", "N", TG_OPTION_INTEGER, "of generated sources"),
     VALUE("poll-size", "N", TG_OPTION_INTEGER, "records per poll, 1 to 1024"),
-    CHOICE("log-format", "auto|text|logfmt|json", "of log lines on stderr"),
+    CHOICE("log-format", "auto|text|logfmt|json", "of log lines on stderr; named, progress is logged, too"),
     CHOICE("log-level", "debug|info|warn|error", "the least that is logged; default: info"),
+    COLOR,
 };
 static const struct tg_flag check_flags[] = {
     PROFILE,
     SET,
     SWITCH("no-environment", "only the file: no variables, no servers"),
+    SHORT('q', "quiet", "print what is wrong, nothing else"),
+    COLOR,
     SWITCH("print-effective", "print every value with its origin; secrets as ***"),
 };
 static const struct tg_flag plan_flags[] = {
     PROFILE,
     SET,
+    COLOR,
     SWITCH("dot", "as Graphviz DOT: turgo plan JOB.yaml --dot | dot -Tsvg"),
 };
 static const struct tg_flag explain_flags[] = {SWITCH("list", "all codes with their titles")};
@@ -83,6 +95,12 @@ const struct tg_verb tg_verbs[] = {
      .doc = "What an error code means and what to do, or what an operator reads, emits and keeps.",
      .run = tg_verb_explain,
      FLAGS(explain_flags),
+     .positional_max = 1},
+    {.name = "completion",
+     .arguments = "bash",
+     .doc = "Print completion for a shell: source <(turgo completion bash).",
+     .run = tg_verb_completion,
+     .positional_min = 1,
      .positional_max = 1},
     {.name = "version",
      .arguments = "",

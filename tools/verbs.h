@@ -17,6 +17,7 @@ struct tg_flag {
     const char *choices; /* CHOICE, and words beside numbers */
     bool repeats;
     const char *doc;
+    char letter; /* 'q': -q is short for it; 0 = none */
 };
 
 struct tg_verb {
@@ -60,6 +61,7 @@ int tg_verb_run(int argc, char **argv);
 int tg_verb_check(int argc, char **argv);
 int tg_verb_plan(int argc, char **argv);
 int tg_verb_explain(int argc, char **argv);
+int tg_verb_completion(int argc, char **argv);
 int tg_verb_version(int argc, char **argv);
 int tg_verb_gen(int argc, char **argv);
 int tg_verb_docs(int argc, char **argv);

@@ -36,7 +36,6 @@ struct tg_cql_node {
     bool is_contact;    /* named by the user: never dropped */
     bool described;     /* the topology knows it */
     bool used;
-    uint16_t first_connection;
     uint16_t connection_count;
 };
 

@@ -124,7 +124,6 @@ struct tg_cql_connection {
     uint32_t failures;    /* since it was last up */
     uint32_t prepare_refusals;
     uint64_t events;      /* pushed by the server since the start */
-    uint64_t ups;         /* times it came up */
     struct tg_prng prng;
     struct tg_error fatal; /* status set: trying again is useless */
     char why[256];         /* of the last failure */

@@ -58,7 +58,6 @@ static void prepare(struct tg_cql_connection *c, uint64_t now_ns)
     if (c->config.statement == NULL) {
         enter(c, TG_CQL_UP, now_ns);
         c->failures = 0;
-        c->ups++;
         return;
     }
     uint8_t data[TG_CQL_TEXT_BYTES + 16];
@@ -162,7 +161,6 @@ static void on_prepared(struct tg_cql_connection *c, const struct tg_cql_answer 
     enter(c, TG_CQL_UP, now_ns);
     c->prepare_refusals = 0;
     c->failures = 0;
-    c->ups++;
 }
 
 void tg_cql_handshake_answer(struct tg_cql_connection *c, const struct tg_cql_answer *answer, uint64_t now_ns)

@@ -171,7 +171,7 @@ static tg_status target_open(struct file_target *target, const struct tg_sink_en
     if (bytes < 0) { return not_a_file(env, target->path, (int)-bytes, err); }
     failed = ops->lock(ops->self, target->fd);
     if (failed == -EWOULDBLOCK) {
-        return tg_fail(err, TG1502, 0, "sink %s: another sink or another turgo is writing %s", env->sink_name,
+        return tg_fail(err, TG1505, 0, "sink %s: another sink or another turgo is writing %s", env->sink_name,
                        target->path);
     }
     if (failed == 0) { failed = ops->ftruncate(ops->self, target->fd, 0); }

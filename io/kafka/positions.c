@@ -3,8 +3,6 @@
  */
 #include "io/kafka/positions.h"
 
-#include <time.h>
-
 #include "base/assert.h"
 #include "io/kafka/client.h"
 
@@ -79,10 +77,8 @@ bool tg_kafka_positions_ask(struct tg_kafka_positions *positions, struct tg_help
 
 void tg_kafka_positions_deinit(struct tg_kafka_positions *positions, struct tg_helper *helper, uint32_t shard)
 {
-    static const struct timespec pause = {.tv_nsec = 1000000};
     while (positions->phase == TG_KAFKA_POSITIONS_ASKING) { /* bounded: four questions of ANSWER_MS */
-        (void)nanosleep(&pause, NULL);
-        (void)tg_helper_poll(helper, shard);
+        (void)tg_helper_wait(helper, shard);
     }
     rd_kafka_topic_partition_list_t *const lists[] = {positions->low, positions->high, positions->times,
                                                       positions->committed};

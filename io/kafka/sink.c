@@ -2,7 +2,12 @@
  * replicas, no time-out: a row is confirmed, waits, or ends the job by name. An idempotent producer of librdkafka 2.0.2
  * can declare itself dead (a time-out in the wrong moment breaks its sequence numbers); the rows are still in the
  * spool, so it is replaced and they are sent again. At-least-once: such a replacement, and a crash, may write rows
- * twice. */
+ * twice.
+ *
+ * Rows that are too large. What a topic takes is known to its brokers only, and they refuse a whole batch, innocent
+ * rows too. Rows of columns that may be shortened (dead letters: somebody else's record must not end the job) are
+ * therefore kept with a shorter form of their own, which goes out once the longer one was refused, and rows that were
+ * only near it go out again. All other rows end the job: they cannot be written as they are, and nothing is dropped. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +17,8 @@
 #include "io/kafka/spool.h"
 
 enum { SLOTS = 32768, SERVE_NS = 5000000, REPLACE_NS = 1000000000 };
+enum { SHORT_FROM_BYTES = 32768 }; /* values below this have no shorter form; no topic takes less */
+enum { REFUSALS_MAX = 8 };         /* of an innocent row, each time in other company */
 
 static const struct tg_option options_table[] = {
     {"brokers", TG_OPTION_LIST, false, NULL, NULL, "Bootstrap brokers, host:port; needed when the job runs."},
@@ -51,7 +58,9 @@ struct kafka_sink {
     uint64_t now_ns;
     uint64_t served_ns;
     uint64_t replaced_ns;
-    uint64_t resend;       /* first slot that the present client has not been given, spool.next = none */
+    uint64_t resend;       /* no slot before this one waits to be given to the client; spool.next = none does */
+    struct tg_row *shortened; /* room for one row; NULL = rows of this schema cannot be shortened */
+    struct tg_log_limit shorten_limit;
     uint64_t flush_turn;   /* flushes asked for */
     uint64_t outstanding_before; /* rows taken before the last flush and not confirmed */
     uint64_t outstanding_after;
@@ -164,7 +173,13 @@ static tg_status open_sink(void *state, const struct tg_sink_env *env, struct tg
     sink->topic_name = tg_option_text(env->options, "topic");
     sink->now_ns = tg_clock_now_ns(&env->clock);
     const tg_status status = tg_kafka_spool_init(&sink->spool, SLOTS, queue_capacity(env), env->arena, err);
-    return status != TG_OK ? status : client_open(sink, err);
+    if (status != TG_OK) { return status; }
+    for (uint32_t i = 0; i < env->schema->column_count && sink->shortened == NULL; i++) {
+        if (env->schema->columns[i].shorten == TG_SHORTEN_NEVER) { continue; }
+        sink->shortened = tg_arena_alloc(env->arena, env->schema->row_bytes, 16);
+        if (sink->shortened == NULL) { return tg_fail(err, TG1601, 0, "no room for a row of %s", env->sink_name); }
+    }
+    return client_open(sink, err);
 }
 
 /* ---- confirmations ----------------------------------------------------------------------------------------------- */
@@ -193,6 +208,40 @@ static bool comes_back(rd_kafka_resp_err_t err)
            tg_kafka_is_transient(err);
 }
 
+static bool is_too_large(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || err == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
+}
+
+static void note_shortened(struct kafka_sink *sink, uint64_t bytes)
+{
+    uint64_t suppressed = 0;
+    if (!tg_log_allowed(&sink->shorten_limit, sink->now_ns, &suppressed)) { return; }
+    tg_log(TG_LOG_WARN, TG2202, sink->client.shard, NULL,
+           "%s: an entry of %llu bytes is too large for topic \"%s\": shortened (%llu more)", sink->client.block,
+           (unsigned long long)bytes, sink->topic_name, (unsigned long long)suppressed);
+}
+
+/* The shorter form of a slot from here on, if there is one. */
+static bool shorten(struct kafka_sink *sink, struct tg_kafka_slot *slot)
+{
+    const uint32_t bytes = slot->value_bytes;
+    if (!tg_kafka_slot_shorten(slot)) { return false; }
+    note_shortened(sink, bytes);
+    return true;
+}
+
+/* The cluster refused a batch for its size; true when this row of it gets another chance. */
+static bool try_smaller(struct kafka_sink *sink, struct tg_kafka_slot *slot)
+{
+    if (sink->shortened == NULL) { return false; }
+    slot->state = TG_KAFKA_SLOT_WAITING;
+    if (!shorten(sink, slot) && ++slot->refusals > REFUSALS_MAX) { return false; }
+    const uint64_t position = tg_kafka_spool_position(&sink->spool, slot);
+    if (position < sink->resend) { sink->resend = position; }
+    return true;
+}
+
 static void on_delivery(void *owner, const rd_kafka_message_t *message)
 {
     struct kafka_sink *sink = owner;
@@ -207,7 +256,7 @@ static void on_delivery(void *owner, const rd_kafka_message_t *message)
         sink->client.fatal = true;
         return;
     }
-    if (sink->status != TG_OK) { return; }
+    if (sink->status != TG_OK || (is_too_large(message->err) && try_smaller(sink, slot))) { return; }
     const bool missing = message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
                          message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
     sink->status =
@@ -217,12 +266,19 @@ static void on_delivery(void *owner, const rd_kafka_message_t *message)
 
 /* ---- sending ----------------------------------------------------------------------------------------------------- */
 
+static bool hand_over(const struct kafka_sink *sink, struct tg_kafka_slot *slot)
+{
+    const bool has_key = slot->key_bytes > 0;
+    return rd_kafka_produce(sink->topic, RD_KAFKA_PARTITION_UA, 0, slot->data + slot->key_bytes, slot->value_bytes,
+                            has_key ? slot->data : NULL, slot->key_bytes, slot) == 0;
+}
+
 /* Hand one row to the client; false = it has no room for it now. */
 static bool produce(struct kafka_sink *sink, struct tg_kafka_slot *slot)
 {
-    const bool has_key = slot->key_bytes > 0;
-    if (rd_kafka_produce(sink->topic, RD_KAFKA_PARTITION_UA, 0, slot->data + slot->key_bytes, slot->value_bytes,
-                         has_key ? slot->data : NULL, slot->key_bytes, slot) == 0) {
+    bool taken = hand_over(sink, slot);
+    if (!taken && is_too_large(rd_kafka_last_error()) && shorten(sink, slot)) { taken = hand_over(sink, slot); }
+    if (taken) {
         slot->state = TG_KAFKA_SLOT_SENT;
         return true;
     }
@@ -238,29 +294,53 @@ static bool produce(struct kafka_sink *sink, struct tg_kafka_slot *slot)
     return false;
 }
 
-/* Write key and value of `row` into the spool; NULL = no room at the moment. */
-static struct tg_kafka_slot *spool_row(struct kafka_sink *sink, const struct tg_row *row)
+static void write_key(const struct kafka_sink *sink, struct tg_writer *writer, const struct tg_row *row)
+{
+    for (uint32_t i = 0; i < sink->env.key_count; i++) {
+        const char *name = sink->env.schema->columns[sink->env.key_columns[i]].name;
+        tg_write_bytes(writer, i == 0 ? "{" : ",", 1);
+        tg_write_json_string(writer, name, (uint32_t)strlen(name));
+        tg_write_bytes(writer, ":", 1);
+        tg_write_json_value(writer, sink->env.schema, row, sink->env.key_columns[i]);
+    }
+    if (sink->env.key_count > 0) { tg_write_bytes(writer, "}", 1); }
+}
+
+/* Write key, value and the shorter value of `row` into the spool; NULL = no room at the moment. */
+static struct tg_kafka_slot *spool_form(struct kafka_sink *sink, const struct tg_row *row)
 {
     for (uint32_t attempt = 0; attempt < 2; attempt++) {
         struct tg_writer writer = tg_kafka_spool_claim(&sink->spool, attempt == 1);
         if (writer.data == NULL) { continue; }
-        for (uint32_t i = 0; i < sink->env.key_count; i++) {
-            const char *name = sink->env.schema->columns[sink->env.key_columns[i]].name;
-            tg_write_bytes(&writer, i == 0 ? "{" : ",", 1);
-            tg_write_json_string(&writer, name, (uint32_t)strlen(name));
-            tg_write_bytes(&writer, ":", 1);
-            tg_write_json_value(&writer, sink->env.schema, row, sink->env.key_columns[i]);
-        }
-        if (sink->env.key_count > 0) { tg_write_bytes(&writer, "}", 1); }
+        write_key(sink, &writer, row);
         const uint32_t key_bytes = writer.used;
         tg_write_json_row(&writer, sink->env.schema, row, sink->env.with_revision);
-        if (!writer.overflow) { return tg_kafka_spool_commit(&sink->spool, &writer, key_bytes); }
+        const uint32_t long_end = writer.used;
+        if (sink->shortened != NULL && long_end - key_bytes > SHORT_FROM_BYTES &&
+            tg_row_shorten(sink->env.schema, row, sink->shortened)) {
+            tg_write_json_row(&writer, sink->env.schema, sink->shortened, sink->env.with_revision);
+        }
+        if (!writer.overflow) {
+            return tg_kafka_spool_commit(&sink->spool, &writer, key_bytes, writer.used - long_end);
+        }
     }
-    if (tg_kafka_spool_count(&sink->spool) == 0 && sink->status == TG_OK) {
+    return NULL;
+}
+
+static struct tg_kafka_slot *spool_row(struct kafka_sink *sink, const struct tg_row *row)
+{
+    struct tg_kafka_slot *slot = spool_form(sink, row);
+    if (slot != NULL || tg_kafka_spool_count(&sink->spool) != 0 || sink->status != TG_OK) { return slot; }
+    /* The whole queue is too small for it. */
+    if (sink->shortened != NULL && tg_row_shorten(sink->env.schema, row, sink->shortened)) {
+        note_shortened(sink, sink->spool.capacity);
+        slot = spool_form(sink, sink->shortened);
+    }
+    if (slot == NULL) {
         sink->status =
             tg_fail(&sink->error, TG1206, 0, "sink %s: a row is longer than queue_bytes", sink->env.sink_name);
     }
-    return NULL;
+    return slot;
 }
 
 static uint32_t push(void *state, const struct tg_batch *batch, uint32_t from)
@@ -301,6 +381,10 @@ static void replace_client(struct kafka_sink *sink)
            (unsigned long long)tg_kafka_spool_count(&sink->spool));
     client_close(sink);
     sink->status = client_open(sink, &sink->error);
+    for (uint64_t i = sink->spool.first; i < sink->spool.next; i++) {
+        struct tg_kafka_slot *slot = tg_kafka_spool_slot(&sink->spool, i);
+        if (slot->state == TG_KAFKA_SLOT_SENT) { slot->state = TG_KAFKA_SLOT_WAITING; }
+    }
     sink->resend = sink->spool.first;
 }
 
@@ -308,7 +392,7 @@ static void send_again(struct kafka_sink *sink)
 {
     while (sink->resend != sink->spool.next && sink->status == TG_OK && !sink->client.fatal) {
         struct tg_kafka_slot *slot = tg_kafka_spool_slot(&sink->spool, sink->resend);
-        if (slot->state != TG_KAFKA_SLOT_CONFIRMED) {
+        if (slot->state == TG_KAFKA_SLOT_WAITING) {
             if (!produce(sink, slot)) { return; }
             sink->stats.retries++;
         }

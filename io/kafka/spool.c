@@ -2,6 +2,8 @@
  * and the rest of the end is part of its room, so that room is given back in one piece. */
 #include "io/kafka/spool.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 
 size_t tg_kafka_spool_bytes(uint64_t slot_count, uint64_t capacity)
@@ -52,9 +54,9 @@ struct tg_writer tg_kafka_spool_claim(const struct tg_kafka_spool *spool, bool r
 }
 
 struct tg_kafka_slot *tg_kafka_spool_commit(struct tg_kafka_spool *spool, const struct tg_writer *writer,
-                                            uint32_t key_bytes)
+                                            uint32_t key_bytes, uint32_t short_bytes)
 {
-    TG_ASSERT(!writer->overflow && key_bytes <= writer->used);
+    TG_ASSERT(!writer->overflow && key_bytes + short_bytes <= writer->used);
     const uint64_t begin = used_end(spool);
     const uint64_t at = begin & (spool->capacity - 1);
     const uint64_t offset = (uint64_t)((uint8_t *)writer->data - spool->bytes);
@@ -63,13 +65,25 @@ struct tg_kafka_slot *tg_kafka_spool_commit(struct tg_kafka_spool *spool, const 
     *slot = (struct tg_kafka_slot){
         .data = (uint8_t *)writer->data,
         .key_bytes = key_bytes,
-        .value_bytes = writer->used - key_bytes,
+        .value_bytes = writer->used - key_bytes - short_bytes,
+        .short_bytes = short_bytes,
         .begin = begin,
         .end = begin + skipped + writer->used,
     };
     spool->next++;
     TG_DCHECK(slot->end - used_begin(spool) <= spool->capacity);
     return slot;
+}
+
+bool tg_kafka_slot_shorten(struct tg_kafka_slot *slot)
+{
+    TG_ASSERT(slot->state == TG_KAFKA_SLOT_WAITING);
+    if (slot->short_bytes == 0) { return false; }
+    uint8_t *value = slot->data + slot->key_bytes;
+    memmove(value, value + slot->value_bytes, slot->short_bytes);
+    slot->value_bytes = slot->short_bytes;
+    slot->short_bytes = 0;
+    return true;
 }
 
 void tg_kafka_spool_undo(struct tg_kafka_spool *spool)

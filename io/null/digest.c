@@ -1,5 +1,11 @@
-/* The digest. A row's text is never put together: text columns are hashed where they lie, runs of other columns are
- * rendered into a small buffer per row, and four rows go through the hash side by side (the "lanes"). */
+/* The digest. A row's text is never put together: column after column, what it adds to the text goes into the hashes of
+ * four rows side by side (the "lanes"). FNV is one chain of multiplications per row, so a single row would leave the
+ * multiplier idle three cycles out of four.
+ *
+ * Phrases. One step of FNV-1a is h = (h ^ byte) x PRIME. The exclusive or changes the lowest byte l of h and nothing
+ * else: it adds (l ^ byte) - l. The step therefore is h x PRIME + f(l), and the lowest byte of its result depends on l
+ * alone. So do k steps with constant bytes: h x PRIME^k + F(l), with one table of 256 sums per text. Hashing a boolean
+ * or the leading digits of a timestamp costs one multiplication that way. */
 #include "io/null/digest.h"
 
 #include <string.h>
@@ -7,12 +13,11 @@
 #include "base/assert.h"
 #include "io/value_text.h"
 
-enum { LANES = 4, RUN_BYTES = TG_DIGEST_RUN_MAX * (TG_VALUE_TEXT_BYTES + 1) + 8 };
+enum { LANES = 4, CELL_BYTES = TG_VALUE_TEXT_BYTES + 1, HEAD_SEEN = 16 };
 
 static const uint64_t FNV_OFFSET = 0xcbf29ce484222325u;
 static const uint64_t FNV_PRIME = 0x100000001b3u;
-static const uint64_t TRUE_WORD = 0x65757274;    /* "true", first character lowest */
-static const uint64_t FALSE_WORD = 0x65736c6166; /* "false" */
+static const uint64_t E8 = 100000000;
 
 struct lane {
     const uint8_t *data;
@@ -28,6 +33,28 @@ static uint64_t fmix64(uint64_t k)
     return k ^ (k >> 33);
 }
 
+static inline uint64_t fnv(uint64_t hash, uint8_t byte) { return (hash ^ byte) * FNV_PRIME; }
+
+/* ---- phrases ----------------------------------------------------------------------------------------------------- */
+
+static void phrase_make(struct tg_digest_phrase *phrase, const char *text, uint32_t bytes)
+{
+    phrase->power = 1;
+    for (uint32_t i = 0; i < bytes; i++) { phrase->power *= FNV_PRIME; }
+    for (uint64_t low = 0; low < 256; low++) {
+        uint64_t hash = low;
+        for (uint32_t i = 0; i < bytes; i++) { hash = fnv(hash, (uint8_t)text[i]); }
+        phrase->add[low] = hash - low * phrase->power;
+    }
+}
+
+static inline uint64_t phrase_hash(const struct tg_digest_phrase *phrase, uint64_t hash)
+{
+    return hash * phrase->power + phrase->add[hash & 0xFF];
+}
+
+/* ---- digits ------------------------------------------------------------------------------------------------------ */
+
 /* The eight digits of n < 10^8 as digit values, first one in the lowest byte: halves, quarters, eighths, all at
  * once. */
 static inline uint64_t digits8(uint32_t n)
@@ -39,173 +66,222 @@ static inline uint64_t digits8(uint32_t n)
     return tens | (word - tens * 10) << 8;
 }
 
-/* Decimal text of n < 10^8; writes up to 8 bytes, returns where it ends. Small counts are common: a branch. */
-static inline char *put_below_1e8(char *out, uint32_t n)
+static inline uint64_t text8(uint32_t n) { return digits8(n) | 0x3030303030303030u; }
+
+/* Decimal text of any number; returns where it ends. */
+static char *put_u64(char *out, uint64_t value)
 {
-    if (n < 100) {
-        const uint32_t one = n < 10;
-        const uint16_t pair = (uint16_t)(('0' + n / 10) | ('0' + n % 10) << 8);
-        const uint16_t text = (uint16_t)(pair >> (8 * one));
-        memcpy(out, &text, sizeof text);
-        return out + 2 - one;
-    }
-    const uint64_t digits = digits8(n);
-    const uint32_t zeros = (uint32_t)__builtin_ctzll(digits | 1ull << 56) >> 3; /* leading; the last digit stays */
-    const uint64_t text = (digits | 0x3030303030303030u) >> (8 * zeros);
-    memcpy(out, &text, sizeof text);
-    return out + 8 - zeros;
+    char text[24];
+    uint32_t at = sizeof text;
+    do {
+        text[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    memcpy(out, text + at, sizeof text - at);
+    return out + sizeof text - at;
 }
 
-/* Exactly eight digits. */
-static inline char *put_8(char *out, uint32_t n)
-{
-    const uint64_t text = digits8(n) | 0x3030303030303030u;
-    memcpy(out, &text, sizeof text);
-    return out + 8;
-}
-
-/* Decimal text; returns where it ends. */
-static inline char *put_u64(struct tg_digest *digest, char *out, uint64_t value)
-{
-    enum { E8 = 100000000 };
-    if (value < E8) { return put_below_1e8(out, (uint32_t)value); }
-    if (value < (uint64_t)E8 * E8) {
-        const uint64_t high = value / E8;
-        if (TG_UNLIKELY(high != digest->high)) {
-            char text[8] = {0};
-            digest->high = high;
-            digest->high_bytes = (uint32_t)(put_below_1e8(text, (uint32_t)high) - text);
-            memcpy(&digest->high_text, text, sizeof text);
-        }
-        memcpy(out, &digest->high_text, sizeof digest->high_text);
-        return put_8(out + digest->high_bytes, (uint32_t)(value - high * E8));
-    }
-    const uint64_t low = value % ((uint64_t)E8 * E8);
-    out = put_below_1e8(out, (uint32_t)(value / ((uint64_t)E8 * E8)));
-    return put_8(put_8(out, (uint32_t)(low / E8)), (uint32_t)(low % E8));
-}
-
-static inline char *put_i64(struct tg_digest *digest, char *out, int64_t value)
+static char *put_i64(char *out, int64_t value)
 {
     *out = '-';
-    return put_u64(digest, out + (value < 0), value < 0 ? -(uint64_t)value : (uint64_t)value);
+    return put_u64(out + (value < 0), value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
+/* ---- columns of four rows ---------------------------------------------------------------------------------------- */
+
+/* One value of each of the four rows. Members and not an array, so that they live in registers. */
+struct quad {
+    uint64_t a, b, c, d;
+};
+
+static inline uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
+static inline uint32_t max_u32(uint32_t a, uint32_t b) { return a > b ? a : b; }
+static inline uint64_t max_u64(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static inline uint64_t max_of(struct quad q) { return max_u64(max_u64(q.a, q.b), max_u64(q.c, q.d)); }
+
+static inline struct quad fnv_comma(struct quad hash)
+{
+    return (struct quad){fnv(hash.a, ','), fnv(hash.b, ','), fnv(hash.c, ','), fnv(hash.d, ',')};
+}
+
+/* The hash with one more byte where `has`. A mask, not a branch: lengths differ from row to row as they like. */
+static inline uint64_t fnv_if(uint64_t hash, bool has, uint8_t byte)
+{
+    const uint64_t mask = -(uint64_t)has;
+    return hash ^ ((hash ^ fnv(hash, byte)) & mask);
+}
+
+/* Byte `i` of a lane; any byte of it behind its end. */
+static inline uint64_t lane_step(uint64_t hash, struct lane lane, uint32_t i)
+{
+    const bool has = i < lane.bytes;
+    return fnv_if(hash, has, lane.data[has ? i : 0]);
+}
+
+/* Four texts in step as far as all four reach, then on to the end of the longest. */
+static inline struct quad fnv_lanes(struct quad hash, const struct lane lanes[LANES])
+{
+    const uint32_t common = min_u32(min_u32(lanes[0].bytes, lanes[1].bytes), min_u32(lanes[2].bytes, lanes[3].bytes));
+    const uint32_t longest = max_u32(max_u32(lanes[0].bytes, lanes[1].bytes), max_u32(lanes[2].bytes, lanes[3].bytes));
+    for (uint32_t i = 0; i < common; i++) {
+        hash.a = fnv(hash.a, lanes[0].data[i]);
+        hash.b = fnv(hash.b, lanes[1].data[i]);
+        hash.c = fnv(hash.c, lanes[2].data[i]);
+        hash.d = fnv(hash.d, lanes[3].data[i]);
+    }
+    for (uint32_t i = common; i < longest; i++) {
+        hash.a = lane_step(hash.a, lanes[0], i);
+        hash.b = lane_step(hash.b, lanes[1], i);
+        hash.c = lane_step(hash.c, lanes[2], i);
+        hash.d = lane_step(hash.d, lanes[3], i);
+    }
+    return hash;
 }
 
 static inline int64_t floor_ms(tg_ts ts) { return ts / 1000 - (ts % 1000 < 0); }
 
-static char *put_other(char *out, const struct tg_column *column, const void *value)
+static inline int64_t number_at(const struct tg_digest_step *step, const uint8_t *row)
 {
-    char scratch[TG_VALUE_TEXT_BYTES];
-    const tg_text text = tg_value_text(column, value, scratch);
-    memcpy(out, text.data, text.bytes);
-    return out + text.bytes;
-}
-
-/* Render a run; returns its length. */
-static inline uint32_t run_put(struct tg_digest *digest, const struct tg_digest_step *step, const uint8_t *row,
-                               char *out)
-{
-    const struct tg_schema *schema = digest->schema;
-    char *at = out;
-    *at = ',';
-    at += step->comma;
-    for (uint32_t i = 0; i < step->count; i++) {
-        const struct tg_column *column = &schema->columns[step->columns[i]];
-        const void *value = row + column->offset;
-        if (i != 0) { *at++ = ','; }
-        if (TG_UNLIKELY(tg_row_is_null(schema, row, step->columns[i]))) {
-            memcpy(at, "null", 4);
-            at += 4;
-            continue;
-        }
-        switch (column->type) {
-        case TG_TYPE_BIGINT: at = put_i64(digest, at, *(const int64_t *)value); break;
-        case TG_TYPE_INTEGER: at = put_i64(digest, at, *(const int32_t *)value); break;
-        case TG_TYPE_TIMESTAMP: at = put_i64(digest, at, floor_ms(*(const tg_ts *)value)); break;
-        case TG_TYPE_BOOLEAN: {
-            const uint64_t yes = *(const bool *)value;
-            const uint64_t word = FALSE_WORD ^ ((FALSE_WORD ^ TRUE_WORD) & -yes); /* no branch on data */
-            memcpy(at, &word, sizeof word);
-            at += 5 - yes;
-            break;
-        }
-        default: at = put_other(at, column, value); break;
-        }
+    const void *value = row + step->offset;
+    switch (step->type) {
+    case TG_TYPE_INTEGER: return *(const int32_t *)value;
+    case TG_TYPE_TIMESTAMP: return floor_ms(*(const tg_ts *)value);
+    default: return *(const int64_t *)value;
     }
-    *at = ',';
-    return (uint32_t)(at - out) + step->comma_behind;
 }
 
-static inline struct lane text_lane(const struct tg_schema *schema, uint32_t index, const uint8_t *row)
+/* Any value as text: in `cell`, or where it lies. */
+static struct lane cell_lane(const struct tg_schema *schema, const struct tg_digest_step *step, const uint8_t *row,
+                             char cell[CELL_BYTES])
 {
-    const struct tg_column *column = &schema->columns[index];
-    const void *value = row + column->offset;
-    if (TG_UNLIKELY(tg_row_is_null(schema, row, index))) { return (struct lane){(const uint8_t *)"null", 4}; }
-    if (column->type == TG_TYPE_ENUM) {
-        const char *name = column->enum_values[*(const int32_t *)value];
-        return (struct lane){(const uint8_t *)name, (uint32_t)strlen(name)};
+    if (TG_UNLIKELY(tg_row_is_null(schema, row, step->index))) { return (struct lane){(const uint8_t *)"null", 4}; }
+    if (step->kind == TG_DIGEST_NUMBER) {
+        return (struct lane){(uint8_t *)cell, (uint32_t)(put_i64(cell, number_at(step, row)) - cell)};
     }
-    const tg_text *text = value;
-    return (struct lane){(const uint8_t *)(text->bytes != 0 ? text->data : ""), text->bytes};
+    const tg_text text = tg_value_text(&schema->columns[step->index], row + step->offset, cell);
+    return (struct lane){(const uint8_t *)(text.bytes != 0 ? text.data : ""), text.bytes};
 }
 
-static inline uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
-static inline uint32_t max_u32(uint32_t a, uint32_t b) { return a > b ? a : b; }
-
-/* One byte of a lane if it has one at `i`. A mask, not a branch: lengths differ from row to row as they like. */
-static inline uint64_t fnv_if(uint64_t hash, struct lane lane, uint32_t i)
+/* Any column, the slow way. */
+static struct quad add_cells(const struct tg_schema *schema, const struct tg_digest_step *step,
+                             const uint8_t *const rows[LANES], struct quad hash)
 {
-    const uint64_t has = -(uint64_t)(i < lane.bytes);
-    const uint64_t next = (hash ^ lane.data[i & has]) * FNV_PRIME;
-    return hash ^ ((hash ^ next) & has);
+    char cells[LANES][CELL_BYTES];
+    struct lane lanes[LANES];
+    for (uint32_t lane = 0; lane < LANES; lane++) { lanes[lane] = cell_lane(schema, step, rows[lane], cells[lane]); }
+    return fnv_lanes(step->index != 0 ? fnv_comma(hash) : hash, lanes);
 }
 
-/* Four chains in step as far as all four reach, then on to the end of the longest. */
-static inline void fnv_lanes(uint64_t hashes[LANES], const struct lane lanes[LANES])
+static inline struct quad add_texts(const struct tg_digest_step *step, const uint8_t *const rows[LANES],
+                                    struct quad hash)
 {
-    uint64_t a = hashes[0];
-    uint64_t b = hashes[1];
-    uint64_t c = hashes[2];
-    uint64_t d = hashes[3];
-    const uint32_t common = min_u32(min_u32(lanes[0].bytes, lanes[1].bytes), min_u32(lanes[2].bytes, lanes[3].bytes));
-    const uint32_t longest = max_u32(max_u32(lanes[0].bytes, lanes[1].bytes), max_u32(lanes[2].bytes, lanes[3].bytes));
-    for (uint32_t i = 0; i < common; i++) {
-        a = (a ^ lanes[0].data[i]) * FNV_PRIME;
-        b = (b ^ lanes[1].data[i]) * FNV_PRIME;
-        c = (c ^ lanes[2].data[i]) * FNV_PRIME;
-        d = (d ^ lanes[3].data[i]) * FNV_PRIME;
+    struct lane lanes[LANES];
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        const tg_text *text = (const tg_text *)(const void *)(rows[lane] + step->offset);
+        lanes[lane] = (struct lane){(const uint8_t *)(text->bytes != 0 ? text->data : ""), text->bytes};
     }
-    for (uint32_t i = common; i < longest; i++) {
-        a = fnv_if(a, lanes[0], i);
-        b = fnv_if(b, lanes[1], i);
-        c = fnv_if(c, lanes[2], i);
-        d = fnv_if(d, lanes[3], i);
-    }
-    hashes[0] = a;
-    hashes[1] = b;
-    hashes[2] = c;
-    hashes[3] = d;
+    return fnv_lanes(step->index != 0 ? fnv_comma(hash) : hash, lanes);
 }
 
-static bool is_text(enum tg_type type) { return type == TG_TYPE_TEXT || type == TG_TYPE_JSON || type == TG_TYPE_ENUM; }
+static inline struct quad add_booleans(const struct tg_digest *digest, uint32_t offset,
+                                       const uint8_t *const rows[LANES], struct quad hash)
+{
+    return (struct quad){
+        phrase_hash(&digest->booleans[*(const bool *)(rows[0] + offset)], hash.a),
+        phrase_hash(&digest->booleans[*(const bool *)(rows[1] + offset)], hash.b),
+        phrase_hash(&digest->booleans[*(const bool *)(rows[2] + offset)], hash.c),
+        phrase_hash(&digest->booleans[*(const bool *)(rows[3] + offset)], hash.d),
+    };
+}
+
+/* Numbers of one or two digits: the first one, if there are two, then the last one. */
+static inline uint64_t add_below_100(uint64_t hash, uint64_t value)
+{
+    hash = fnv_if(hash, value >= 10, (uint8_t)('0' + value / 10));
+    return fnv(hash, (uint8_t)('0' + value % 10));
+}
+
+/* Numbers that share their leading digits: those, then the last eight. */
+static inline struct quad add_behind_head(const struct tg_digest_phrase *head, struct quad below, struct quad hash)
+{
+    struct quad text = {text8((uint32_t)below.a), text8((uint32_t)below.b), text8((uint32_t)below.c),
+                        text8((uint32_t)below.d)};
+    hash = (struct quad){phrase_hash(head, hash.a), phrase_hash(head, hash.b), phrase_hash(head, hash.c),
+                         phrase_hash(head, hash.d)};
+    for (uint32_t i = 0; i < 8; i++) {
+        hash = (struct quad){fnv(hash.a, (uint8_t)text.a), fnv(hash.b, (uint8_t)text.b), fnv(hash.c, (uint8_t)text.c),
+                             fnv(hash.d, (uint8_t)text.d)};
+        text = (struct quad){text.a >> 8, text.b >> 8, text.c >> 8, text.d >> 8};
+    }
+    return hash;
+}
+
+/* Numbers that do not begin as the head says. Only when others have come for a while a new phrase is worth its 256
+ * sums. */
+static TG_COLD void head_miss(struct tg_digest_head *head, uint64_t value)
+{
+    const uint64_t base = value - value % E8;
+    head->next_seen = base == head->next ? head->next_seen + 1 : 1;
+    head->next = base;
+    if (head->next_seen < HEAD_SEEN || base == 0 || base >= E8 * E8) { return; }
+    char text[CELL_BYTES] = {','};
+    phrase_make(&head->phrase, text, (uint32_t)(put_u64(text + 1, base / E8) - text));
+    head->base = base;
+    head->next_seen = 0;
+}
+
+static inline struct quad add_numbers(const struct tg_schema *schema, const struct tg_digest_step *step,
+                                      const uint8_t *const rows[LANES], struct quad hash)
+{
+    /* negative ones become larger than any */
+    const struct quad value = {(uint64_t)number_at(step, rows[0]), (uint64_t)number_at(step, rows[1]),
+                               (uint64_t)number_at(step, rows[2]), (uint64_t)number_at(step, rows[3])};
+    if (max_of(value) < 100) {
+        hash = fnv_comma(hash);
+        return (struct quad){add_below_100(hash.a, value.a), add_below_100(hash.b, value.b),
+                             add_below_100(hash.c, value.c), add_below_100(hash.d, value.d)};
+    }
+    struct tg_digest_head *head = step->head;
+    const struct quad below = {value.a - head->base, value.b - head->base, value.c - head->base, value.d - head->base};
+    if (TG_LIKELY(head->base != 0 && max_of(below) < E8)) { return add_behind_head(&head->phrase, below, hash); }
+    head_miss(head, value.a);
+    return add_cells(schema, step, rows, hash);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
+static enum tg_digest_kind kind_of(enum tg_type type)
+{
+    switch (type) {
+    case TG_TYPE_TEXT:
+    case TG_TYPE_JSON: return TG_DIGEST_TEXT;
+    case TG_TYPE_BIGINT:
+    case TG_TYPE_INTEGER:
+    case TG_TYPE_TIMESTAMP: return TG_DIGEST_NUMBER;
+    case TG_TYPE_BOOLEAN: return TG_DIGEST_BOOLEAN;
+    case TG_TYPE_DATE:
+    case TG_TYPE_NUMERIC:
+    case TG_TYPE_ENUM: break;
+    }
+    return TG_DIGEST_OTHER;
+}
 
 void tg_digest_init(struct tg_digest *digest, const struct tg_schema *schema, int core_column)
 {
-    *digest = (struct tg_digest){.schema = schema, .core_column = core_column, .high = UINT64_MAX};
-    struct tg_digest_step *last = NULL;
+    *digest = (struct tg_digest){.schema = schema, .core_column = core_column};
+    uint32_t heads = 0;
     for (uint32_t i = 0; i < schema->column_count; i++) {
-        const bool text = is_text(schema->columns[i].type);
-        if (text && last != NULL && last->is_text) { /* a run without columns: only the comma */
-            digest->steps[digest->step_count++] = (struct tg_digest_step){.comma = true};
-        } else if (text && last != NULL) {
-            last->comma_behind = true;
+        struct tg_digest_step *step = &digest->steps[i];
+        const enum tg_type type = schema->columns[i].type;
+        *step = (struct tg_digest_step){
+            .kind = kind_of(type), .type = type, .index = i, .offset = schema->columns[i].offset};
+        if (step->kind == TG_DIGEST_NUMBER && i != 0 && heads < TG_DIGEST_HEADS) {
+            step->head = &digest->heads[heads++];
         }
-        if (text || last == NULL || last->is_text || last->count == TG_DIGEST_RUN_MAX) {
-            last = &digest->steps[digest->step_count++];
-            *last = (struct tg_digest_step){.is_text = text, .comma = !text && i != 0};
-        }
-        last->columns[last->count++] = (uint8_t)i;
+        step->plain = step->kind == TG_DIGEST_TEXT || step->head != NULL || (step->kind == TG_DIGEST_BOOLEAN && i != 0);
     }
+    phrase_make(&digest->booleans[0], ",false", 6);
+    phrase_make(&digest->booleans[1], ",true", 5);
 }
 
 /* All ones when the row is a core row. */
@@ -218,9 +294,10 @@ static inline uint64_t core_mask(const struct tg_digest *digest, const uint8_t *
 }
 
 /* Count the hashes of finished rows. */
-static inline void hashes_add(struct tg_digest *digest, const uint8_t *const rows[LANES], const uint64_t hashes[LANES],
+static inline void hashes_add(struct tg_digest *digest, const uint8_t *const rows[LANES], struct quad hash,
                               uint32_t count)
 {
+    const uint64_t hashes[LANES] = {hash.a, hash.b, hash.c, hash.d};
     uint64_t sum = 0;
     uint64_t sum_core = 0;
     uint64_t not_core = 0;
@@ -237,25 +314,36 @@ static inline void hashes_add(struct tg_digest *digest, const uint8_t *const row
     digest->rows_core += count - not_core;
 }
 
+/* True when some column of some row is null. */
+static inline bool any_null(const struct tg_schema *schema, const uint8_t *const rows[LANES])
+{
+    uint8_t nulls = 0;
+    for (uint32_t i = 0; i < (schema->column_count + 7) / 8; i++) {
+        for (uint32_t lane = 0; lane < LANES; lane++) { nulls |= rows[lane][schema->nulls_offset + i]; }
+    }
+    return nulls != 0;
+}
+
 /* Hash `count` rows, 1 to LANES; the lanes of missing ones repeat the first. */
 static inline void rows_add(struct tg_digest *digest, const uint8_t *const rows[LANES], uint32_t count)
 {
-    char runs[LANES][RUN_BYTES];
-    struct lane lanes[LANES];
-    uint64_t hashes[LANES] = {FNV_OFFSET, FNV_OFFSET, FNV_OFFSET, FNV_OFFSET};
-    for (uint32_t i = 0; i < digest->step_count; i++) {
+    const struct tg_schema *schema = digest->schema;
+    const bool nulls = any_null(schema, rows);
+    struct quad hash = {FNV_OFFSET, FNV_OFFSET, FNV_OFFSET, FNV_OFFSET};
+    for (uint32_t i = 0; i < schema->column_count; i++) {
         const struct tg_digest_step *step = &digest->steps[i];
-        for (uint32_t lane = 0; lane < LANES; lane++) {
-            if (step->is_text) {
-                lanes[lane] = text_lane(digest->schema, step->columns[0], rows[lane]);
-            } else {
-                lanes[lane].bytes = run_put(digest, step, rows[lane], runs[lane]);
-                lanes[lane].data = (const uint8_t *)runs[lane];
-            }
+        if (TG_UNLIKELY(nulls || !step->plain)) {
+            hash = add_cells(schema, step, rows, hash);
+            continue;
         }
-        fnv_lanes(hashes, lanes);
+        switch (step->kind) {
+        case TG_DIGEST_TEXT: hash = add_texts(step, rows, hash); break;
+        case TG_DIGEST_NUMBER: hash = add_numbers(schema, step, rows, hash); break;
+        case TG_DIGEST_BOOLEAN: hash = add_booleans(digest, step->offset, rows, hash); break;
+        case TG_DIGEST_OTHER: break; /* never plain */
+        }
     }
-    hashes_add(digest, rows, hashes, count);
+    hashes_add(digest, rows, hash, count);
 }
 
 void tg_digest_add(struct tg_digest *digest, const struct tg_batch *batch, uint32_t from)

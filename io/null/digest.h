@@ -7,36 +7,50 @@
 
 #include "base/batch.h"
 
-enum { TG_DIGEST_RUN_MAX = 8 }; /* columns rendered side by side at once */
+enum { TG_DIGEST_HEADS = 4 }; /* number columns whose leading digits are remembered */
 
-/* A stretch of a row's text. */
+/* What hashing one constant text does to a hash: h becomes h x power + add[lowest byte of h]. */
+struct tg_digest_phrase {
+    uint64_t power;
+    uint64_t add[256];
+};
+
+/* The eight and more leading digits (value / 10^8) that a column's numbers share for a while, as timestamps do for a
+ * day. */
+struct tg_digest_head {
+    uint64_t base;      /* of the phrase: numbers base to base + 10^8 - 1 begin with it; 0 = none yet */
+    uint64_t next;      /* the base seen last beside it ... */
+    uint32_t next_seen; /* ... and how many times in a row */
+    struct tg_digest_phrase phrase;
+};
+
+enum tg_digest_kind { TG_DIGEST_TEXT, TG_DIGEST_NUMBER, TG_DIGEST_BOOLEAN, TG_DIGEST_OTHER };
+
+/* One column. */
 struct tg_digest_step {
-    bool is_text;   /* one text, json or enum column, hashed where it lies; else a run of rendered columns */
-    bool comma;     /* runs: ',' stands in front */
-    bool comma_behind; /* runs: ',' stands behind, a text follows */
-    uint8_t count;
-    uint8_t columns[TG_DIGEST_RUN_MAX];
+    enum tg_digest_kind kind;
+    enum tg_type type;
+    uint32_t index;
+    uint32_t offset;             /* in the row */
+    bool plain;                  /* where no value is null, there is a way around text */
+    struct tg_digest_head *head; /* of plain number columns */
 };
 
 struct tg_digest {
     const struct tg_schema *schema;
     int core_column; /* boolean; rows where it is false are core rows; -1 = none are */
-    uint32_t step_count;
-    struct tg_digest_step steps[2 * TG_COLUMNS_MAX];
-    /* Text of the upper digits (value / 10^8) rendered last: timestamps near each other share them for a day. */
-    uint64_t high;
-    uint64_t high_text;
-    uint32_t high_bytes;
+    struct tg_digest_step steps[TG_COLUMNS_MAX];
+    struct tg_digest_phrase booleans[2]; /* ",false" and ",true" */
+    struct tg_digest_head heads[TG_DIGEST_HEADS];
     uint64_t rows;
     uint64_t sum;
     uint64_t rows_core;
     uint64_t sum_core;
 };
 
-/* `schema` is borrowed. core_column: see above.  @setup */
+/* `schema` is borrowed; the digest must stay where it is. core_column: see above.  @setup */
 void tg_digest_init(struct tg_digest *digest, const struct tg_schema *schema, int core_column);
-/* Add rows from..batch->count - 1. Four rows at a time: FNV is one chain of multiplications per row, so a single row
- * leaves the multiplier idle three cycles out of four.  @shard */
+/* Add rows from..batch->count - 1.  @shard */
 TG_HOT void tg_digest_add(struct tg_digest *digest, const struct tg_batch *batch, uint32_t from);
 
 #endif

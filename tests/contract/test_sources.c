@@ -1,7 +1,8 @@
 /* The contract of sources, for every registered one that can run from files or out of nothing: partitions, strictly
  * growing offsets, slices inside their buffer, ends, back-pressure by withheld buffers, closing at any time; and that
- * the records do not depend on poll size, number of instances, held buffers or the helper's pace. The Kafka source
- * takes part when TURGO_KAFKA (brokers) and TURGO_KAFKA_TOPIC are set. */
+ * the records do not depend on poll size, number of instances, held buffers or the helper's pace. The Kafka source has
+ * tests of its own, skipped where TURGO_KAFKA (brokers) is not set; they read topic TURGO_KAFKA_SOURCE_TOPIC
+ * (turgo_contract_source), which must hold records that nobody adds to. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,15 +45,13 @@ static char folder[64];
 
 static bool is(const struct tg_source_ops *ops, const char *name) { return strcmp(ops->name, name) == 0; }
 
-static bool takes_part(const struct tg_source_ops *ops)
+static const char *variable(const char *name, const char *fallback)
 {
-    const char *brokers = getenv("TURGO_KAFKA");
-    if (!is(ops, "kafka") || (brokers != NULL && *brokers != '\0' && getenv("TURGO_KAFKA_TOPIC") != NULL)) {
-        return true;
-    }
-    (void)fprintf(stderr, "source %s skipped: TURGO_KAFKA and TURGO_KAFKA_TOPIC are not set\n", ops->name);
-    return false;
+    const char *text = getenv(name);
+    return text != NULL && *text != '\0' ? text : fallback;
 }
+
+static bool needs_server(const struct tg_source_ops *ops) { return is(ops, "kafka"); }
 
 /* ---- input ------------------------------------------------------------------------------------------------------- */
 
@@ -90,8 +89,9 @@ static const struct tg_options *options_make(const struct tg_source_ops *ops)
 {
     if (is(ops, "file")) { return tg_test_options(&options, ops->options, ops->option_count, "path", folder, NULL); }
     if (is(ops, "kafka")) {
-        return tg_test_options(&options, ops->options, ops->option_count, "brokers", getenv("TURGO_KAFKA"), "topic",
-                               getenv("TURGO_KAFKA_TOPIC"), "start", "earliest", NULL);
+        return tg_test_options(&options, ops->options, ops->option_count, "brokers", variable("TURGO_KAFKA", ""),
+                               "topic", variable("TURGO_KAFKA_SOURCE_TOPIC", "turgo_contract_source"), "start",
+                               "earliest", NULL);
     }
     cr_assert(is(ops, "generate"), "this suite does not know how to feed source %s: teach it", ops->name);
     return tg_test_options(&options, ops->options, ops->option_count, "count", "5000", "partitions", "3", "rate", "0",
@@ -142,8 +142,7 @@ static void run_open(const struct tg_source_ops *ops, uint32_t count, bool threa
     struct tg_error error = {0};
     (void)options_make(ops);
     cr_assert_eq(ops->discover(&options.options, "records", tg_clock_now_ns(&real) + 10000000000, &partition_count,
-                               &error), TG_OK,
-                 "%s", error.text);
+                               &error), TG_OK, "source %s: what is named is not ready: %s", ops->name, error.text);
     cr_assert(partition_count >= 1 && partition_count <= PARTITIONS_MAX);
     instance_count = count;
     cr_assert_eq(tg_helper_create(&helper, count, NULL, NULL, NULL), TG_OK);
@@ -249,79 +248,116 @@ static void run_to_end(const struct tg_source_ops *ops, struct tg_prng *prng, bo
     for (uint32_t i = 0; i < 100; i++) { step(ops, &instances[i % instance_count], prng, false); }
 }
 
+static void records_do_not_depend(const struct tg_source_ops *ops, struct tg_prng *prng, uint64_t seed)
+{
+    static struct seen reference[PARTITIONS_MAX];
+    run_open(ops, 1, false, TG_BATCH_ROWS_MAX);
+    run_to_end(ops, prng, false);
+    run_close(ops);
+    memcpy(reference, seen, sizeof seen);
+    uint64_t records = 0;
+    for (uint32_t partition = 0; partition < partition_count; partition++) { records += seen[partition].records; }
+    cr_assert_gt(records, 0, "%s", ops->name);
+    const uint32_t polls[] = {1, 2, 7, 64, 1023, TG_BATCH_ROWS_MAX};
+    for (uint32_t run = 0; run < 30; run++) {
+        run_open(ops, 1 + tg_prng_below(prng, INSTANCES_MAX), run % 3 == 0, polls[run % 6]);
+        run_to_end(ops, prng, run % 2 == 0);
+        run_close(ops);
+        for (uint32_t partition = 0; partition < partition_count; partition++) {
+            cr_assert_eq(seen[partition].records, reference[partition].records, "%s seed %" PRIu64, ops->name, seed);
+            cr_assert_eq(seen[partition].digest, reference[partition].digest, "%s seed %" PRIu64, ops->name, seed);
+        }
+    }
+}
+
+static void withheld_buffers_are_back_pressure(const struct tg_source_ops *ops)
+{
+    static struct tg_raw_batch raw;
+    struct tg_prng prng = {3};
+    struct tg_buffer *taken[64];
+    uint32_t count = 0;
+    run_open(ops, 1, false, 16);
+    struct tg_buffer *buffer = NULL; /* take the whole pool away */
+    while (count < 64 && (buffer = tg_buffer_acquire(&instances[0].pool, 1000)) != NULL) { taken[count++] = buffer; }
+    for (uint32_t cycle = 0; cycle < 200; cycle++) {
+        (void)tg_helper_step(helper, 8);
+        (void)tg_helper_poll(helper, 0);
+        if (ops->poll(instances[0].state, &raw, 1) != 0) {
+            batch_verify(&instances[0], &raw);
+            if (raw.buffer != NULL) { tg_buffer_release(raw.buffer); }
+        }
+    }
+    cr_assert_eq(ops->failure(instances[0].state, NULL), TG_OK);
+    while (count != 0) { tg_buffer_release(taken[--count]); }
+    run_to_end(ops, &prng, false);
+    run_close(ops);
+}
+
+static void close_at_any_time(const struct tg_source_ops *ops, struct tg_prng *prng)
+{
+    for (uint32_t run = 0; run < (needs_server(ops) ? 10u : 60u); run++) {
+        run_open(ops, 1 + tg_prng_below(prng, INSTANCES_MAX), run % 2 == 0, 1 + tg_prng_below(prng, 100));
+        for (uint32_t steps = tg_prng_below(prng, 200); steps != 0; steps--) {
+            step(ops, &instances[tg_prng_below(prng, instance_count)], prng, true);
+        }
+        run_close(ops);
+    }
+}
+
 Test(sources, records_do_not_depend_on_polls_instances_or_held_buffers)
 {
     const uint64_t seed = tg_test_seed();
     struct tg_prng prng = {seed};
     for (uint32_t i = 0; tg_source_registry[i] != NULL; i++) {
-        const struct tg_source_ops *ops = tg_source_registry[i];
-        if (!takes_part(ops)) { continue; }
-        static struct seen reference[PARTITIONS_MAX];
-        run_open(ops, 1, false, TG_BATCH_ROWS_MAX);
-        run_to_end(ops, &prng, false);
-        run_close(ops);
-        memcpy(reference, seen, sizeof seen);
-        uint64_t records = 0;
-        for (uint32_t partition = 0; partition < partition_count; partition++) { records += seen[partition].records; }
-        cr_assert_gt(records, 0, "%s", ops->name);
-        const uint32_t polls[] = {1, 2, 7, 64, 1023, TG_BATCH_ROWS_MAX};
-        for (uint32_t run = 0; run < 30; run++) {
-            run_open(ops, 1 + tg_prng_below(&prng, INSTANCES_MAX), run % 3 == 0, polls[run % 6]);
-            run_to_end(ops, &prng, run % 2 == 0);
-            run_close(ops);
-            for (uint32_t partition = 0; partition < partition_count; partition++) {
-                cr_assert_eq(seen[partition].records, reference[partition].records, "%s seed %" PRIu64, ops->name,
-                             seed);
-                cr_assert_eq(seen[partition].digest, reference[partition].digest, "%s seed %" PRIu64, ops->name, seed);
-            }
-        }
+        if (!needs_server(tg_source_registry[i])) { records_do_not_depend(tg_source_registry[i], &prng, seed); }
     }
 }
 
 Test(sources, withheld_buffers_are_back_pressure_and_nothing_is_lost)
 {
     for (uint32_t i = 0; tg_source_registry[i] != NULL; i++) {
-        const struct tg_source_ops *ops = tg_source_registry[i];
-        if (!takes_part(ops)) { continue; }
-        static struct tg_raw_batch raw;
-        struct tg_prng prng = {3};
-        struct tg_buffer *taken[64];
-        uint32_t count = 0;
-        run_open(ops, 1, false, 16);
-        struct tg_buffer *buffer = NULL; /* take the whole pool away */
-        while (count < 64 && (buffer = tg_buffer_acquire(&instances[0].pool, 1000)) != NULL) {
-            taken[count++] = buffer;
-        }
-        for (uint32_t cycle = 0; cycle < 200; cycle++) {
-            (void)tg_helper_step(helper, 8);
-            (void)tg_helper_poll(helper, 0);
-            if (ops->poll(instances[0].state, &raw, 1) != 0) {
-                batch_verify(&instances[0], &raw);
-                if (raw.buffer != NULL) { tg_buffer_release(raw.buffer); }
-            }
-        }
-        cr_assert_eq(ops->failure(instances[0].state, NULL), TG_OK);
-        while (count != 0) { tg_buffer_release(taken[--count]); }
-        run_to_end(ops, &prng, false);
-        run_close(ops);
+        if (!needs_server(tg_source_registry[i])) { withheld_buffers_are_back_pressure(tg_source_registry[i]); }
     }
 }
 
 Test(sources, close_is_legal_at_any_time)
 {
+    struct tg_prng prng = {tg_test_seed()};
+    for (uint32_t i = 0; tg_source_registry[i] != NULL; i++) {
+        if (!needs_server(tg_source_registry[i])) { close_at_any_time(tg_source_registry[i], &prng); }
+    }
+}
+
+/* ---- on real servers --------------------------------------------------------------------------------------------- */
+
+static const struct tg_source_ops *kafka_on_server(void)
+{
+    if (variable("TURGO_KAFKA", NULL) == NULL) {
+        cr_skip_test("no server for source kafka: tools/services up, tools/services env");
+    }
+    return tg_source_find("kafka");
+}
+
+TestSuite(sources_on_servers, .timeout = 280);
+
+Test(sources_on_servers, kafka_records_do_not_depend_on_polls_instances_or_held_buffers)
+{
+    const struct tg_source_ops *ops = kafka_on_server();
     const uint64_t seed = tg_test_seed();
     struct tg_prng prng = {seed};
-    for (uint32_t i = 0; tg_source_registry[i] != NULL; i++) {
-        const struct tg_source_ops *ops = tg_source_registry[i];
-        if (!takes_part(ops)) { continue; }
-        for (uint32_t run = 0; run < (is(ops, "kafka") ? 3u : 60u); run++) {
-            run_open(ops, 1 + tg_prng_below(&prng, INSTANCES_MAX), run % 2 == 0, 1 + tg_prng_below(&prng, 100));
-            for (uint32_t steps = tg_prng_below(&prng, 200); steps != 0; steps--) {
-                step(ops, &instances[tg_prng_below(&prng, instance_count)], &prng, true);
-            }
-            run_close(ops);
-        }
-    }
+    records_do_not_depend(ops, &prng, seed);
+}
+
+Test(sources_on_servers, kafka_withheld_buffers_are_back_pressure_and_nothing_is_lost)
+{
+    withheld_buffers_are_back_pressure(kafka_on_server());
+}
+
+Test(sources_on_servers, kafka_close_is_legal_at_any_time)
+{
+    const struct tg_source_ops *ops = kafka_on_server();
+    struct tg_prng prng = {tg_test_seed()};
+    close_at_any_time(ops, &prng);
 }
 
 Test(sources, what_is_not_there_is_refused_by_name)

@@ -3,19 +3,24 @@
 TURGO_BIN names the command; default: build/release/turgo.
 """
 
+import fcntl
 import json
 import os
 import pathlib
+import pty
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
+import termios
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TURGO = os.environ.get("TURGO_BIN", str(ROOT / "build/release/turgo"))
+TURGO = os.path.abspath(os.environ.get("TURGO_BIN", ROOT / "build/release/turgo"))
 JOB = "jobs/purchase_count.yaml"
-VERBS = ["run", "check", "plan", "gen", "explain", "version", "help"]
+VERBS = ["run", "check", "plan", "gen", "explain", "completion", "version", "help"]
 
 
 def turgo(*arguments, env=None, cwd=ROOT, timeout=120):
@@ -46,8 +51,8 @@ class CommandLine(unittest.TestCase):
     def test_help_of_run_names_every_flag(self):
         text = self.expect(0, "run", "--help").stdout
         for flag in ("profile set shards io state-dir fresh until for no-drain quiet report create-tables seed poll-size "
-                     "log-format log-level").split():
-            self.assertIn(f"  --{flag}", text)
+                     "log-format log-level cpuset overprovisioned verbose color").split():
+            self.assertRegex(text, rf"(?m)^  (-\w, )?--{flag} ")
 
     def test_nothing_is_usage(self):
         done = self.expect(64)
@@ -64,7 +69,9 @@ class CommandLine(unittest.TestCase):
         for arguments in (["run"], ["run", JOB, JOB], ["run", JOB, "--shards"], ["run", JOB, "--shards", "two"],
                           ["run", JOB, "--io", "aio"], ["run", JOB, "--until", "never"], ["run", JOB, "--until", "idle:0s"],
                           ["run", JOB, "--until", "records:1k/s"], ["run", JOB, "--for", "0s"],
-                          ["run", JOB, "--poll-size", "1025"], ["run", JOB, "--no-drain"], ["run", JOB, "-q"],
+                          ["run", JOB, "--poll-size", "1025"], ["run", JOB, "--no-drain"], ["run", JOB, "-x"], ["run", JOB, "--cpuset", "a"], ["run", JOB, "--cpuset", "1-"],
+                          ["run", JOB, "--cpuset", "99999"], ["gen", "--foo"], ["gen", "--keys"], ["gen", "--keys", "x"], ["gen", "x"],
+                          ["completion", "csh"], ["run", JOB, "--color", "red"],
                           ["run", JOB, "--quiet=1"], ["run", JOB, "--quiet", "--seed", "-1"],
                           ["run", JOB, "--profile", "dev", "--profile", "dev"], ["plan"], ["explain"], ["explain", "TG1"],
                           ["version", "x"], ["help", "nothing"], ["check"]):
@@ -156,6 +163,113 @@ class CommandLine(unittest.TestCase):
         with open("/dev/full", "w") as full:
             done = subprocess.run([TURGO, "explain", "--list"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
         self.assertEqual(done.returncode, 74)
+
+    def folder(self):
+        folder = tempfile.TemporaryDirectory(prefix="turgo-cli-")
+        self.addCleanup(folder.cleanup)
+        shutil.copy(ROOT / JOB, folder.name)
+        return folder.name
+
+    def terminal(self, folder, width, *arguments):
+        """What a terminal of that width would get."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 25, width, 0, 0))
+        child = subprocess.Popen([TURGO, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
+                                 env={**os.environ, "TERM": "xterm"})
+        os.close(slave)
+        text = b""
+        while True:
+            try:
+                part = os.read(master, 65536)
+            except OSError:  # the other end is closed
+                break
+            text += part
+        os.close(master)
+        self.assertEqual(child.wait(60), 0, text)
+        return text.decode()
+
+    def test_the_status_line_is_never_wider_than_the_terminal(self):
+        for width, shown, hidden in ((60, "watermark", "p50"), (200, "dead", None)):
+            text = self.terminal(self.folder(), width, "run", "purchase_count.yaml", "--for", "2s", "--shards", "1")
+            lines = re.findall(r"\r\x1b\[K([^\r\n]*)", text)
+            self.assertGreater(len(lines), 1, text)
+            for line in lines:
+                self.assertLess(len(line), width)
+                self.assertIn(shown, line)
+                if hidden:
+                    self.assertNotIn(hidden, line)
+
+    def test_data_for_a_terminal_is_a_sample(self):
+        self.assertEqual(len(self.terminal(self.folder(), 120, "gen").splitlines()), 11)
+
+    def test_chosen_log_formats_carry_progress_and_closing(self):
+        done = self.expect(0, "run", "purchase_count.yaml", "--for", "2s", "--shards", "1", "--log-format", "json", cwd=self.folder())
+        events = [json.loads(line) for line in done.stderr.splitlines()]
+        self.assertEqual([event["msg"] for event in events], ["progress", "closed: --for is over"])
+        for event in events:
+            self.assertEqual(event["job"], "purchase_count")
+            self.assertIsInstance(event["records_in"], int)
+        self.assertEqual(events[1]["exit_code"], 0)
+        done = self.expect(0, "run", "purchase_count.yaml", "--for", "2s", "--shards", "1", "--log-format", "logfmt", cwd=self.folder())
+        for line in done.stderr.splitlines():
+            self.assertRegex(line, r"^ts=\S+ level=info job=purchase_count msg=\"(progress|closed: [^\"]*)\" \S+=\d")
+        self.assertIn("TG1502", self.expect(74, "run", "purchase_count.yaml", "--log-format", "json", "--report", "/nonexistent/r", cwd=self.folder()).stderr)
+
+    def test_the_closing_report_has_percentiles_and_a_histogram(self):
+        done = self.expect(0, "run", "purchase_count.yaml", "--for", "3s", "--shards", "1", "--report", "r.json", cwd=self.folder())
+        self.assertRegex(done.stderr, r"latency +from read to acknowledged: p50 \S+  p90 \S+  p99 \S+  p99.9 \S+  p99.99 \S+  max \S+\n  <= ")
+        for line in done.stderr.splitlines():
+            self.assertEqual(line, line.rstrip())
+
+    def test_a_report_that_cannot_be_written_is_known_before_the_run(self):
+        done = self.expect(74, "run", "purchase_count.yaml", "--report", "/nonexistent/r.json", "--for", "1h", cwd=self.folder(), timeout=20)
+        self.assertIn("error TG1502 report /nonexistent/r.json", done.stderr)
+
+    def test_colour_is_a_choice(self):
+        line = self.expect(78, "check", JOB, "--color", "always", "--profile", "x").stderr
+        self.assertTrue(line.startswith("\x1b[31merror\x1b[0m TG1009"), line)
+        self.assertTrue(self.expect(78, "check", JOB, "--profile", "x").stderr.startswith("error TG1009"))
+
+    def test_cpus_can_be_chosen(self):
+        cpu = str(min(os.sched_getaffinity(0)))
+        self.expect(0, "run", "purchase_count.yaml", "--until", "records:100", "--cpuset", cpu, "--overprovisioned", "--quiet",
+                    "--report", "r.json", cwd=(folder := self.folder()))
+        self.assertEqual(json.loads(pathlib.Path(folder, "r.json").read_text())["shards"], 1)
+
+    def test_quiet_check_says_only_what_is_wrong(self):
+        done = self.expect(0, "check", "purchase_count.yaml", "-q", cwd=self.folder())
+        self.assertEqual(done.stdout + done.stderr, "")
+
+    def test_one_mistake_is_one_finding(self):
+        done = self.expect(78, "check", JOB, "--set", "sources.tx.fields.at.type=tmestamp")
+        self.assertEqual(re.findall(r"(?m)^error (TG\d+)", done.stderr), ["TG1004"])
+
+    def test_a_file_that_is_no_text_is_no_job(self):
+        folder = self.folder()
+        pathlib.Path(folder, "binary").write_bytes(bytes(range(256)))
+        self.assertIn("TG1001 job file binary holds zero bytes", self.expect(78, "check", "binary", cwd=folder).stderr)
+
+    def test_a_second_run_of_a_job_is_told_to_try_again(self):
+        folder = self.folder()
+        first = subprocess.Popen([TURGO, "run", "purchase_count.yaml", "--for", "6s", "-q"], cwd=folder)
+        try:
+            time.sleep(1.5)
+            self.assertIn("TG1505", self.expect(75, "run", "purchase_count.yaml", "--for", "1s", "-q", cwd=folder).stderr)
+        finally:
+            self.assertEqual(first.wait(30), 0)
+
+    def test_gen_suggests(self):
+        self.assertIn("did you mean --count?", self.expect(64, "gen", "--coumt", "3").stderr)
+
+    def test_completion_knows_verbs_flags_and_words(self):
+        def complete(*words):
+            script = (f'source <({TURGO} completion bash); COMP_WORDS=({" ".join(repr(word) for word in words)}); '
+                      f'COMP_CWORD={len(words) - 1}; _turgo; echo "${{COMPREPLY[@]}}"')
+            return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+        self.assertEqual(complete("turgo", "ch"), ["check"])
+        self.assertEqual(complete("turgo", "run", "--prof"), ["--profile"])
+        self.assertEqual(complete("turgo", "run", "--io", ""), ["auto", "uring", "epoll"])
+        self.assertEqual(complete("turgo", "check", "jobs/purchase_count.y"), ["jobs/purchase_count.yaml"])
 
     def test_a_run_ends_by_itself(self):
         with tempfile.TemporaryDirectory() as folder:

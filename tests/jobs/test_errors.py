@@ -131,6 +131,9 @@ class CommandLine(unittest.TestCase):
                 job.wait(20)
                 line = next(line for line in job.text().splitlines() if "TG2201" in line)
                 self.assertTrue(line.startswith(start), line)
+                for part in ("purchase_count", "tx", "retry_in", "hint", "--profile dev"):
+                    self.assertIn(part, line)
+                self.assertNotIn("\\n", line)
 
 
 class Services(ServiceTest):

@@ -110,6 +110,13 @@ class Edges(Examples):
         self.assertEqual((entry["partition"], entry["offset"], entry["lateness_us"], entry["steps"]), (0, 1, 1, ["counts"]))
         self.assertEqual((entry["ts"], entry["wm"]), (f"{DAY}10:00:00Z", f"{DAY}10:00:00.000001Z"))
 
+    def test_allowed_lateness_moves_the_border_and_equal_is_on_time(self):
+        params = Params(lateness=MINUTE)
+        ahead = tx("u9", "10:02:30")  # the watermark is 10:02:00, the step's clock 10:01:00
+        self.assertEqual(self.job({0: [ahead, tx("u1", "10:01:00")]}, params).late, [])
+        entry, = self.job({0: [ahead, tx("u1", "10:00:59.999999")]}, params).late
+        self.assertEqual(entry["lateness_us"], MINUTE + 1)
+
     def test_late_rows_and_bad_rows_do_not_move_the_clock(self):
         records = [tx("u1", "10:00:00"), b"{", b'{"userId":"u1","transactionTimestamp":7}', tx("u1", "09:59:30")]
         self.assertEqual(self.job({0: records}).late, [])
@@ -141,6 +148,11 @@ class Edges(Examples):
         records = [tx("u1", f"10:00:00.{n:06}") for n in range(10_050)]
         with self.assertRaises(OverflowError):
             self.job({0: records}, WIDE)
+
+    def test_many_keys_with_timers_at_the_end_are_no_hot_key(self):
+        records = [tx(f"u{n}", f"10:00:0{second}") for n in range(5_100) for second in (0, 1)]
+        result = self.job({0: records}, WIDE)  # three timer rows each
+        self.assertEqual(len(result.rows), 5_100 * 5)
 
     def test_partitions_do_not_meet(self):
         one = [tx("u1", "10:00:00"), tx("u1", "10:04:00")]

@@ -11,6 +11,8 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
+import contract
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = ROOT / "build" / "test-logs"
 SERVICES_DIR = pathlib.Path(f"/tmp/turgo-services-test-{os.getuid()}-{os.getpid()}")
@@ -186,11 +188,13 @@ class Run:
 
         def body(phase):
             code = self.command_in_session(["tools/services", "up"], phase.log, 900)
-            phase.count(passed=code == 0, failed=code != 0, bad=None if code == 0 else tail(phase.log))
             if code == 0:
                 for line in (SERVICES_DIR / "env").read_text().split():
                     key, value = line.split("=", 1)
                     os.environ[key] = value
+                with open(phase.log, "ab") as out:
+                    os.environ.update(contract.make_targets(ROOT, os.environ["TURGO_KAFKA"], out))
+            phase.count(passed=code == 0, failed=code != 0, bad=None if code == 0 else tail(phase.log))
         self.phase("services", body)
 
     @staticmethod
@@ -290,7 +294,9 @@ def count_unittest(phase, code):
 
 MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tests.model.test_inputs"]
 REPLAY = ["tests.jobs.test_replay", "tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_hostile"]
-SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_faults"]
+SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_cassandra_sink",
+            "tests.jobs.test_dead_letters", "tests.jobs.test_faults"]
+RATE = ["tests.jobs.test_hostile_rate"]  # not under a sanitizer
 CLI = ["tests.jobs.test_cli", "tests.jobs.test_operator_api"]
 RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again"]
 SANITIZED = {"TURGO_BIN": str(ROOT / "build/asan/turgo"), "TURGO_QUICK": "1"}
@@ -301,7 +307,7 @@ def run_quick(run):
     run.build("release")
     run.unittests("reference model", MODEL)
     run.ctest("unit release", "release", ["-E", "^tidy$"], dict.fromkeys(("TURGO_KAFKA", "TURGO_CASSANDRA", "TURGO_POSTGRES")))
-    run.unittests("replay", REPLAY, {"TURGO_QUICK": "1"})
+    run.unittests("replay", [*REPLAY, *RATE], {"TURGO_QUICK": "1"})
     run.sim("release", 10, 20)
 
 
@@ -316,7 +322,7 @@ def run_unit(run, full=False):
 
 
 def run_jobs(run, pattern=None):
-    run.unittests("replay", REPLAY, pattern=pattern)
+    run.unittests("replay", [*REPLAY, *RATE], pattern=pattern)
     run.unittests("services and faults", SERVICES, pattern=pattern, timeout=2400)
 
 
@@ -363,7 +369,7 @@ def main():
             run.build("release", ["turgo-sim"])
             run.sim("release", 120, SIM_SEEDS_MIN)
         elif options.what == "jobs":
-            run.build("release", ["turgo"])
+            run.build("release", ["turgo", "cassandra_sink_check"])
             run.services_up()
             run_jobs(run, options.pattern)
         else:

@@ -119,6 +119,42 @@ Test(batch, a_full_blob_refuses_the_row_and_takes_a_smaller_one)
     free(big);
 }
 
+Test(batch, a_claimed_row_counts_once_it_is_committed_and_a_refused_one_can_still_be_read)
+{
+    struct tg_batch *batch = create(8, true);
+    struct tg_batch *other = create(8, true);
+    char *big = calloc(1, TG_TEXT_BYTES_MAX);
+    for (uint32_t bytes = 0; bytes <= 40; bytes++) { /* every length near the ones that are copied without a call */
+        char text[40];
+        for (uint32_t i = 0; i < bytes; i++) { text[i] = (char)('a' + i); }
+        set_text(USER, bytes != 0 ? text : NULL, bytes);
+        set_text(NOTE, "{}", 2);
+        tg_batch_reset(batch);
+        cr_assert_eq(tg_batch_claim(batch), tg_batch_claim(batch), "a claim that is given up leaves no trace");
+        memcpy(tg_batch_claim(batch), row, schema.row_bytes);
+        cr_assert_eq(batch->count, 0);
+        cr_assert(tg_batch_commit(batch));
+        memset(text, '?', sizeof text);
+        cr_assert_eq(batch->count, 1);
+        cr_assert_eq(batch->blob_used, bytes + 2);
+        for (uint32_t i = 0; i < bytes; i++) {
+            cr_assert_eq(text_of(tg_batch_row(batch, 0), USER)->data[i], (char)('a' + i));
+        }
+    }
+    memset(big, 'x', TG_TEXT_BYTES_MAX);
+    set_text(USER, big, TG_TEXT_BYTES_MAX);
+    set_text(NOTE, big, TG_TEXT_BYTES_MAX);
+    const uint32_t used = batch->blob_used;
+    memcpy(tg_batch_claim(batch), row, schema.row_bytes);
+    cr_assert_not(tg_batch_commit(batch));
+    cr_assert_eq(batch->count, 1);
+    cr_assert_eq(batch->blob_used, used);
+    cr_assert_not_null(tg_batch_append_copy(other, tg_batch_claim(batch)));
+    cr_assert_eq(memcmp(text_of(tg_batch_row(other, 0), USER)->data, big, TG_TEXT_BYTES_MAX), 0);
+    cr_assert_eq(memcmp(text_of(tg_batch_row(other, 0), NOTE)->data, big, TG_TEXT_BYTES_MAX), 0);
+    free(big);
+}
+
 Test(batch, pins_hold_each_buffer_once_and_reset_lets_go)
 {
     struct tg_batch *batch = create(8, false);

@@ -75,7 +75,7 @@ Test(log, json_is_one_object_and_fields_become_members)
     cr_assert_str_eq(behind_stamp(capture_end(), "{\"ts\":\""),
                      "\",\"level\":\"error\",\"code\":\"TG1301\",\"job\":\"purchase_count\",\"shard\":0,"
                      "\"msg\":\"down\\nagain\","
-                     "\"host\":\"a \\\"b\\\"\",\"n\":\"7\",\"flag\":true}\n");
+                     "\"host\":\"a \\\"b\\\"\",\"n\":7,\"flag\":true}\n");
 }
 
 Test(log, a_quote_that_never_ends_still_gives_an_object)

@@ -94,3 +94,47 @@ Test(schema, random_layouts_never_overlap_and_null_bits_are_apart)
         }
     }
 }
+
+Test(schema, a_row_is_shortened_at_whole_characters_and_says_how_long_it_was)
+{
+    enum { RAW, BASE64, LENGTH, OTHER };
+    struct tg_schema schema = {.column_count = 4,
+                               .columns = {{.name = "raw", .type = TG_TYPE_TEXT, .shorten = TG_SHORTEN_TEXT},
+                                           {.name = "base64", .type = TG_TYPE_TEXT, .shorten = TG_SHORTEN_BASE64},
+                                           {.name = "length", .type = TG_TYPE_BIGINT, .shorten = TG_SHORTEN_LENGTH},
+                                           {.name = "other", .type = TG_TYPE_TEXT}}};
+    tg_schema_layout(&schema);
+    static char text[3 * TG_SHORTEN_BYTES];
+    _Alignas(16) uint8_t rows[2][256];
+    struct tg_row *row = (struct tg_row *)rows[0];
+    struct tg_row *copy = (struct tg_row *)rows[1];
+    for (uint32_t lead = 0; lead < 3; lead++) { /* snowmen of three bytes across the cut, in each position */
+        memset(text, 'x', sizeof text);
+        for (uint32_t i = lead; i + 3 <= sizeof text; i += 3) { memcpy(text + i, "\xe2\x98\x83", 3); }
+        memset(rows, 0, sizeof rows);
+        tg_row_set_null(&schema, row, BASE64, true);
+        tg_row_set_null(&schema, row, LENGTH, true);
+        *(tg_text *)tg_row_value(&schema, row, RAW) = (tg_text){.data = text, .bytes = sizeof text};
+        *(tg_text *)tg_row_value(&schema, row, OTHER) = (tg_text){.data = text, .bytes = sizeof text};
+        cr_assert(tg_row_shorten(&schema, row, copy));
+        const tg_text *kept = tg_row_value(&schema, copy, RAW);
+        cr_assert(kept->bytes <= TG_SHORTEN_BYTES && kept->bytes > TG_SHORTEN_BYTES - 3);
+        cr_assert_eq((kept->bytes - lead) % 3, 0, "lead %u: cut within a character", lead);
+        cr_assert_eq(*(int64_t *)tg_row_value(&schema, copy, LENGTH), (int64_t)sizeof text);
+        cr_assert_not(tg_row_is_null(&schema, copy, LENGTH));
+        cr_assert_eq(((tg_text *)tg_row_value(&schema, copy, OTHER))->bytes, sizeof text, "nothing else is touched");
+        cr_assert_eq(((tg_text *)tg_row_value(&schema, row, RAW))->bytes, sizeof text, "the row itself is not");
+    }
+    tg_row_set_null(&schema, row, RAW, true);
+    tg_row_set_null(&schema, row, BASE64, false);
+    for (uint32_t padding = 0; padding < 3; padding++) {
+        memset(text, 'A', sizeof text);
+        memset(text + sizeof text - padding, '=', padding);
+        *(tg_text *)tg_row_value(&schema, row, BASE64) = (tg_text){.data = text, .bytes = sizeof text};
+        cr_assert(tg_row_shorten(&schema, row, copy));
+        cr_assert_eq(((tg_text *)tg_row_value(&schema, copy, BASE64))->bytes, TG_SHORTEN_BYTES / 3 * 4);
+        cr_assert_eq(*(int64_t *)tg_row_value(&schema, copy, LENGTH), (int64_t)(sizeof text / 4 * 3 - padding));
+    }
+    ((tg_text *)tg_row_value(&schema, row, BASE64))->bytes = 8;
+    cr_assert_not(tg_row_shorten(&schema, row, copy), "short enough as it is");
+}

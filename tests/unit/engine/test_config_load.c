@@ -76,6 +76,7 @@ Test(config_load, the_shipped_job_in_detail)
     cr_assert_not(sink->with_revision);
     cr_assert_eq(job->engine.max_keys, 2000000);
     cr_assert_eq(job->engine.max_state, 1073741824);
+    cr_assert_eq(job->engine.drain_timeout, 10000000);
     cr_assert_eq(job->engine.shards, TG_SHARDS_AUTO);
     cr_assert_str_eq(job->dead_letters->schema.columns[3].name, "reason");
     tg_job_destroy(job);
@@ -111,6 +112,7 @@ Test(config_load, every_documented_path_can_be_set)
         "engine.io=epoll",
         "engine.max_keys=1000",
         "engine.max_state=64MiB",
+        "engine.drain_timeout=off",
         "state_dir=/tmp/s",
         "job=renamed",
     };
@@ -136,6 +138,7 @@ Test(config_load, every_documented_path_can_be_set)
     cr_assert_eq(job->engine.io, TG_LOOP_EPOLL);
     cr_assert_eq(job->engine.max_keys, 1000);
     cr_assert_eq(job->engine.max_state, 67108864);
+    cr_assert_eq(job->engine.drain_timeout, TG_TS_MAX);
     cr_assert_str_eq(job->state_dir, "/tmp/s");
     cr_assert_str_eq(job->name, "renamed");
     tg_job_destroy(job);

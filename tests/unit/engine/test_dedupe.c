@@ -44,6 +44,12 @@ static struct sample sample_row(uint32_t user, uint32_t id, int64_t ts, char tex
     return row;
 }
 
+static enum tg_dedupe_verdict judge(const struct sample *row, uint32_t owned, int64_t wm)
+{
+    cr_assert(tg_dedupe_begin(&dedupe, &row->head, owned));
+    return tg_dedupe_judge(&dedupe, &row->head, owned, wm);
+}
+
 Test(dedupe, follows_the_rule_for_any_traffic_and_whenever_it_cleans_up)
 {
     enum { USERS = 3, IDS = 20, PARTITIONS = 2 };
@@ -65,7 +71,7 @@ Test(dedupe, follows_the_rule_for_any_traffic_and_whenever_it_cleans_up)
         const struct sample row = sample_row(user, id, ts, text);
         int64_t *before = &first[p][user][id];
         const bool expected = known[p][user][id] && wm[p] <= *before + ttl && ts <= *before + ttl;
-        const enum tg_dedupe_verdict verdict = tg_dedupe_judge(&dedupe, &row.head, p, wm[p]);
+        const enum tg_dedupe_verdict verdict = judge(&row, p, wm[p]);
         cr_assert_eq(verdict, expected ? TG_DEDUPE_DUPLICATE : TG_DEDUPE_NEW, "seed %" PRIu64 " step %u", seed, step);
         if (!expected) {
             known[p][user][id] = true;
@@ -85,7 +91,7 @@ Test(dedupe, forgets_what_the_clock_has_passed)
     for (uint32_t i = 0; i < 5000; i++) { /* five times what it may hold */
         char text[2][16];
         const struct sample row = sample_row(0, i, i * 10, text);
-        cr_assert_eq(tg_dedupe_judge(&dedupe, &row.head, 0, i * 10), TG_DEDUPE_NEW);
+        cr_assert_eq(judge(&row, 0, i * 10), TG_DEDUPE_NEW);
         tg_dedupe_expire(&dedupe, 0, i * 10);
     }
     cr_assert_lt(tg_table_count(dedupe.table), 20);
@@ -98,13 +104,13 @@ Test(dedupe, a_full_set_says_so_and_goes_on_knowing)
     uint32_t placed = 0;
     for (uint32_t i = 0; i < 1000; i++) {
         const struct sample row = sample_row(0, i, 0, text);
-        const enum tg_dedupe_verdict verdict = tg_dedupe_judge(&dedupe, &row.head, 0, 0);
+        const enum tg_dedupe_verdict verdict = judge(&row, 0, 0);
         cr_assert(verdict == TG_DEDUPE_NEW || verdict == TG_DEDUPE_FULL);
         placed += verdict == TG_DEDUPE_NEW;
     }
     cr_assert_eq(placed, 100);
     const struct sample again = sample_row(0, 5, 0, text);
-    cr_assert_eq(tg_dedupe_judge(&dedupe, &again.head, 0, 0), TG_DEDUPE_DUPLICATE);
+    cr_assert_eq(judge(&again, 0, 0), TG_DEDUPE_DUPLICATE);
 }
 
 Test(dedupe, a_row_without_an_id_is_never_a_duplicate)
@@ -113,5 +119,5 @@ Test(dedupe, a_row_without_an_id_is_never_a_duplicate)
     char text[2][16];
     struct sample row = sample_row(0, 1, 0, text);
     tg_row_set_null(&source.schema, &row, 1, true);
-    for (uint32_t i = 0; i < 3; i++) { cr_assert_eq(tg_dedupe_judge(&dedupe, &row.head, 0, 0), TG_DEDUPE_NEW); }
+    for (uint32_t i = 0; i < 3; i++) { cr_assert_eq(judge(&row, 0, 0), TG_DEDUPE_NEW); }
 }

@@ -11,14 +11,16 @@
 
 enum { PARTITIONS = 2, BUFFERS = 2 };
 
-/* What the source does: partition 0 has a record in every poll while `busy`; partition 1 as told by `next`. */
+/* What the source does: partition 0 has a record in every poll while `busy`; any partition as told by `next`. */
 static struct {
     struct tg_buffer_pool *pool;
     bool busy;
     bool starved;      /* takes a buffer before it looks for records, as sources do */
-    bool has_next;     /* news of partition 1 */
-    uint32_t flags;    /* of it */
+    bool has_next;     /* news of partition `next` */
+    uint32_t next;
+    uint32_t flags;    /* of the news */
     const char *value; /* its record; NULL = none */
+    int64_t record_us; /* stamp of records */
     int64_t offsets[PARTITIONS];
     int64_t stamp_s; /* of partition 0's records */
 } script;
@@ -43,7 +45,7 @@ static void give(struct tg_raw_batch *out, uint32_t partition, const char *value
     memcpy(buffer->data, value, strlen(value));
     out->slices[0] = (struct tg_slice){.value = buffer->data,
                                        .offset = script.offsets[partition]++,
-                                       .record_us = TG_TS_MIN,
+                                       .record_us = script.record_us,
                                        .value_bytes = (uint32_t)strlen(value)};
 }
 static uint32_t poll_source(void *state, struct tg_raw_batch *out, uint64_t now_ns)
@@ -53,9 +55,9 @@ static uint32_t poll_source(void *state, struct tg_raw_batch *out, uint64_t now_
     out->arrived_ns = now_ns;
     if (script.has_next) {
         script.has_next = false;
-        out->partition = 1;
+        out->partition = script.next;
         out->flags = script.flags;
-        if (script.value != NULL) { give(out, 1, script.value, tg_buffer_acquire(script.pool, 1)); }
+        if (script.value != NULL) { give(out, script.next, script.value, tg_buffer_acquire(script.pool, 1)); }
         return 1;
     }
     if (script.starved && tg_buffer_acquire(script.pool, 1) == NULL) { return 0; }
@@ -115,6 +117,8 @@ static void setup(void)
     struct tg_error err = {0};
     memset(&script, 0, sizeof script);
     script.stamp_s = 3600;
+    script.next = 1;
+    script.record_us = TG_TS_MIN;
     source = (struct tg_source_spec){.name = "in",
                                      .topic = "in",
                                      .ops = &scripted,
@@ -204,4 +208,42 @@ Test(ingest, a_pause_of_the_process_is_not_silence)
     cr_assert_not(is_idle(1));
     run_for(3 * NS);
     cr_assert(is_idle(1));
+}
+
+#define TEN_PAST 1704067800000000LL /* 2024-01-01T00:10:00Z */
+
+Test(ingest, a_record_too_far_ahead_of_its_own_stamp_does_not_move_the_clock)
+{
+    source.max_skew = 300 * S;
+    script.record_us = TEN_PAST - 300 * S - 1;
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", 0);
+    cr_assert_eq(tg_counter_read(&progress.dead[TG_REASON_future]), 1);
+    cr_assert_eq(atomic_load(&published[1].wm), TG_TS_MIN);
+    script.record_us = TEN_PAST - 300 * S; /* exactly as far as it may be */
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", 0);
+    script.record_us = TG_TS_MIN; /* without a stamp there is nothing to compare with */
+    tell("{\"at\":\"2024-01-01T00:20:00Z\"}", 0);
+    cr_assert_eq(tg_counter_read(&progress.dead[TG_REASON_future]), 1);
+    cr_assert_eq(atomic_load(&published[1].wm), TEN_PAST + 570 * S);
+}
+
+Test(ingest, an_ended_partition_takes_nobody_along_to_the_end_of_time)
+{
+    tell("{\"at\":\"2024-01-01T00:20:00Z\"}", TG_RAW_ENDED);
+    cr_assert_eq(atomic_load(&published[1].wm), TG_TS_MAX);
+    script.next = 0;
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_AT_END);
+    run_for(10 * NS);
+    cr_assert(is_idle(0));
+    cr_assert_leq(atomic_load(&published[0].wm), TEN_PAST - 20 * S); /* as if time went on, no further */
+}
+
+Test(ingest, without_draining_only_partitions_that_had_nothing_run_to_the_end)
+{
+    ingest.no_drain = true;
+    tell(NULL, TG_RAW_ENDED);
+    cr_assert_eq(atomic_load(&published[1].wm), TG_TS_MAX);
+    script.next = 0;
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_ENDED);
+    cr_assert_eq(atomic_load(&published[0].wm), TEN_PAST - 30 * S);
 }

@@ -17,7 +17,7 @@ static struct tg_kafka_slot *put_row(struct tg_kafka_spool *spool, uint32_t byte
         struct tg_writer writer = tg_kafka_spool_claim(spool, attempt == 1);
         if (writer.data == NULL) { continue; }
         tg_write_bytes(&writer, row, bytes);
-        if (!writer.overflow) { return tg_kafka_spool_commit(spool, &writer, bytes / 3); }
+        if (!writer.overflow) { return tg_kafka_spool_commit(spool, &writer, bytes / 3, 0); }
     }
     return NULL;
 }

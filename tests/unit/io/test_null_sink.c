@@ -101,6 +101,55 @@ Test(null_sink, rows_of_every_type_in_any_order_of_columns_agree_with_the_defini
     }
 }
 
+/* Days follow each other, with numbers of every size between them: the leading digits that are remembered change, are
+ * missed and come again. */
+Test(null_sink, numbers_that_share_leading_digits_for_a_while_agree_with_the_definition)
+{
+    enum { ROWS = 4000, NUMBERS = 6 };
+    const uint64_t seed = tg_test_seed();
+    struct tg_prng prng = {seed};
+    static struct tg_schema schema = {.name = "numbers", .column_count = NUMBERS + 1};
+    static struct tg_digest digest;
+    static alignas(16) uint8_t area[512];
+    for (uint32_t i = 0; i <= NUMBERS; i++) {
+        schema.columns[i] = (struct tg_column){.name = "n", .type = i % 2 == 0 ? TG_TYPE_TIMESTAMP : TG_TYPE_BIGINT};
+    }
+    schema.columns[NUMBERS].type = TG_TYPE_BOOLEAN;
+    tg_schema_layout(&schema);
+    cr_assert_leq(schema.row_bytes, sizeof area);
+    struct tg_row *row = (struct tg_row *)area;
+    struct tg_arena arena;
+    const struct tg_batch_config config = {.schema = &schema, .capacity = 64, .wm_capacity = 1};
+    cr_assert_eq(tg_arena_open(&arena, tg_batch_bytes(&config), NULL), TG_OK);
+    struct tg_batch *batch = tg_batch_create(&config, &arena);
+    tg_digest_init(&digest, &schema, NUMBERS);
+    uint64_t sum = 0;
+    int64_t day = 0;
+    for (uint32_t n = 0; n < ROWS; n++) {
+        if (tg_prng_below(&prng, 100) == 0) { day = (int64_t)tg_prng_below(&prng, 30000) * 86400000000; }
+        for (uint32_t i = 0; i < NUMBERS; i++) {
+            static const int64_t sizes[] = {10, 100, 1000, 100000000, 10000000000, 10000000000000000, INT64_MAX};
+            int64_t value = day + (int64_t)tg_prng_below(&prng, 86400000) * 1000;
+            if (tg_prng_below(&prng, 50) == 0) { value = (int64_t)(tg_prng_next(&prng) % (uint64_t)sizes[n % 7]); }
+            if (tg_prng_below(&prng, 200) == 0) { value = -value; }
+            if (i % 2 != 0) { value /= 1000; } /* as many digits as a timestamp shows */
+            *(int64_t *)tg_row_value(&schema, row, i) = value;
+            tg_row_set_null(&schema, row, i, tg_prng_below(&prng, 300) == 0);
+        }
+        *(bool *)tg_row_value(&schema, row, NUMBERS) = tg_prng_below(&prng, 2) != 0;
+        cr_assert_not_null(tg_batch_append_copy(batch, row));
+        sum += row_hash(&schema, row);
+        if (batch->count < batch->capacity && tg_prng_below(&prng, 20) != 0) { continue; }
+        tg_digest_add(&digest, batch, 0);
+        tg_batch_reset(batch);
+        cr_assert_eq(digest.sum, sum, "seed %" PRIu64 " row %u", seed, n);
+    }
+    uint32_t known = 0;
+    for (uint32_t i = 0; i < TG_DIGEST_HEADS; i++) { known += digest.heads[i].base != 0; }
+    cr_assert_eq(known, TG_DIGEST_HEADS, "the test has reached what it is about");
+    tg_arena_close(&arena);
+}
+
 Test(null_sink, one_row_by_hand)
 {
     static struct tg_schema schema = {

@@ -225,6 +225,157 @@ Test(table, stops_at_a_long_key_when_the_heap_is_spent)
     close_table(&f);
 }
 
+/* Hash whose product with `seed` is `mixed`: chooses group and tag of a key at will. */
+static uint64_t hash_for(uint64_t mixed, uint64_t seed)
+{
+    uint64_t inverse = seed; /* right in three bits; each round doubles them */
+    for (uint32_t i = 0; i < 5; i++) { inverse *= 2 - seed * inverse; }
+    return mixed * inverse;
+}
+
+/* Rows 0 to count - 1 of a batch of numbers as keys. */
+struct number_batch {
+    uint64_t numbers[TG_BATCH_ROWS_MAX];
+    struct tg_key keys[TG_BATCH_ROWS_MAX];
+    uint64_t hashes[TG_BATCH_ROWS_MAX];
+    void *values[TG_BATCH_ROWS_MAX];
+    uint64_t fresh[TG_BATCH_ROWS_MAX / 64];
+};
+static struct number_batch numbered;
+
+static void set_row(uint32_t row, uint64_t number)
+{
+    numbered.numbers[row] = number;
+    numbered.keys[row] = (struct tg_key){(const uint8_t *)&numbered.numbers[row], 8};
+    numbered.hashes[row] = tg_key_hash(numbered.keys[row].data, 8);
+}
+static uint32_t upsert_rows(struct fixture *f, uint32_t count)
+{
+    memset(numbered.fresh, 0xFF, sizeof numbered.fresh);
+    return tg_table_upsert(f->table, count, numbered.keys, numbered.hashes, numbered.values, numbered.fresh);
+}
+static bool row_is_fresh(uint32_t row) { return (numbered.fresh[row / 64] >> (row % 64) & 1) == 1; }
+
+/* Lookups run some rows apart: every length around those distances, with nothing, something and everything present. */
+static void place_every_length(uint32_t value_bytes)
+{
+    static const uint32_t lengths[] = {1, 2, 3, 31, 32, 33, 63, 64, 65, 127, 128, 129, 191, 192, 193, 511, 512, 1024};
+    for (uint32_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
+        struct fixture f;
+        const uint32_t count = lengths[l];
+        open_table(&f, TG_BATCH_ROWS_MAX, value_bytes, 4096, 99 + l);
+        for (uint32_t present = 0; present <= count; present += (count + 2) / 3) {
+            for (uint32_t row = 0; row < present; row++) { set_row(row, row); }
+            if (present != 0) { cr_assert_eq(upsert_rows(&f, present), present); }
+            for (uint32_t row = 0; row < count; row++) { set_row(row, count - 1 - row); } /* the other way round */
+            cr_assert_eq(upsert_rows(&f, count), count);
+            for (uint32_t row = 0; row < count; row++) {
+                cr_assert_eq(row_is_fresh(row), numbered.numbers[row] >= present, "length %u row %u", count, row);
+                cr_assert_eq(numbered.values[row], tg_table_find(f.table, numbered.keys[row], numbered.hashes[row]));
+                const struct tg_key held = tg_table_key(f.table, numbered.values[row]);
+                cr_assert_eq(memcmp(held.data, &numbered.numbers[row], 8), 0);
+            }
+            tg_table_check(f.table);
+            for (uint32_t row = 0; row < count; row++) { tg_table_remove(f.table, numbered.values[row]); }
+        }
+        close_table(&f);
+    }
+}
+Test(table, places_batches_of_every_length) { place_every_length(8); }
+Test(table, places_batches_of_every_length_when_values_are_large) { place_every_length(8000); }
+
+Test(table, finds_a_new_key_again_in_its_own_batch)
+{
+    enum { MAX = 400 };
+    struct fixture f;
+    open_table(&f, MAX, 8, 4096, 4321);
+    for (uint32_t distance = 1; distance <= 200; distance++) {
+        const uint64_t first = (uint64_t)distance * 1000;
+        for (uint32_t row = 0; row < 2 * distance; row++) { set_row(row, first + row % distance); }
+        cr_assert_eq(upsert_rows(&f, 2 * distance), 2 * distance);
+        for (uint32_t row = 0; row < 2 * distance; row++) {
+            cr_assert_eq(row_is_fresh(row), row < distance, "distance %u row %u", distance, row);
+            cr_assert_eq(numbered.values[row], numbered.values[row % distance]);
+        }
+        cr_assert_eq(tg_table_count(f.table), distance);
+        for (uint32_t row = 0; row < distance; row++) { tg_table_remove(f.table, numbered.values[row]); }
+    }
+    tg_table_check(f.table);
+    close_table(&f);
+}
+
+/* Forty keys at home in one group of eight, the last one: they reach round the end of the index. */
+static void crowd_the_last_group(uint64_t tag_step)
+{
+    enum { COUNT = 40, SEED = 0x1E3779B1 };
+    struct fixture f;
+    void *first_values[COUNT];
+    open_table(&f, COUNT, 8, 4096, SEED);
+    for (uint32_t row = 0; row < COUNT; row++) {
+        set_row(row, row);
+        numbered.hashes[row] = hash_for((UINT64_MAX << 52) + row * tag_step, SEED);
+    }
+    cr_assert_eq(upsert_rows(&f, COUNT), COUNT);
+    cr_assert_eq(numbered.fresh[0], (1ull << COUNT) - 1);
+    cr_assert_geq(tg_table_probe_max(f.table), COUNT);
+    memcpy(first_values, numbered.values, sizeof first_values);
+    for (uint32_t removed = 0; removed < COUNT; removed++) {
+        cr_assert_eq(upsert_rows(&f, COUNT), COUNT);
+        cr_assert_eq(memcmp(first_values, numbered.values, sizeof first_values), 0, "%u removed", removed);
+        cr_assert_eq(numbered.fresh[0], removed == 0 ? 0 : 1ull << (removed * 7 % COUNT));
+        tg_table_check(f.table);
+        tg_table_remove(f.table, numbered.values[(removed + 1) * 7 % COUNT]);
+        tg_table_check(f.table);
+    }
+    close_table(&f);
+}
+Test(table, keeps_keys_that_crowd_the_last_group) { crowd_the_last_group(1ull << 33); }
+Test(table, keeps_keys_apart_whose_tags_are_equal) { crowd_the_last_group(1); }
+
+/* Every length that fits a slot and some that do not; the hash, and so the tag, says nothing. */
+Test(table, keeps_keys_apart_that_differ_in_one_byte)
+{
+    enum { LENGTH_MAX = 40 };
+    struct fixture f;
+    uint8_t bytes[LENGTH_MAX + 1][LENGTH_MAX] = {{0}};
+    open_table(&f, 2 * LENGTH_MAX, 8, 1 << 16, 11);
+    for (uint32_t length = 1; length <= LENGTH_MAX; length++) {
+        memset(bytes, 0x5A, sizeof bytes);
+        for (uint32_t row = 0; row <= length; row++) {
+            if (row < length) { bytes[row][row] ^= 1; } /* the last row stays as it is */
+            numbered.keys[row] = (struct tg_key){bytes[row], length};
+            numbered.hashes[row] = 7;
+        }
+        cr_assert_eq(upsert_rows(&f, length + 1), length + 1);
+        for (uint32_t row = 0; row <= length; row++) { cr_assert(row_is_fresh(row), "length %u row %u", length, row); }
+        cr_assert_eq(tg_table_count(f.table), length + 1);
+        for (uint32_t row = 0; row <= length; row++) { tg_table_remove(f.table, numbered.values[row]); }
+    }
+    close_table(&f);
+}
+
+/* The row without room, at each place of the batch: rows before it are placed, no bit behind it is set. */
+Test(table, stops_where_it_is_full_and_leaves_no_bit_behind)
+{
+    enum { COUNT = 300 };
+    for (uint32_t max = 1; max < COUNT; max += 13) {
+        struct fixture f;
+        open_table(&f, max, 8, 4096, 5);
+        for (uint32_t row = 0; row < COUNT; row++) { set_row(row, row); }
+        cr_assert_eq(upsert_rows(&f, COUNT), max);
+        for (uint32_t row = 0; row < COUNT; row++) {
+            cr_assert_eq(row_is_fresh(row), row < max, "max %u row %u", max, row);
+        }
+        for (uint32_t row = 0; row < max; row++) {
+            cr_assert_eq(tg_table_find(f.table, numbered.keys[row], numbered.hashes[row]), numbered.values[row]);
+        }
+        cr_assert_eq(upsert_rows(&f, COUNT), max);
+        for (uint32_t word = 0; word < (COUNT + 63) / 64; word++) { cr_assert_eq(numbered.fresh[word], 0); }
+        tg_table_check(f.table);
+        close_table(&f);
+    }
+}
+
 Test(table, keeps_probes_short_and_reports_memory)
 {
     enum { COUNT = 60000 };

@@ -1,0 +1,35 @@
+/* How a list grows: chunks from the pool. */
+#include "state/wheel_lists.h"
+
+/* A chunk of `words` words. The one that will be wanted next is brought close meanwhile: a store to a far line would
+ * hold up all stores behind it. */
+static uint32_t chunk_take(struct tg_wheel_pool *pool, struct tg_wheel_chunks *chunks, uint32_t words)
+{
+    uint32_t chunk = chunks->free;
+    if (chunk != 0) {
+        chunks->free = (uint32_t)pool->words[chunk];
+    } else {
+        chunk = chunks->carve;
+        TG_ASSERT(chunk < chunks->end); /* see the bound in wheel_sweep.c */
+        chunks->carve += words;
+    }
+    const uint64_t *next = &pool->words[chunks->free != 0 ? chunks->free : chunks->carve];
+    for (uint32_t at = 0; at < words; at += 8) { __builtin_prefetch(next + at, 1); }
+    return chunk;
+}
+
+uint32_t tg_wheel_chunk_add(struct tg_wheel_pool *pool, uint32_t list)
+{
+    uint32_t chunk;
+    uint64_t below = 0;
+    if (list == 0) {
+        chunk = chunk_take(pool, &pool->small, TG_WHEEL_SMALL_WORDS);
+    } else if (list > pool->small.end && (list & (TG_WHEEL_LARGE_WORDS - 1)) != 0) {
+        return list; /* amid a large chunk */
+    } else {
+        chunk = chunk_take(pool, &pool->large, TG_WHEEL_LARGE_WORDS);
+        below = tg_wheel_chunk_below(pool, list);
+    }
+    pool->words[chunk] = below << 32 | list;
+    return chunk + 1;
+}
