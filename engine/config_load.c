@@ -63,7 +63,7 @@ static void read_checkpoint(struct tg_config *config, const struct tg_config_at 
     const struct tg_option_value *every = tg_config_value(&values, TG_BLOCK_CHECKPOINT, "every");
     const struct tg_option_value *keep = tg_config_value(&values, TG_BLOCK_CHECKPOINT, "keep");
     const struct tg_option_value *dir = tg_config_value(&values, TG_BLOCK_CHECKPOINT, "dir");
-    check_range(config, tg_config_at(&values, TG_BLOCK_CHECKPOINT, "keep"), keep, 1000);
+    check_range(config, tg_config_at(&values, TG_BLOCK_CHECKPOINT, "keep"), keep, 3, 1000);
     job->checkpoint.is_on = every->number != TG_TS_MAX;
     job->checkpoint.every = every->number;
     job->checkpoint.keep = (uint32_t)keep->number;
