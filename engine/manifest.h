@@ -12,8 +12,8 @@
 enum {
     TG_MANIFEST_FORMAT = 1,
     TG_MANIFEST_BYTES_MAX = 64 << 20,
-    TG_MANIFEST_PARTITIONS_MAX = 65536, /* of all sources together */
-    TG_MANIFEST_CHAIN_MAX = 64,         /* files of one shard: a base and its deltas */
+    TG_MANIFEST_PARTITIONS_MAX = 65536,       /* of all sources together */
+    TG_MANIFEST_CHAIN_MAX = 64,               /* files of one shard: a base and its deltas */
     TG_MANIFEST_SINKS_MAX = TG_SINKS_MAX + 2, /* dead letters and late rows are sinks, too */
     TG_MANIFEST_TOPIC_BYTES_MAX = 1024,
 };
@@ -31,8 +31,8 @@ struct tg_manifest_partition {
     int64_t next_offset; /* first record not in the state; -1 = none was read */
     int64_t max_ts;
     int64_t wm;
-    uint32_t flags;         /* TG_PARTITION_* */
-    uint64_t quiet_ns;      /* idleness: time at the end, see struct tg_partition */
+    uint32_t flags;    /* TG_PARTITION_* */
+    uint64_t quiet_ns; /* idleness: time at the end, see struct tg_partition */
     int64_t idle_base_wm;
     uint64_t idle_base_ns;
     uint64_t records, dead, late, duplicates;
