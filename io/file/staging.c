@@ -65,15 +65,14 @@ struct cleaning {
     int failed;
 };
 
-static bool clean_one(void *self, const char *name)
+static void clean_one(void *self, const char *name)
 {
     struct cleaning *cleaning = self;
     char path[PATH_BYTES + 256];
-    if (strncmp(name, cleaning->prefix, cleaning->prefix_bytes) != 0) { return true; }
+    if (strncmp(name, cleaning->prefix, cleaning->prefix_bytes) != 0) { return; }
     (void)snprintf(path, sizeof path, "%s/%s", cleaning->folder, name);
     const int failed = cleaning->ops->unlink(cleaning->ops->self, path);
     if (failed != 0 && failed != -ENOENT) { cleaning->failed = failed; }
-    return true;
 }
 
 int tg_staging_clean(struct tg_staging *staging)
@@ -293,7 +292,7 @@ tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committa
     if (copy == NULL) { return lost(staging, "no memory", -ENOMEM, err); }
     int failed = ops->ftruncate(ops->self, staging->final_fd, base);
     staging->length = base;
-    if (failed == 0) { failed = TG_FAILPOINT("file.commit"); }
+    if (failed == 0) { failed = -TG_FAILPOINT("file.commit"); }
     if (failed == 0) { failed = for_parts(staging, list, count, copy, append_part); }
     if (failed == 0) { failed = sync_file(ops, staging->final_fd); }
     if (failed == 0) { failed = sync_folder(staging); }
