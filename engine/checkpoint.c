@@ -79,8 +79,7 @@ static void begin_life(struct tg_checkpoint *checkpoint)
     atomic_init(&checkpoint->epoch, 0);
 }
 
-/* A run that drained its input has nothing to go on with. */
-static tg_status refuse_ended(const struct tg_checkpoint *checkpoint, struct tg_error *err)
+tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     if (!checkpoint->choice.found) { return TG_OK; }
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
@@ -108,7 +107,6 @@ tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_check
     }
     if (status == TG_OK && config->fresh) { status = forget_all(checkpoint, err); }
     if (status == TG_OK) { status = choose(checkpoint, err); }
-    if (status == TG_OK) { status = refuse_ended(checkpoint, err); }
     if (status == TG_OK) { status = start_chain(checkpoint, err); }
     if (status != TG_OK) {
         tg_checkpoint_destroy(checkpoint);

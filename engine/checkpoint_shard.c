@@ -236,7 +236,8 @@ static uint64_t thread_cpu_ns(void)
 /* One slice of writing; false = every table is in closed blocks. */
 static bool sweep(struct tg_checkpoint_shard *part)
 {
-    const uint64_t begin_ns = thread_cpu_ns();
+    uint64_t (*cpu_ns)(void) = part->checkpoint->config.cpu_ns != NULL ? part->checkpoint->config.cpu_ns : thread_cpu_ns;
+    const uint64_t begin_ns = cpu_ns();
     uint64_t spent_ns = 0;
     bool more = false;
     for (uint32_t i = 0; i < part->table_count; i++) {
@@ -245,7 +246,7 @@ static bool sweep(struct tg_checkpoint_shard *part)
         bool done = false;
         while (!done && spent_ns < SLICE_NS_MAX && tg_spool_used(part->spool) < TG_CHECKPOINT_BLOCKS_AHEAD) {
             done = tg_snapshot_step(snapshot, SLICE_ENTRIES);
-            spent_ns = thread_cpu_ns() - begin_ns;
+            spent_ns = cpu_ns() - begin_ns;
         }
         if (done) { part->puts += snapshot->written; }
         more = more || !done;
