@@ -50,7 +50,7 @@ struct tg_checkpoint {
     _Atomic uint64_t epoch;  /* the one to be made; a shard starts when it sees a new one */
     _Atomic uint64_t unwanted; /* epochs up to this one are given up */
     _Atomic bool final_wanted; /* all input has ended: one last checkpoint, at rest */
-    _Atomic bool final_over;   /* it is complete, or failed */
+    _Atomic bool final_over;   /* it is complete and committed */
     /* shard 0's */
     enum {
         TG_CHECKPOINT_WAITING,

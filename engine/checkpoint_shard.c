@@ -122,6 +122,10 @@ static void run_finish(struct tg_task *base)
     struct tg_checkpoint_shard *part = task->part;
     struct tg_store *store = &part->checkpoint->store;
     if (part->file.fd < 0) { return; }
+    for (uint32_t i = 0; i < part->outlet_count; i++) {
+        if (part->committables[i] == NULL) { continue; }
+        part->committable_bytes[i] = tg_outlet_prepare(&part->outlets[i], part->committables[i]);
+    }
     if (tg_store_file_append(store, &part->file, part->foot, sizeof part->foot, &task->error) == TG_OK) {
         (void)tg_store_file_finish(store, &part->file, &task->error);
     }
@@ -259,10 +263,6 @@ static bool sinks_done(struct tg_checkpoint_shard *part)
 {
     bool done = true;
     for (uint32_t i = 0; i < part->outlet_count; i++) { done = tg_outlet_cut_done(&part->outlets[i]) && done; }
-    for (uint32_t i = 0; done && i < part->outlet_count; i++) {
-        if (part->committables[i] == NULL) { continue; }
-        part->committable_bytes[i] = tg_outlet_prepare(&part->outlets[i], part->committables[i]);
-    }
     return done;
 }
 

@@ -157,7 +157,8 @@ static void take_down(struct scenario *s)
 /* Did the life fail as it was entitled to, of a fault that no connector can live with? */
 static bool entitled(const struct scenario *s, const struct tg_error *err)
 {
-    const bool of_files = err->code == TG1501 || err->code == TG1502 || err->code == TG1510 || err->code == TG1511;
+    const bool of_files = err->code == TG1501 || err->code == TG1502 || err->code == TG1510 || err->code == TG1511 ||
+                          err->code == TG1512 || err->code == TG1518;
     return s->options->fatal && !s->chaos.healed && of_files;
 }
 
