@@ -15,7 +15,8 @@ struct tg_wm {
 };
 
 enum {
-    TG_BATCH_END = 1, /* nothing follows on this channel, ever */
+    TG_BATCH_END = 1,     /* nothing follows on this channel, ever */
+    TG_BATCH_BARRIER = 2, /* what follows on this channel belongs to the next epoch */
 };
 
 struct tg_batch {

@@ -54,6 +54,7 @@
     X(1519, TG_ERR_CONFIG, "state does not fit the stored one") \
     X(1520, TG_ERR_INPUT, "no such checkpoint") \
     X(1521, TG_ERR_LOCKED, "checkpoint directory taken over") \
+    X(1522, TG_ERR_CONFIG, "the checkpoint is of a run that has ended") \
     X(1601, TG_ERR_IO, "operating system refused a resource") \
     X(1602, TG_ERR_DATA, "poison record with on_error: stop") \
     X(1603, TG_ERR_INTERNAL, "timer never comes to rest") \
@@ -66,7 +67,8 @@
     X(2202, TG_OK, "dead letter shortened for its topic") \
     X(2301, TG_OK, "waiting for Cassandra") \
     X(2401, TG_OK, "key met in a second partition") \
-    X(2402, TG_OK, "state budget spent")
+    X(2402, TG_OK, "state budget spent") \
+    X(2501, TG_OK, "checkpoint failed")
 
 #define TG_CODE_ENUM(number, status, title) TG##number = number,
 enum tg_code { TG_CODE_NONE = 0, TG_CODES(TG_CODE_ENUM) };

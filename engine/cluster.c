@@ -43,6 +43,8 @@ static tg_status share_sinks(struct tg_cluster *cluster, struct tg_error *err)
             .sink = i,
             .version_base = tg_sink_version_base(cluster, i),
             .create_tables = cluster->options->create_tables,
+            .staged = cluster->checkpoint != NULL,
+            .resumes = tg_checkpoint_resumes(cluster->checkpoint, i),
             .clock = cluster->clock,
         };
         struct tg_sink_env sink_env;
@@ -58,6 +60,7 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
     const uint32_t shard_count = config->plan->shard_count;
     struct tg_cluster *cluster = calloc(1, sizeof *cluster);
     if (cluster == NULL) {
+        tg_checkpoint_destroy(config->checkpoint);
         tg_plan_destroy(config->plan);
         return tg_fail(err, TG1601, 0, "no memory for the job");
     }
@@ -66,11 +69,19 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
     cluster->clock = config->clock;
     cluster->simulated = config->simulated;
     cluster->io = config->plan->job->engine.io;
-    cluster->version_base = tg_clock_wall_us(&config->clock);
+    cluster->checkpoint = config->checkpoint;
+    cluster->version_base =
+        config->checkpoint != NULL ? config->checkpoint->version_base : tg_clock_wall_us(&config->clock);
     atomic_init(&cluster->cycling, shard_count);
     tg_status status = make_edges(cluster, err);
     if (status == TG_OK) { status = tg_helper_create(&cluster->helper, shard_count, wake_worker, cluster, err); }
+    if (status == TG_OK && cluster->checkpoint != NULL) { cluster->checkpoint->helper = cluster->helper; }
     if (status == TG_OK) { status = share_sinks(cluster, err); }
+    if (status == TG_OK && cluster->checkpoint != NULL) {
+        cluster->checkpoint->shared = cluster->shared;
+        status = tg_checkpoint_recommit(cluster->checkpoint, err);
+        if (status == TG_OK) { status = tg_checkpoint_may_go_on(cluster->checkpoint, err); }
+    }
     if (status == TG_OK && !config->simulated) { status = tg_helper_start(cluster->helper, err); }
     if (status == TG_OK) {
         cluster->workers = calloc(shard_count, sizeof *cluster->workers);
@@ -96,6 +107,7 @@ void tg_cluster_destroy(struct tg_cluster *cluster)
         tg_arena_close(&cluster->workers[i].arena);
     }
     free(cluster->workers);
+    tg_checkpoint_destroy(cluster->checkpoint);
     tg_arena_close(&cluster->arena);
     tg_plan_destroy((struct tg_plan *)(uintptr_t)cluster->plan); /* ours alone again */
     free(cluster);

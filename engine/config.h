@@ -43,6 +43,7 @@ enum tg_config_block_id {
     TG_BLOCK_SINK,
     TG_BLOCK_SIDE_OUTPUT,
     TG_BLOCK_ENGINE,
+    TG_BLOCK_CHECKPOINT,
     TG_BLOCK_COUNT,
 };
 extern const struct tg_config_block tg_config_blocks[TG_BLOCK_COUNT];

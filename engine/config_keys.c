@@ -17,6 +17,8 @@ static const struct tg_config_key job_keys[] = {
     BLOCK("dead_letters", true, "side output", "Where refused records go."),
     BLOCK("late", false, "side output",
           "Where late records go; required unless every step that reads a source accepts them."),
+    BLOCK("checkpoint", false, "checkpoint",
+          "Save state and positions again and again, to go on from there after a crash or a stop."),
     BLOCK("engine", false, "engine", "Limits and resources."),
     BLOCK("profiles", false, "job", "Named overlays of this file: the same keys again, laid over the rest."),
     KEY("state_dir", TG_OPTION_TEXT, NULL, NULL, "Folder of the job's own files; `var/<job>` when not given."),
@@ -83,6 +85,14 @@ static const struct tg_config_key sink_keys[] = {
     BLOCK("columns", false, NULL, "`target column: column`; all columns under their own names when not given."),
 };
 
+static const struct tg_config_key checkpoint_keys[] = {
+    KEY("every", TG_OPTION_DURATION, "10s", "off", "From the start of one checkpoint to the start of the next."),
+    KEY("keep", TG_OPTION_INTEGER, "3", NULL, "Complete checkpoints to keep, at least 3."),
+    KEY("dir", TG_OPTION_TEXT, NULL, NULL, "Folder of the checkpoints; `checkpoints` in the state folder when not given."),
+    KEY("timeout", TG_OPTION_DURATION, "10m", NULL,
+        "A checkpoint that is not complete by then (a sink is away) is given up; the job goes on."),
+};
+
 static const struct tg_config_key engine_keys[] = {
     KEY("shards", TG_OPTION_INTEGER, "auto", "auto", "Threads, 1 to 64; `auto` is one per usable core."),
     KEY("io", TG_OPTION_CHOICE, "auto", "auto|uring|epoll",
@@ -110,5 +120,6 @@ const struct tg_config_block tg_config_blocks[TG_BLOCK_COUNT] = {
                        TG_SINK_CONNECTOR},
     [TG_BLOCK_SIDE_OUTPUT] = {"side output", "dead_letters, late", "A built-in output: one connector that keeps a log.",
                               NULL, 0, TG_SINK_CONNECTOR},
+    [TG_BLOCK_CHECKPOINT] = {"checkpoint", "checkpoint", "Saved state.", ROWS(checkpoint_keys), TG_NO_CONNECTOR},
     [TG_BLOCK_ENGINE] = {"engine", "engine", "Limits and resources.", ROWS(engine_keys), TG_NO_CONNECTOR},
 };

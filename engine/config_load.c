@@ -54,6 +54,23 @@ static void read_engine(struct tg_config *config, const struct tg_config_at *at)
     if (shards->number <= TG_SHARDS_MAX) { job->engine.shards = (uint32_t)shards->number; }
 }
 
+static void read_checkpoint(struct tg_config *config, const struct tg_config_at *at)
+{
+    struct tg_config_values values;
+    struct tg_job *job = config->job;
+    if (tg_yaml_is_null(at->value)) { return; }
+    (void)tg_config_read(config, at, TG_BLOCK_CHECKPOINT, &values);
+    const struct tg_option_value *every = tg_config_value(&values, TG_BLOCK_CHECKPOINT, "every");
+    const struct tg_option_value *keep = tg_config_value(&values, TG_BLOCK_CHECKPOINT, "keep");
+    const struct tg_option_value *dir = tg_config_value(&values, TG_BLOCK_CHECKPOINT, "dir");
+    check_range(config, tg_config_at(&values, TG_BLOCK_CHECKPOINT, "keep"), keep, 3, 1000);
+    job->checkpoint.is_on = every->number != TG_TS_MAX;
+    job->checkpoint.every = every->number;
+    job->checkpoint.keep = (uint32_t)keep->number;
+    job->checkpoint.timeout = tg_config_value(&values, TG_BLOCK_CHECKPOINT, "timeout")->number;
+    job->checkpoint.dir = dir->is_set ? dir->text : tg_config_format(config, "%s/checkpoints", job->state_dir);
+}
+
 static void read_side_outputs(struct tg_config *config, const struct tg_config_values *values)
 {
     struct tg_job *job = config->job;
@@ -99,6 +116,7 @@ static void read_job(struct tg_config *config)
     tg_config_sinks(config, tg_config_at(&values, TG_BLOCK_JOB, "sinks"));
     read_side_outputs(config, &values);
     read_engine(config, tg_config_at(&values, TG_BLOCK_JOB, "engine"));
+    read_checkpoint(config, tg_config_at(&values, TG_BLOCK_JOB, "checkpoint"));
 }
 
 static const char *base_name(const char *path)

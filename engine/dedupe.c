@@ -8,7 +8,20 @@
 struct seen {
     struct tg_wheel_node node; /* due = forgotten once the clock is beyond it */
     int64_t first_ts;
+    struct tg_mark mark;
 };
+
+const struct tg_state_field tg_dedupe_first_ts = {
+    .name = "first_ts", .kind = TG_STATE_TIMESTAMP, .offset = offsetof(struct seen, first_ts)};
+const uint32_t tg_dedupe_mark_offset = offsetof(struct seen, mark);
+const uint32_t tg_dedupe_value_bytes = sizeof(struct seen);
+
+void tg_dedupe_key(const struct tg_source_spec *source, struct tg_key_spec *out)
+{
+    *out = (struct tg_key_spec){.schema = &source->schema};
+    for (uint32_t i = 0; i < source->dedupe_per_count; i++) { out->columns[out->column_count++] = source->dedupe_per[i]; }
+    out->columns[out->column_count++] = source->dedupe_by;
+}
 
 static struct tg_table_config table_config(uint64_t ids_max)
 {
@@ -41,11 +54,7 @@ tg_status tg_dedupe_init(struct tg_dedupe *dedupe, const struct tg_source_spec *
                          uint32_t owned_count, struct tg_arena *arena, struct tg_error *err)
 {
     *dedupe = (struct tg_dedupe){.ttl = source->dedupe_ttl, .by = source->dedupe_by};
-    dedupe->spec.schema = &source->schema;
-    for (uint32_t i = 0; i < source->dedupe_per_count; i++) {
-        dedupe->spec.columns[dedupe->spec.column_count++] = source->dedupe_per[i];
-    }
-    dedupe->spec.columns[dedupe->spec.column_count++] = source->dedupe_by;
+    tg_dedupe_key(source, &dedupe->spec);
     const struct tg_table_config config = table_config(ids_max);
     tg_status status = tg_heap_create(&dedupe->heap, heap_limit(ids_max), arena, err);
     if (status == TG_OK) { status = tg_table_create(&dedupe->table, &config, dedupe->heap, arena, err); }
@@ -61,10 +70,12 @@ bool tg_dedupe_begin(struct tg_dedupe *dedupe, const struct tg_row *row, uint32_
 {
     dedupe->key_bytes = 0;
     if (tg_row_is_null(dedupe->spec.schema, row, dedupe->by)) { return true; }
-    memcpy(dedupe->key, &owned, sizeof owned); /* a set per partition */
-    const uint32_t bytes = tg_key_encode(&dedupe->spec, row, dedupe->key + sizeof owned, TG_KEY_BYTES_MAX);
+    const int64_t partition = dedupe->partitions[owned]; /* a set per partition; as a key column, see key.h */
+    dedupe->key[0] = 1;
+    memcpy(dedupe->key + 1, &partition, sizeof partition);
+    const uint32_t bytes = tg_key_encode(&dedupe->spec, row, dedupe->key + TG_DEDUPE_PREFIX_BYTES, TG_KEY_BYTES_MAX);
     if (bytes == 0) { return false; }
-    dedupe->key_bytes = bytes + (uint32_t)sizeof owned;
+    dedupe->key_bytes = bytes + TG_DEDUPE_PREFIX_BYTES;
     return true;
 }
 
@@ -81,6 +92,13 @@ enum tg_dedupe_verdict tg_dedupe_judge(struct tg_dedupe *dedupe, const struct tg
         const int64_t until = seen->first_ts + dedupe->ttl;
         if (wm <= until && row->ts <= until) { return TG_DEDUPE_DUPLICATE; }
     }
+    if (dedupe->snapshot != NULL) {
+        if ((fresh & 1) == 0) {
+            tg_snapshot_touch(dedupe->snapshot, seen);
+        } else {
+            tg_snapshot_born(dedupe->snapshot, seen);
+        }
+    }
     seen->first_ts = row->ts;
     tg_wheel_disarm(dedupe->wheels[owned], seen);
     tg_wheel_arm(dedupe->wheels[owned], seen, row->ts + dedupe->ttl);
@@ -94,6 +112,26 @@ void tg_dedupe_expire(struct tg_dedupe *dedupe, uint32_t owned, int64_t wm)
     uint32_t count;
     do {
         count = tg_wheel_expire(dedupe->wheels[owned], wm, values, CHUNK);
-        for (uint32_t i = 0; i < count; i++) { tg_table_remove(dedupe->table, values[i]); }
+        for (uint32_t i = 0; i < count; i++) {
+            if (dedupe->snapshot != NULL) { tg_snapshot_removing(dedupe->snapshot, values[i]); }
+            tg_table_remove(dedupe->table, values[i]);
+        }
     } while (count == CHUNK);
+}
+
+uint32_t tg_dedupe_record_partition(const uint8_t *key)
+{
+    int64_t partition;
+    memcpy(&partition, key + 1, sizeof partition);
+    return (uint32_t)partition;
+}
+
+void tg_dedupe_restored(struct tg_dedupe *dedupe, const uint32_t *owned_index)
+{
+    for (uint32_t slot = tg_table_next(dedupe->table, 0); slot != TG_SLOT_NONE;
+         slot = tg_table_next(dedupe->table, slot + 1)) {
+        struct seen *seen = tg_table_value(dedupe->table, slot);
+        const uint32_t owned = owned_index[tg_dedupe_record_partition(tg_table_key(dedupe->table, seen).data)];
+        tg_wheel_arm(dedupe->wheels[owned], seen, seen->first_ts + dedupe->ttl);
+    }
 }

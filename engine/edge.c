@@ -92,6 +92,10 @@ static void lane_send(struct tg_edge_out *out, uint32_t to)
             lane->wm_sent[i] = out->wm[i];
         }
     }
+    if (lane->barrier_due) {
+        batch->flags |= TG_BATCH_BARRIER;
+        lane->barrier_due = false;
+    }
     if (out->end) {
         batch->flags |= TG_BATCH_END;
         lane->end_sent = true;
@@ -106,6 +110,7 @@ bool tg_edge_out_row(struct tg_edge_out *out, const struct tg_row *row, struct t
 {
     const uint32_t to = tg_key_shard(row->hash, out->shard_count);
     struct tg_lane *lane = &out->lanes[to];
+    TG_DCHECK(!lane->barrier_due);
     const bool pinned = to == out->self && buffer != NULL && out->edge->plan->from_source;
     for (uint32_t attempt = 0; attempt < 2; attempt++) {
         if (lane->staging == NULL) {
@@ -137,6 +142,11 @@ void tg_edge_out_wm(struct tg_edge_out *out, uint32_t partition, int64_t wm)
     out->wm_dirty = true;
 }
 
+void tg_edge_out_barrier(struct tg_edge_out *out)
+{
+    for (uint32_t to = 0; to < out->shard_count; to++) { out->lanes[to].barrier_due = true; }
+}
+
 void tg_edge_out_end(struct tg_edge_out *out) { out->end = true; }
 
 uint32_t tg_edge_out_flush(struct tg_edge_out *out, uint32_t rows_min)
@@ -145,7 +155,7 @@ uint32_t tg_edge_out_flush(struct tg_edge_out *out, uint32_t rows_min)
     bool wm_left = false;
     for (uint32_t to = 0; to < out->shard_count; to++) {
         struct tg_lane *lane = &out->lanes[to];
-        const bool news = wm_list_due(out, lane) || (out->end && !lane->end_sent);
+        const bool news = wm_list_due(out, lane) || lane->barrier_due || (out->end && !lane->end_sent);
         if (lane->staging == NULL && rows_min == 0 && news) { lane->staging = lane_acquire(out, to); }
         if (lane->staging != NULL &&
             (lane->staging->count >= (rows_min == 0 ? 1 : rows_min) || (rows_min == 0 && news))) {
@@ -164,7 +174,7 @@ bool tg_edge_out_clean(const struct tg_edge_out *out)
     for (uint32_t to = 0; to < out->shard_count; to++) {
         const struct tg_lane *lane = &out->lanes[to];
         if ((lane->staging != NULL && lane->staging->count != 0) || (out->end && !lane->end_sent)) { return false; }
-        if (wm_list_due(out, lane)) { return false; }
+        if (lane->barrier_due || wm_list_due(out, lane)) { return false; }
     }
     return true;
 }

@@ -24,6 +24,7 @@ struct tg_lane {
     struct tg_batch *free[TG_EDGE_BATCHES];
     uint32_t free_count;
     bool end_sent;
+    bool barrier_due; /* asked for, not sent yet */
     int64_t *wm_sent; /* [partition_count] last watermark sent */
 };
 
@@ -55,12 +56,15 @@ TG_HOT TG_MUST_USE bool tg_edge_out_row(struct tg_edge_out *out, const struct tg
                                         uint64_t arrived_ns);
 /* The newest watermark of a job-wide partition; it travels behind every row appended before.  @shard */
 void tg_edge_out_wm(struct tg_edge_out *out, uint32_t partition, int64_t wm);
+/* The epoch ends behind all rows and watermarks so far. Until tg_edge_out_clean, which is when the barrier is in every
+ * ring, neither rows nor watermarks may be added.  @shard */
+void tg_edge_out_barrier(struct tg_edge_out *out);
 /* No row or watermark will follow.  @shard */
 void tg_edge_out_end(struct tg_edge_out *out);
-/* Send staged batches of at least `rows_min` rows; 0 = everything staged, watermarks and the end mark too. Returns how
- * many batches were sent.  @shard */
+/* Send staged batches of at least `rows_min` rows; 0 = everything staged, watermarks, barrier and end mark too. Returns
+ * how many batches were sent.  @shard */
 uint32_t tg_edge_out_flush(struct tg_edge_out *out, uint32_t rows_min);
-/* True when nothing is staged, no watermark is unsent and the end mark (if asked for) has been sent.  @shard */
+/* True when nothing is staged, no watermark is unsent, barrier and end mark (if asked for) have been sent.  @shard */
 bool tg_edge_out_clean(const struct tg_edge_out *out);
 
 /* The next full batch from shard `from`, NULL when there is none.  @shard */

@@ -34,7 +34,8 @@ static tg_status own_partitions(struct tg_ingest *ingest, const struct tg_ingest
     ingest->owned = tg_arena_alloc(env->arena, count * sizeof *ingest->owned, 8);
     ingest->owned_index = tg_arena_alloc(env->arena, count * sizeof *ingest->owned_index, 8);
     ingest->partitions = tg_arena_alloc(env->arena, count * sizeof *ingest->partitions, 64);
-    if (ingest->owned == NULL || ingest->owned_index == NULL || ingest->partitions == NULL) {
+    ingest->positions = tg_arena_alloc(env->arena, count * sizeof *ingest->positions, 8);
+    if (ingest->positions == NULL || ingest->owned == NULL || ingest->owned_index == NULL || ingest->partitions == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for partitions");
     }
     for (uint32_t p = 0; p < count; p++) {
@@ -42,7 +43,14 @@ static tg_status own_partitions(struct tg_ingest *ingest, const struct tg_ingest
         if (p % env->plan->shard_count != env->shard) { continue; }
         ingest->owned_index[p] = ingest->owned_count;
         ingest->owned[ingest->owned_count] = p;
-        tg_partition_init(&ingest->partitions[ingest->owned_count], &env->published[first + p]);
+        struct tg_partition *partition = &ingest->partitions[ingest->owned_count];
+        tg_partition_init(partition, &env->published[first + p]);
+        const struct tg_manifest_partition *saved =
+            env->saved != NULL ? env->saved(env->saved_self, env->source, p) : NULL;
+        if (saved != NULL) {
+            tg_partition_restore(partition, saved, tg_clock_wall_us(&env->clock) - env->saved_us);
+        }
+        ingest->positions[ingest->owned_count] = saved != NULL ? saved->next_offset : -1;
         ingest->owned_count++;
     }
     return TG_OK;
@@ -62,6 +70,7 @@ static tg_status open_source(struct tg_ingest *ingest, const struct tg_ingest_en
         .partition_count = env->plan->source_partitions[env->source],
         .partitions = ingest->owned,
         .owned_count = ingest->owned_count,
+        .positions = env->saved != NULL ? ingest->positions : NULL,
         .bounded = env->bounded,
         .fresh = env->fresh,
         .horizon = tg_plan_horizon(env->plan, env->source),
@@ -96,9 +105,11 @@ tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *e
     };
     const struct tg_schema *schema = &ingest->source->schema;
     ingest->rows = tg_arena_alloc(env->arena, (size_t)TG_BATCH_ROWS_MAX * schema->row_bytes, 64);
+    ingest->cut_state =
+        tg_arena_alloc(env->arena, (plan->source_partitions[env->source] + 1) * sizeof *ingest->cut_state, 64);
     ingest->results = tg_arena_alloc(env->arena, TG_BATCH_ROWS_MAX * sizeof *ingest->results, 64);
     ingest->side_text = tg_arena_alloc(env->arena, SIDE_TEXT_BYTES, 64);
-    if (ingest->rows == NULL || ingest->results == NULL || ingest->side_text == NULL) {
+    if (ingest->rows == NULL || ingest->results == NULL || ingest->side_text == NULL || ingest->cut_state == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for source %s", ingest->source->name);
     }
     const struct tg_decoder_config decoder = {
@@ -108,6 +119,7 @@ tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *e
     if (status == TG_OK && ingest->source->has_dedupe) {
         status = tg_dedupe_init(&ingest->dedupe, ingest->source, plan->job->engine.max_keys, ingest->owned_count + 1,
                                 env->arena, err);
+        ingest->dedupe.partitions = ingest->owned;
     }
     if (status == TG_OK) {
         struct tg_readers readers = *ingest->readers;
@@ -145,7 +157,10 @@ static bool dead_letter(struct tg_ingest *ingest, uint32_t index, struct tg_deco
         };
         struct tg_side_row row;
         tg_dead_letter_row(&letter, ingest->side_text, SIDE_TEXT_BYTES, &row);
-        if (!tg_outlet_push_row(ingest->dead_letters, &row.head, ingest->raw.arrived_ns)) { return false; }
+        if (!tg_outlet_takes(ingest->dead_letters, ingest->epochs) ||
+            !tg_outlet_push_row(ingest->dead_letters, &row.head, ingest->raw.arrived_ns)) {
+            return false;
+        }
     }
     partition->dead++;
     tg_counter_add(&ingest->progress->dead[why.reason], 1);
@@ -166,7 +181,10 @@ static bool late_entry(struct tg_ingest *ingest, const struct tg_row *row, uint6
         };
         struct tg_side_row side;
         tg_late_row(&entry, ingest->plan->job, (char *)ingest->side_text, SIDE_TEXT_BYTES, &side);
-        if (!tg_outlet_push_row(ingest->late, &side.head, ingest->raw.arrived_ns)) { return false; }
+        if (!tg_outlet_takes(ingest->late, ingest->epochs) ||
+            !tg_outlet_push_row(ingest->late, &side.head, ingest->raw.arrived_ns)) {
+            return false;
+        }
     }
     partition->late++;
     tg_counter_add(&ingest->progress->late, 1);
@@ -305,6 +323,17 @@ static bool route(struct tg_ingest *ingest, uint32_t index)
 
 /* ----------------------------------------------------------------------------------------------------------------- */
 
+/* Drop records that were taken in before: a source that goes on may begin a little, or all the way, before its position.
+ */
+static void fence(struct tg_raw_batch *raw, int64_t next_offset)
+{
+    uint32_t known = 0;
+    while (known < raw->count && raw->slices[known].offset < next_offset) { known++; }
+    if (known == 0) { return; }
+    raw->count -= known;
+    memmove(raw->slices, raw->slices + known, raw->count * sizeof raw->slices[0]);
+}
+
 static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition)
 {
     struct tg_raw_batch *raw = &ingest->raw;
@@ -312,6 +341,7 @@ static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition
     ingest->next_row = 0;
     ingest->next_edge = 0;
     ingest->phase = TG_INGEST_KEYS;
+    if (raw->count != 0) { fence(raw, partition->next_offset); }
     if (raw->count == 0) { return; }
     tg_partition_arrived(partition);
     uint64_t bytes = 0;
@@ -429,6 +459,42 @@ static void send_end(struct tg_ingest *ingest)
     ingest->end_sent = true;
 }
 
+/* ---- checkpoints ------------------------------------------------------------------------------------------------- */
+
+void tg_ingest_want_cut(struct tg_ingest *ingest, bool base)
+{
+    TG_ASSERT(ingest->cut == TG_CUT_NONE || ingest->cut == TG_CUT_DONE);
+    ingest->cut = TG_CUT_WANTED;
+    ingest->cut_base = base;
+}
+
+static void pass_barrier(struct tg_ingest *ingest)
+{
+    (void)flush_edges(ingest, 0);
+    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
+        if (!tg_edge_out_clean(&ingest->edges[ingest->readers->edges[e]])) { return; }
+    }
+    ingest->cut = TG_CUT_DONE;
+}
+
+static void make_cut(struct tg_ingest *ingest)
+{
+    for (uint32_t i = 0; i < ingest->owned_count; i++) {
+        tg_partition_save(&ingest->partitions[i], &ingest->cut_state[i]);
+        if (ingest->cut_state[i].next_offset < 0 && ingest->source->ops->position != NULL) {
+            ingest->cut_state[i].next_offset = ingest->source->ops->position(ingest->state, ingest->owned[i]);
+        }
+    }
+    if (ingest->dedupe.snapshot != NULL) { tg_snapshot_cut(ingest->dedupe.snapshot, ingest->cut_base); }
+    for (uint32_t e = 0; e < ingest->readers->edge_count && !ingest->end_sent; e++) {
+        tg_edge_out_barrier(&ingest->edges[ingest->readers->edges[e]]);
+    }
+    ingest->epochs++;
+    ingest->port.epochs++;
+    ingest->cut = TG_CUT_PASSING;
+    pass_barrier(ingest);
+}
+
 static void report_gauges(struct tg_ingest *ingest)
 {
     int64_t wm = TG_TS_MAX;
@@ -444,6 +510,12 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
 {
     const uint64_t elapsed_ns = ingest->last_ns == 0 ? 0 : now_ns - ingest->last_ns;
     ingest->last_ns = now_ns;
+    if (ingest->cut == TG_CUT_PASSING) { pass_barrier(ingest); }
+    if (ingest->cut == TG_CUT_WANTED && !ingest->in_work && tg_port_is_empty(&ingest->port)) { make_cut(ingest); }
+    if (ingest->cut == TG_CUT_PASSING) {
+        ingest->was_blocked = true;
+        return 0;
+    }
     if (ingest->end_sent || ingest->error.status != TG_OK) { return flush_edges(ingest, 0); }
     const uint64_t refused = ingest->buffers->refused;
     uint32_t done = 0;

@@ -4,6 +4,7 @@
 #ifndef TG_ENGINE_INGEST_H
 #define TG_ENGINE_INGEST_H
 
+#include "engine/cut.h"
 #include "engine/dedupe.h"
 #include "engine/edge.h"
 #include "engine/outlet.h"
@@ -19,6 +20,7 @@ struct tg_ingest {
     bool opened;
     struct tg_decoder *decoder;
     struct tg_partition *partitions; /* [owned_count] */
+    int64_t *positions;              /* [owned_count] where the source goes on; -1 = by its start rule */
     uint32_t *owned;                 /* [owned_count] partition numbers of the source */
     uint32_t *owned_index;           /* [source partitions] back, UINT32_MAX = not ours */
     uint32_t owned_count;
@@ -44,6 +46,11 @@ struct tg_ingest {
     /* the record in work */
     enum { TG_INGEST_KEYS, TG_INGEST_JUDGE, TG_INGEST_DEDUPE, TG_INGEST_ROUTE } phase;
     uint64_t hashes[TG_STEPS_MAX]; /* [edge_count] of its keys */
+    /* checkpoints */
+    enum tg_cut cut;
+    bool cut_base;
+    uint64_t epochs;                         /* cuts so far */
+    struct tg_manifest_partition *cut_state; /* [owned_count] partitions as they were at the cut */
     /* state of the whole */
     uint64_t last_ns;   /* of the last poll */
     bool was_blocked;   /* the last poll: what passed since was our own back-pressure */
@@ -65,6 +72,9 @@ struct tg_ingest_env {
     bool bounded;
     bool no_drain;
     bool fresh;
+    const struct tg_manifest_partition *(*saved)(const void *self, uint32_t source, uint32_t partition); /* NULL = none */
+    const void *saved_self;
+    int64_t saved_us; /* wall clock when that was saved */
     uint32_t poll_count_max;
     uint64_t seed;
     struct tg_buffer_pool *buffers;
@@ -82,6 +92,9 @@ TG_MUST_USE tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_i
 uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budget);
 /* Stop fetching; what was fetched is finished, then the end mark goes out. No clock moves.  @shard */
 void tg_ingest_stop(struct tg_ingest *ingest);
+/* Cut between two raw batches; legal when the last cut is DONE or there was none. `base`: what to write of the
+ * identities.  @shard */
+void tg_ingest_want_cut(struct tg_ingest *ingest, bool base);
 /* True once the end mark is on its way.  @shard */
 bool tg_ingest_ended(const struct tg_ingest *ingest);
 /* Tell the source that everything read so far has taken effect.  @shard */

@@ -119,6 +119,13 @@ struct tg_job {
         uint64_t max_state; /* bytes of containers, all shards together */
         int64_t drain_timeout; /* us, from the signal on; TG_TS_MAX = off */
     } engine;
+    struct {
+        bool is_on;
+        tg_us every;
+        tg_us timeout;
+        uint32_t keep;
+        const char *dir;
+    } checkpoint;
     bool replay; /* profile `replay`: no future check, `every` 0, dead letters without time */
     const char *state_dir;
     uint32_t effective_count;

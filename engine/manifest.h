@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "io/sink.h"
 #include "state/format.h"
 
 enum {
@@ -15,7 +16,6 @@ enum {
     TG_MANIFEST_CHAIN_MAX = 64,               /* files of one shard: a base and its deltas */
     TG_MANIFEST_SINKS_MAX = TG_SINKS_MAX + 2, /* dead letters and late rows are sinks, too */
     TG_MANIFEST_TOPIC_BYTES_MAX = 1024,
-    TG_COMMITTABLE_BYTES_MAX = 1 << 20,
 };
 
 enum {
@@ -59,10 +59,6 @@ struct tg_manifest_file {
     uint64_t epoch;
     uint64_t bytes; /* exactly */
     uint32_t crc;   /* the footer's checksum, which covers every byte of the file through the blocks' */
-};
-struct tg_committable {
-    const uint8_t *data;
-    uint32_t bytes; /* 0 = nothing to commit */
 };
 struct tg_manifest_sink {
     const char *name;

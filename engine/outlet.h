@@ -16,6 +16,8 @@ struct tg_outlet {
     uint32_t projected_from;           /* rows of the source batch in front of projected row 0 */
     const struct tg_batch *projecting; /* the batch `projected` was made from; NULL = none */
     bool flushing;
+    bool cutting;    /* a cut was asked for and is not acknowledged yet */
+    uint64_t epochs; /* cuts so far */
     bool opened;
     struct tg_sink_stats stats; /* as they were when it was closed */
     struct tg_error error;
@@ -27,6 +29,8 @@ struct tg_outlet_env {
     uint32_t shard;
     int64_t version_base;
     bool create_tables;
+    bool staged;  /* the job makes checkpoints */
+    bool resumes; /* and a checkpoint has something of the sink's to commit */
     void *shared;
     struct tg_arena *arena;
     struct tg_loop *loop;
@@ -50,6 +54,15 @@ bool tg_outlet_push_row(struct tg_outlet *outlet, const struct tg_row *row, uint
 uint32_t tg_outlet_poll(struct tg_outlet *outlet, uint64_t now_ns);
 /* Begin to write out everything; true once it is.  @shard */
 bool tg_outlet_flush(struct tg_outlet *outlet);
+/* Do rows of somebody who has made `epochs` cuts belong into the sink's current epoch? Not before it has cut, too: until
+ * then they wait.  @shard */
+static inline bool tg_outlet_takes(const struct tg_outlet *outlet, uint64_t epochs) { return outlet->epochs >= epochs; }
+/* The epoch ends here: all who feed the sink have cut.  @shard */
+void tg_outlet_cut(struct tg_outlet *outlet);
+/* True once everything taken before the last cut is acknowledged, or staged for its commit.  @shard */
+bool tg_outlet_cut_done(struct tg_outlet *outlet);
+/* What the last cut leaves to commit, once done; returns its bytes, 0 = nothing, ever. On the helper.  @any */
+uint32_t tg_outlet_prepare(struct tg_outlet *outlet, uint8_t *out);
 /* First unrecoverable error of the sink.  @shard */
 tg_status tg_outlet_failure(struct tg_outlet *outlet, struct tg_error *err);
 void tg_outlet_close(struct tg_outlet *outlet);

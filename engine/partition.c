@@ -16,17 +16,19 @@ void tg_partition_publish(const struct tg_partition *partition, bool idle)
 void tg_partition_arrived(struct tg_partition *partition)
 {
     partition->at_end = false;
+    partition->resumed = false;
     partition->quiet_ns = 0;
     tg_partition_publish(partition, false); /* now, not when its records are through: they may have to wait */
 }
 
 void tg_partition_reached_end(struct tg_partition *partition)
 {
-    if (!partition->at_end) {
+    if (!partition->at_end && !partition->resumed) {
         partition->quiet_ns = 0;
         partition->idle_base_wm = partition->wm;
         partition->idle_base_ns = 0;
     }
+    partition->resumed = false;
     partition->at_end = true;
 }
 
@@ -72,4 +74,42 @@ bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_sp
     partition->last_raise_ns = around->now_ns;
     tg_partition_publish(partition, true);
     return true;
+}
+
+void tg_partition_save(const struct tg_partition *partition, struct tg_manifest_partition *out)
+{
+    uint32_t flags = 0;
+    if (partition->has_valid) { flags |= TG_PARTITION_HAS_VALID; }
+    if (partition->at_end) { flags |= TG_PARTITION_AT_END; }
+    if (partition->ended) { flags |= TG_PARTITION_ENDED; }
+    *out = (struct tg_manifest_partition){
+        .next_offset = partition->next_offset,
+        .max_ts = partition->max_ts,
+        .wm = partition->wm,
+        .flags = flags,
+        .quiet_ns = partition->quiet_ns,
+        .idle_base_wm = partition->idle_base_wm,
+        .idle_base_ns = partition->idle_base_ns,
+        .records = partition->records,
+        .dead = partition->dead,
+        .late = partition->late,
+        .duplicates = partition->duplicates,
+    };
+}
+
+void tg_partition_restore(struct tg_partition *partition, const struct tg_manifest_partition *saved, tg_us down_us)
+{
+    partition->next_offset = saved->next_offset;
+    partition->max_ts = saved->max_ts;
+    partition->wm = saved->wm;
+    partition->has_valid = (saved->flags & TG_PARTITION_HAS_VALID) != 0;
+    partition->resumed = (saved->flags & TG_PARTITION_AT_END) != 0;
+    partition->quiet_ns = saved->quiet_ns + (uint64_t)(down_us > 0 ? down_us : 0) * 1000;
+    partition->idle_base_wm = saved->idle_base_wm;
+    partition->idle_base_ns = saved->idle_base_ns;
+    partition->records = saved->records;
+    partition->dead = saved->dead;
+    partition->late = saved->late;
+    partition->duplicates = saved->duplicates;
+    tg_partition_publish(partition, false);
 }

@@ -8,6 +8,7 @@
 
 #include "base/types.h"
 #include "engine/job.h"
+#include "engine/manifest.h"
 
 /* What other shards may read of a partition; written by its owner only. */
 struct tg_published {
@@ -26,6 +27,7 @@ struct tg_partition {
     int64_t idle_base_wm;   /* wm when it fell silent, or when a busy partition last took it along */
     uint64_t idle_base_ns;  /* quiet_ns at that moment */
     uint64_t last_raise_ns;
+    bool resumed; /* a checkpoint had it at the end: silence goes on from there unless something comes */
     uint64_t records, dead, late, duplicates;
     struct tg_published *published;
 };
@@ -47,6 +49,10 @@ void tg_partition_arrived(struct tg_partition *partition);
 void tg_partition_reached_end(struct tg_partition *partition);
 /* Let the others see wm and idleness.  @shard */
 void tg_partition_publish(const struct tg_partition *partition, bool idle);
+
+/* As a checkpoint keeps it, and back; `down_us` is how long nobody was reading since.  @shard */
+void tg_partition_save(const struct tg_partition *partition, struct tg_manifest_partition *out);
+void tg_partition_restore(struct tg_partition *partition, const struct tg_manifest_partition *saved, tg_us down_us);
 
 /* What the idleness rule looks at besides the partition itself. */
 struct tg_surroundings {

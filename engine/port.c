@@ -81,8 +81,11 @@ static bool batch_deliver(struct tg_port *port, const struct tg_batch *batch)
     for (uint32_t i = 0; i < port->reader_count; i++) {
         struct tg_port_reader *reader = &port->readers[i];
         if (reader->taken == batch->count) { continue; }
-        reader->taken = reader->edge != NULL ? edge_take(reader->edge, batch, reader->taken)
-                                             : reader->taken + tg_outlet_push(reader->outlet, batch, reader->taken);
+        if (reader->edge != NULL) {
+            reader->taken = edge_take(reader->edge, batch, reader->taken);
+        } else if (tg_outlet_takes(reader->outlet, port->epochs)) {
+            reader->taken += tg_outlet_push(reader->outlet, batch, reader->taken);
+        }
         complete = complete && reader->taken == batch->count;
     }
     return complete;

@@ -15,6 +15,7 @@ struct tg_port {
     struct tg_batch *batches[TG_PORT_BATCHES];
     uint32_t oldest; /* runs free; index modulo TG_PORT_BATCHES */
     uint32_t newest;
+    uint64_t epochs; /* cuts of the one who fills it: a sink takes its rows once it has made as many */
     uint32_t reader_count;
     struct tg_port_reader {
         struct tg_edge_out *edge; /* either an edge ... */

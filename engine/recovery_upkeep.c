@@ -20,7 +20,8 @@ tg_status tg_recovery_record_check(const struct tg_state_reader *reader, const s
         return tg_state_damaged(reader->input.name, key_at + in.wrong_at, in.wrong, err);
     }
     const uint32_t group = tg_key_group(tg_key_hash(record->key.data, record->key.bytes));
-    if (group < header->group_first || group > header->group_last) {
+    const bool by_group = layout->owner_kind == TG_STATE_OF_STEP; /* identities go with their partition */
+    if (by_group && (group < header->group_first || group > header->group_last)) {
         return tg_state_damaged(reader->input.name, key_at, "key of another shard", err);
     }
     if (record->op == TG_STATE_DEL) { return TG_OK; }

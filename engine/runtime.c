@@ -333,6 +333,21 @@ static uint32_t shard_count_of(const struct run *run)
     return quota > 0 && quota < cores ? (quota < 1 ? 1 : (uint32_t)quota) : cores;
 }
 
+static tg_status open_checkpoints(const struct run *run, const struct tg_plan *plan, struct tg_checkpoint **checkpoint,
+                                  struct tg_error *err)
+{
+    const struct tg_checkpoint_config config = {
+        .plan = plan,
+        .dir = run->job->checkpoint.dir,
+        .every = run->job->checkpoint.every,
+        .timeout = run->job->checkpoint.timeout,
+        .keep = run->job->checkpoint.keep,
+        .fresh = run->options->fresh,
+        .clock = run->clock,
+    };
+    return tg_checkpoint_create(checkpoint, &config, err);
+}
+
 static tg_status prepare(struct run *run, struct tg_error *err)
 {
     uint32_t partitions[TG_SOURCES_MAX];
@@ -348,7 +363,14 @@ static tg_status prepare(struct run *run, struct tg_error *err)
         tg_plan_destroy(plan);
         return status;
     }
-    const struct tg_cluster_config config = {.plan = plan, .options = run->options, .clock = run->clock};
+    struct tg_checkpoint *checkpoint = NULL;
+    if (run->job->checkpoint.is_on) { status = open_checkpoints(run, plan, &checkpoint, err); }
+    if (status != TG_OK) {
+        tg_plan_destroy(plan);
+        return status;
+    }
+    const struct tg_cluster_config config = {
+        .plan = plan, .options = run->options, .checkpoint = checkpoint, .clock = run->clock};
     return tg_cluster_create(&run->cluster, &config, err);
 }
 

@@ -74,8 +74,10 @@ static tg_status open_state(struct tg_ctx *stage, const struct tg_stage_env *env
     stage->clocks = clock_array(clock_count, env->arena);
     stage->partition_wm = clock_array(clock_count, env->arena);
     stage->channel_count = stage->edge_plan->from_source ? 1 : stage->shard_count;
+    stage->cut_clocks = clock_array(clock_count, env->arena);
     stage->channel_wm = clock_array(clock_count * stage->channel_count, env->arena);
-    if (stage->wheels == NULL || stage->clocks == NULL || stage->partition_wm == NULL || stage->channel_wm == NULL) {
+    if (stage->wheels == NULL || stage->clocks == NULL || stage->partition_wm == NULL || stage->channel_wm == NULL ||
+        stage->cut_clocks == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for step %s", stage->plan->step->name);
     }
     if (status != TG_OK) { return status; }
@@ -120,7 +122,7 @@ tg_status tg_stage_open(struct tg_ctx *stage, const struct tg_stage_env *env, st
 
 /* ---- keys -------------------------------------------------------------------------------------------------------- */
 
-static void key_make_fresh(const struct tg_ctx *stage, struct tg_key_state *key)
+void tg_stage_key_fresh(const struct tg_ctx *stage, struct tg_key_state *key)
 {
     const struct tg_stage_plan *plan = stage->plan;
     uint8_t *state = (uint8_t *)key + plan->state_offset;
@@ -130,6 +132,7 @@ static void key_make_fresh(const struct tg_ctx *stage, struct tg_key_state *key)
     }
     for (uint32_t t = 0; t < plan->step->op->timer_count; t++) { key->timers[t] = TG_TS_MAX; }
     key->revision = TG_TS_MIN;
+    key->moved = false;
     key->flags &= TG_KEY_DOOMED;
 }
 
@@ -140,7 +143,7 @@ static void key_free_containers(struct tg_ctx *stage, struct tg_key_state *key)
 
 static struct tg_wheel *key_wheel(const struct tg_ctx *stage, const struct tg_key_state *key)
 {
-    const bool own = stage->plan->partition_clock && (key->flags & TG_KEY_MOVED) == 0;
+    const bool own = stage->plan->partition_clock && !key->moved;
     return stage->wheels[own ? key->partition - stage->edge_plan->partition_first : stage->edge_plan->partition_count];
 }
 
@@ -157,9 +160,10 @@ static void purge(struct tg_ctx *stage)
 {
     for (uint32_t i = 0; i < stage->doomed_count; i++) {
         struct tg_key_state *key = stage->doomed[i];
-        key->flags &= ~(uint32_t)TG_KEY_DOOMED;
+        key->flags &= (uint8_t)~TG_KEY_DOOMED;
         if ((key->flags & TG_KEY_LIVE) != 0) { continue; }
         tg_wheel_disarm(key_wheel(stage, key), key);
+        if (stage->snapshot != NULL) { tg_snapshot_removing(stage->snapshot, key); }
         key_free_containers(stage, key);
         tg_table_remove(stage->table, key);
     }
@@ -171,7 +175,7 @@ void tg_stage_settle(struct tg_ctx *stage, struct tg_key_state *key)
     if ((key->flags & TG_KEY_FORGET) != 0) {
         tg_wheel_disarm(key_wheel(stage, key), key); /* before the flags that choose the wheel are gone */
         key_free_containers(stage, key);
-        key_make_fresh(stage, key);
+        tg_stage_key_fresh(stage, key);
     }
     if ((key->flags & TG_KEY_LIVE) == 0) { key_doom(stage, key); }
     uint32_t timer = 0;
@@ -195,9 +199,9 @@ int64_t tg_stage_row_clock(struct tg_ctx *stage, struct tg_key_state *key, const
             tg_wheel_disarm(key_wheel(stage, key), key); /* a refused row may have armed it */
             key->partition = row->partition;
             tg_stage_settle(stage, key);
-        } else if ((key->flags & TG_KEY_MOVED) == 0) {
+        } else if (!key->moved) {
             tg_wheel_disarm(key_wheel(stage, key), key);
-            key->flags |= TG_KEY_MOVED;
+            key->moved = true;
             tg_stage_settle(stage, key);
             tg_counter_add(&stage->progress->moved_keys, 1);
             uint64_t suppressed;
@@ -210,7 +214,7 @@ int64_t tg_stage_row_clock(struct tg_ctx *stage, struct tg_key_state *key, const
             }
         }
     }
-    if ((key->flags & TG_KEY_MOVED) != 0) { return stage->clocks[job_clock]; }
+    if (key->moved) { return stage->clocks[job_clock]; }
     const tg_us lateness = stage->plan->step->late == TG_LATE_ACCEPT ? 0 : stage->plan->step->allowed_lateness;
     return row->wm == TG_TS_MIN ? TG_TS_MIN : row->wm - lateness;
 }
@@ -226,6 +230,7 @@ bool tg_stage_fire_due(struct tg_ctx *stage, struct tg_key_state *key, int64_t c
     const struct tg_operator *op = stage->plan->step->op;
     uint32_t timer = 0;
     int64_t at = tg_stage_earliest_timer(stage, key, &timer);
+    if (stage->snapshot != NULL) { tg_snapshot_touch(stage->snapshot, key); }
     while (at < clock) {
         if (!tg_stage_has_room(stage)) { return false; }
         stage->key = key;
@@ -280,7 +285,10 @@ bool tg_stage_refuse(struct tg_ctx *stage)
         };
         struct tg_side_row side;
         tg_dead_letter_row(&letter, NULL, 0, &side); /* row texts are UTF-8: no base64 */
-        if (!tg_outlet_push_row(stage->dead_letters, &side.head, stage->batch->arrived_ns)) { return false; }
+        if (!tg_outlet_takes(stage->dead_letters, stage->epochs) ||
+            !tg_outlet_push_row(stage->dead_letters, &side.head, stage->batch->arrived_ns)) {
+            return false;
+        }
     }
     tg_counter_add(&stage->progress->dead[stage->refusal != NULL ? TG_REASON_operator_refused : TG_REASON_state_full],
                    1);
@@ -312,10 +320,14 @@ static void place(struct tg_ctx *stage, uint32_t from, bool one)
     const uint32_t placed =
         tg_table_upsert(stage->table, count, &stage->keys[from], &stage->hashes[from], &stage->values[from], fresh);
     for (uint32_t i = 0; i < placed; i++) {
-        if (((fresh[i >> 6] >> (i & 63)) & 1) == 0) { continue; }
         struct tg_key_state *key = stage->values[from + i];
-        key_make_fresh(stage, key);
+        if (((fresh[i >> 6] >> (i & 63)) & 1) == 0) {
+            if (stage->snapshot != NULL) { tg_snapshot_touch(stage->snapshot, key); }
+            continue;
+        }
+        tg_stage_key_fresh(stage, key);
         key->partition = tg_batch_row(stage->batch, from + i)->partition;
+        if (stage->snapshot != NULL) { tg_snapshot_born(stage->snapshot, key); }
         key_doom(stage, key); /* unless a row brings it to life */
     }
     stage->placed = from + placed;
@@ -485,6 +497,7 @@ static bool work(struct tg_ctx *stage)
     if (!deliver_all(stage)) { return false; }
     forward_clocks(stage);
     if ((stage->batch->flags & TG_BATCH_END) != 0) { stage->ended |= 1ULL << stage->from; }
+    if ((stage->batch->flags & TG_BATCH_BARRIER) != 0) { stage->aligned |= 1ULL << stage->from; }
     tg_batch_reset(stage->batch);
     tg_edge_in_return(stage->edge, stage->shard, stage->from, stage->batch);
     stage->batch = NULL;
@@ -501,14 +514,20 @@ uint32_t tg_stage_poll(struct tg_ctx *stage, uint64_t now_ns, uint32_t budget)
 {
     (void)now_ns;
     if (stage->error.status != TG_OK) { return 0; }
-    if (stage->end_sent) { return flush_edges(stage, true); }
+    if (stage->cut == TG_CUT_PASSING) { tg_stage_pass_barrier(stage); }
+    if (stage->cut == TG_CUT_PASSING) { return 0; }
+    if (stage->end_sent) {
+        if (tg_stage_may_cut(stage)) { tg_stage_cut(stage); }
+        return flush_edges(stage, true);
+    }
     uint32_t done = 0;
     bool blocked = stage->phase != TG_STAGE_IDLE && !work(stage);
     for (uint32_t k = 0; !blocked && k < stage->shard_count; k++) {
         const uint32_t from = (stage->shard + k) % stage->shard_count; /* the local channel first: its rows are warm */
         struct tg_batch *batch = NULL;
-        for (uint32_t i = 0;
-             !blocked && i < budget && (batch = tg_edge_in_pop(stage->edge, stage->shard, from)) != NULL; i++) {
+        for (uint32_t i = 0; !blocked && i < budget && (stage->aligned >> from & 1) == 0 &&
+                             (batch = tg_edge_in_pop(stage->edge, stage->shard, from)) != NULL;
+             i++) {
             begin_batch(stage, batch, from);
             blocked = !work(stage);
             done++;
@@ -516,9 +535,13 @@ uint32_t tg_stage_poll(struct tg_ctx *stage, uint64_t now_ns, uint32_t budget)
     }
     if (blocked) {
         tg_counter_add(&stage->progress->blocked, 1);
-    } else if (all_ended(stage)) {
-        stage->end_sent = true;
+        return done + flush_edges(stage, false);
     }
+    if (tg_stage_may_cut(stage)) {
+        tg_stage_cut(stage);
+        return done + 1;
+    }
+    if (all_ended(stage)) { stage->end_sent = true; }
     return done + flush_edges(stage, stage->end_sent);
 }
 

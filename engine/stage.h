@@ -5,10 +5,12 @@
 #define TG_ENGINE_STAGE_H
 
 #include "base/log.h"
+#include "engine/cut.h"
 #include "engine/edge.h"
 #include "engine/outlet.h"
 #include "engine/port.h"
 #include "engine/progress.h"
+#include "state/snapshot.h"
 #include "state/table.h"
 #include "state/wheel.h"
 
@@ -17,7 +19,9 @@ struct tg_key_state {
     struct tg_wheel_node node; /* due = the earliest armed timer */
     int64_t revision;          /* of the last row; TG_TS_MIN = none yet (event-time rule) */
     uint32_t partition;        /* whose clock the key follows; job-wide index */
-    uint32_t flags;            /* KEY_* of stage.c */
+    bool moved;                /* met in a second partition: follows the job clock */
+    uint8_t flags;             /* TG_KEY_* */
+    struct tg_mark mark;
     int64_t timers[];          /* [timer_count] TG_TS_MAX = not armed */
 };
 
@@ -72,6 +76,13 @@ struct tg_ctx {
     char *text;    /* a refused row as JSON */
     uint32_t text_bytes;
     const struct tg_plan *job_plan;
+    /* checkpoints */
+    struct tg_snapshot *snapshot; /* NULL = the job makes none */
+    uint64_t epochs; /* cuts so far: rows made from now on belong behind as many cuts of a sink */
+    enum tg_cut cut;
+    bool cut_base;      /* what to write then */
+    uint64_t aligned;   /* bit per shard whose barrier has arrived */
+    int64_t *cut_clocks; /* [partition_count + 1] clocks as they were at the cut */
     /* the end */
     uint64_t ended; /* bit per shard whose channel has ended */
     bool end_sent;
@@ -104,10 +115,24 @@ bool tg_stage_ended(const struct tg_ctx *stage);
 
 enum {
     TG_KEY_LIVE = 1,   /* a row took effect since the state was made or forgotten */
-    TG_KEY_MOVED = 2,  /* met in a second partition: follows the job clock */
-    TG_KEY_DOOMED = 4, /* on the list of keys to look at when the batch is done */
-    TG_KEY_FORGET = 8, /* the callback in progress asked for it */
+    TG_KEY_DOOMED = 2, /* on the list of keys to look at when the batch is done */
+    TG_KEY_FORGET = 4, /* the callback in progress asked for it */
 };
+
+/* ---- checkpoints (stage_cut.c) ----------------------------------------------------------------------------------- */
+
+/* Cut where all barriers have arrived: the table goes on to its next epoch, the barrier to the edges behind the stage.
+ * Legal when the last cut is DONE or there was none.  @shard */
+void tg_stage_want_cut(struct tg_ctx *stage, bool base);
+/* Between the stage and its cut: every channel has brought its barrier or ended, and a cut is wanted.  @shard */
+bool tg_stage_may_cut(const struct tg_ctx *stage);
+void tg_stage_cut(struct tg_ctx *stage);
+/* A fresh value besides zeros, and what follows once all values are back and the clocks are set: liveness and timers.
+ * @setup */
+void tg_stage_key_fresh(const struct tg_ctx *stage, struct tg_key_state *key);
+void tg_stage_restored(struct tg_ctx *stage);
+/* The barrier on its way into the rings behind; cut becomes DONE when it is in all of them.  @shard */
+void tg_stage_pass_barrier(struct tg_ctx *stage);
 
 /* Between the stage and the operator's calls (operator.c). */
 

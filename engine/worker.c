@@ -69,6 +69,9 @@ static bool check_failures(struct tg_worker *worker)
     for (uint32_t i = 0; error.status == TG_OK && i < worker->outlet_count; i++) {
         (void)tg_outlet_failure(&worker->outlets[i], &error);
     }
+    if (error.status == TG_OK && worker->part != NULL && worker->index == 0) {
+        error = worker->cluster->checkpoint->fatal;
+    }
     if (error.status == TG_OK) { return false; }
     fail(worker, &error);
     return true;
@@ -85,6 +88,30 @@ static bool everything_ended(struct tg_worker *worker)
     bool flushed = true;
     for (uint32_t i = 0; i < worker->outlet_count; i++) { flushed = tg_outlet_flush(&worker->outlets[i]) && flushed; }
     return flushed;
+}
+
+static uint32_t poll_checkpoint(void *self, uint64_t now_ns, uint32_t budget)
+{
+    struct tg_worker *worker = self;
+    (void)budget;
+    if (worker->part == NULL) { return 0; }
+    uint32_t done = tg_checkpoint_shard_poll(worker->part, now_ns);
+    if (worker->index == 0) { done += tg_checkpoint_poll(worker->cluster->checkpoint, now_ns); }
+    return done;
+}
+
+/* All is read and acknowledged: is the last checkpoint over, too? */
+static bool last_checkpoint_over(struct tg_worker *worker)
+{
+    struct tg_cluster *cluster = worker->cluster;
+    if (cluster->checkpoint == NULL) { return true; }
+    atomic_store_explicit(&worker->ended, true, memory_order_release);
+    bool all_ended = worker->index == 0;
+    for (uint32_t i = 0; all_ended && i < cluster->plan->shard_count; i++) {
+        all_ended = atomic_load_explicit(&cluster->workers[i].ended, memory_order_acquire);
+    }
+    if (all_ended) { atomic_store_explicit(&cluster->checkpoint->final_wanted, true, memory_order_release); }
+    return atomic_load_explicit(&cluster->checkpoint->final_over, memory_order_acquire);
 }
 
 static void report_gauges(struct tg_worker *worker, uint64_t now_ns)
@@ -112,7 +139,7 @@ static uint32_t poll_control(void *self, uint64_t now_ns, uint32_t budget)
     if (atomic_load_explicit(&worker->cluster->stop, memory_order_relaxed)) {
         for (uint32_t i = 0; i < worker->ingest_count; i++) { tg_ingest_stop(&worker->ingests[i]); }
     }
-    if (everything_ended(worker)) {
+    if (everything_ended(worker) && last_checkpoint_over(worker)) {
         worker->next_gauges_ns = 0;
         report_gauges(worker, now_ns);
         atomic_store_explicit(&worker->state, TG_WORKER_FLUSHED, memory_order_release);
@@ -131,6 +158,7 @@ static size_t arena_bytes(const struct tg_plan *plan)
         bytes += tg_stage_bytes(plan, i) + tg_edge_bytes(&plan->edges[i], plan->shard_count) + sizeof(struct tg_ctx);
     }
     for (uint32_t i = 0; i < job->source_count; i++) { bytes += tg_ingest_bytes(plan, i) + CONNECTOR_BYTES; }
+    if (job->checkpoint.is_on) { bytes += tg_checkpoint_shard_bytes(plan); }
     for (uint32_t i = 0; i < plan->sink_count; i++) {
         bytes += CONNECTOR_BYTES + plan->stages[0].keys_per_shard * (plan->sinks[i].spec->schema.row_bytes + 256) * 2;
     }
@@ -157,6 +185,7 @@ static tg_status open_sinks(struct tg_worker *worker, struct tg_error *err)
             .shard = worker->index,
             .version_base = tg_sink_version_base(worker->cluster, i),
             .create_tables = worker->cluster->options->create_tables,
+            .staged = worker->part != NULL,
             .shared = worker->cluster->shared[i],
             .arena = &worker->arena,
             .loop = worker->loop,
@@ -196,6 +225,27 @@ static tg_status open_stages(struct tg_worker *worker, struct tg_error *err)
     return TG_OK;
 }
 
+static const struct tg_manifest_partition *saved_partition(const void *self, uint32_t source, uint32_t partition)
+{
+    return tg_checkpoint_partition(self, source, partition);
+}
+
+/* Changes are tracked from here on; then what the chosen checkpoint has comes back. */
+static tg_status open_checkpoint(struct tg_worker *worker, struct tg_error *err)
+{
+    struct tg_checkpoint_shard *part = worker->part;
+    if (part == NULL) { return TG_OK; }
+    part->stages = worker->stages;
+    part->ingests = worker->ingests;
+    part->outlets = worker->outlets;
+    part->stage_count = worker->cluster->plan->job->step_count;
+    part->ingest_count = worker->ingest_count;
+    part->outlet_count = worker->outlet_count;
+    tg_status status = tg_checkpoint_shard_open(part, &worker->arena, err);
+    if (status == TG_OK) { status = tg_checkpoint_load(worker->cluster->checkpoint, worker->index, err); }
+    return status;
+}
+
 static tg_status open_sources(struct tg_worker *worker, struct tg_error *err)
 {
     const struct tg_plan *plan = worker->cluster->plan;
@@ -211,7 +261,10 @@ static tg_status open_sources(struct tg_worker *worker, struct tg_error *err)
             .progress = &worker->progress,
             .bounded = options->until_end,
             .no_drain = options->no_drain,
-            .fresh = options->fresh,
+            .fresh = options->fresh || worker->part != NULL, /* positions are the checkpoint's then, never the group's */
+            .saved = worker->part != NULL && worker->cluster->checkpoint->choice.found ? saved_partition : NULL,
+            .saved_self = worker->cluster->checkpoint,
+            .saved_us = worker->part != NULL ? worker->cluster->checkpoint->choice.manifest.created_us : 0,
             .poll_count_max = options->poll_count_max != 0 ? options->poll_count_max : TG_BATCH_ROWS_MAX,
             .seed = options->seed != 0 ? options->seed : 1,
             .buffers = &worker->buffers,
@@ -246,6 +299,7 @@ tg_status tg_worker_open(struct tg_worker *worker, struct tg_error *err)
     }
     if (status == TG_OK) { status = open_stages(worker, err); }
     if (status == TG_OK) { status = open_sources(worker, err); }
+    if (status == TG_OK) { status = open_checkpoint(worker, err); }
     if (status != TG_OK) {
         fail(worker, err);
         return status;
@@ -259,7 +313,7 @@ void tg_worker_close(struct tg_worker *worker)
 {
     const bool commit = atomic_load_explicit(&worker->cluster->commit, memory_order_acquire);
     for (uint32_t i = 0; i < worker->ingest_count; i++) {
-        if (commit) { tg_ingest_commit(&worker->ingests[i]); }
+        if (commit && worker->part == NULL) { tg_ingest_commit(&worker->ingests[i]); }
         tg_ingest_close(&worker->ingests[i]);
     }
     for (uint32_t i = 0; i < worker->outlet_count; i++) { tg_outlet_close(&worker->outlets[i]); }
@@ -327,6 +381,8 @@ void tg_worker_init(struct tg_worker *worker, struct tg_cluster *cluster, uint32
 {
     worker->cluster = cluster;
     worker->index = index;
+    worker->part = cluster->checkpoint != NULL ? &cluster->checkpoint->parts[index] : NULL;
+    atomic_init(&worker->ended, false);
     atomic_init(&worker->state, TG_WORKER_OPENING);
     const struct tg_shard_config config = {
         .index = index,
@@ -345,5 +401,6 @@ void tg_worker_init(struct tg_worker *worker, struct tg_cluster *cluster, uint32
     tg_shard_add(&worker->shard, "stages", poll_stages, worker);
     tg_shard_add(&worker->shard, "sources", poll_sources, worker);
     tg_shard_add(&worker->shard, "sinks", poll_sinks, worker);
+    tg_shard_add(&worker->shard, "checkpoint", poll_checkpoint, worker);
     tg_shard_add(&worker->shard, "control", poll_control, worker);
 }

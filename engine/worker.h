@@ -3,6 +3,7 @@
 #ifndef TG_ENGINE_WORKER_H
 #define TG_ENGINE_WORKER_H
 
+#include "engine/checkpoint.h"
 #include "engine/ingest.h"
 #include "engine/runtime.h"
 #include "engine/stage.h"
@@ -24,6 +25,7 @@ struct tg_cluster {
     struct tg_published *published; /* [partition_count] */
     void *shared[TG_SINKS_MAX + 2]; /* of the sinks */
     struct tg_helper *helper;
+    struct tg_checkpoint *checkpoint; /* NULL = the job makes none; borrowed */
     struct tg_arena arena; /* rings, published */
     struct tg_clock clock;
     enum tg_loop_backend io;
@@ -52,6 +54,8 @@ struct tg_worker {
     uint32_t ingest_count;
     struct tg_progress progress;
     uint64_t next_gauges_ns;
+    _Atomic bool ended;              /* input over, output acknowledged: only the last checkpoint is missing */
+    struct tg_checkpoint_shard *part; /* of the cluster's checkpoint; NULL = none */
     _Atomic int state; /* enum tg_worker_state */
     struct tg_error error;
 };

@@ -48,6 +48,7 @@ struct tg_source_env {
     uint32_t partition_count;   /* of the source, from discover */
     const uint32_t *partitions; /* [owned_count] the ones this instance owns */
     uint32_t owned_count;
+    const int64_t *positions;   /* [owned_count] where a checkpoint goes on; -1 = by the start rule. NULL = all by it */
     bool bounded;               /* --until end: the end is where the source stood when it was opened */
     bool fresh;                 /* --fresh: ignore committed positions */
     tg_us horizon;              /* for TG_START_HORIZON: how far back the job looks */
@@ -78,6 +79,8 @@ struct tg_source_ops {
     uint32_t (*poll)(void *state, struct tg_raw_batch *out, uint64_t now_ns);
     /* First unrecoverable error, TG_OK while there is none.  @shard */
     tg_status (*failure)(const void *state, struct tg_error *err);
+    /* Offset of the record the partition delivers next; -1 = not known yet. NULL = offsets begin at 0.  @shard */
+    int64_t (*position)(const void *state, uint32_t partition);
     /* Records known to exist beyond our position, over the owned partitions; -1 = unknown.  @shard */
     int64_t (*lag)(const void *state);
     /* Remember upstream that every record of `partition` below `offset` has taken effect. Asynchronous, best effort

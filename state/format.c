@@ -201,7 +201,7 @@ tg_status tg_state_footer_decode(const uint8_t data[TG_STATE_FOOTER_BYTES], cons
 
 uint32_t tg_block_bytes(uint32_t key_bytes, uint64_t value_bytes)
 {
-    TG_ASSERT(key_bytes >= 1 && key_bytes <= TG_KEY_BYTES_MAX);
+    TG_ASSERT(key_bytes >= 1 && key_bytes <= TG_STATE_KEY_BYTES_MAX);
     const uint32_t around = TG_BLOCK_HEADER_BYTES + TG_RECORD_PUT_BYTES + key_bytes;
     return value_bytes <= TG_BLOCK_RECORD_BYTES_MAX - around ? around + (uint32_t)value_bytes : 0;
 }
@@ -225,7 +225,7 @@ static inline uint8_t *block_claim(struct tg_block *block, uint64_t bytes)
 
 uint8_t *tg_block_put(struct tg_block *block, struct tg_key key, uint32_t value_bytes)
 {
-    TG_DCHECK(key.bytes >= 1 && key.bytes <= TG_KEY_BYTES_MAX);
+    TG_DCHECK(key.bytes >= 1 && key.bytes <= TG_STATE_KEY_BYTES_MAX);
     uint8_t *place = block_claim(block, (uint64_t)TG_RECORD_PUT_BYTES + key.bytes + value_bytes);
     if (place == NULL) { return NULL; }
     block->puts++;
@@ -240,7 +240,7 @@ uint8_t *tg_block_put(struct tg_block *block, struct tg_key key, uint32_t value_
 
 bool tg_block_delete(struct tg_block *block, struct tg_key key)
 {
-    TG_DCHECK(key.bytes >= 1 && key.bytes <= TG_KEY_BYTES_MAX);
+    TG_DCHECK(key.bytes >= 1 && key.bytes <= TG_STATE_KEY_BYTES_MAX);
     uint8_t *place = block_claim(block, (uint64_t)TG_RECORD_DELETE_BYTES + key.bytes);
     if (place == NULL) { return false; }
     place[0] = TG_STATE_DEL;

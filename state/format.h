@@ -19,8 +19,9 @@ enum {
     TG_BLOCK_RECORD_BYTES_MAX = 64 << 20, /* a record that does not fit has a block of its own, up to here in all */
     TG_RECORD_PUT_BYTES = 8,              /* in front of key and value */
     TG_RECORD_DELETE_BYTES = 4,           /* in front of the key */
+    TG_STATE_KEY_BYTES_MAX = TG_KEY_BYTES_MAX + 9, /* an identity is a key behind its partition */
 };
-static_assert(TG_BLOCK_BYTES_MAX >= TG_BLOCK_HEADER_BYTES + TG_RECORD_PUT_BYTES + TG_KEY_BYTES_MAX + 65536,
+static_assert(TG_BLOCK_BYTES_MAX >= TG_BLOCK_HEADER_BYTES + TG_RECORD_PUT_BYTES + TG_STATE_KEY_BYTES_MAX + 65536,
               "every value without containers fits an ordinary block");
 
 enum tg_state_file_kind { TG_STATE_BASE = 1, TG_STATE_DELTA = 2 };

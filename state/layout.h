@@ -44,6 +44,10 @@ struct tg_state_field {
     uint32_t offset;        /* in the value, or in the element's key or value struct; in memory only, never stored */
     uint32_t element_count; /* containers only */
     const struct tg_state_field *elements; /* [element_count]; never containers */
+    /* containers in memory; never stored */
+    uint32_t element_bytes; /* of a list's element struct, a map's value struct */
+    uint32_t key_bytes;     /* of a map's key struct */
+    uint32_t align;         /* of a map's structs: struct tg_map_shape */
 };
 
 enum tg_state_owner { TG_STATE_OF_STEP = 1, TG_STATE_OF_SOURCE = 2 };

@@ -136,7 +136,7 @@ static const char *get_record(struct tg_bytes_in *in, struct tg_state_record *ou
     if (in->wrong != NULL) { return "record cut short"; }
     if (op != TG_STATE_PUT && op != TG_STATE_DEL) { return "unknown operation"; }
     if (reserved != 0) { return "reserved byte of a record is not 0"; }
-    if (key_bytes == 0 || key_bytes > TG_KEY_BYTES_MAX) { return "wrong length of a key"; }
+    if (key_bytes == 0 || key_bytes > TG_STATE_KEY_BYTES_MAX) { return "wrong length of a key"; }
     out->key = (struct tg_key){.data = tg_bytes_take(in, key_bytes), .bytes = key_bytes};
     out->value = op == TG_STATE_PUT ? tg_bytes_take(in, out->value_bytes) : NULL;
     return in->wrong != NULL ? "record longer than its block" : NULL;

@@ -526,6 +526,8 @@ uint64_t tg_table_hash(const struct tg_table *table, const void *value)
     return tg_slots_of_value(value)->hash;
 }
 
+uint32_t tg_table_slot_end(const struct tg_table *table) { return table->carved_next; }
+
 uint64_t tg_table_count(const struct tg_table *table) { return table->count; }
 
 uint64_t tg_table_used_bytes(const struct tg_table *table)

@@ -60,6 +60,9 @@ uint32_t tg_table_probe_max(const struct tg_table *table);
 /* Walk: returns the next occupied slot at or after `slot`, TG_SLOT_NONE at the end.  @shard */
 uint32_t tg_table_next(const struct tg_table *table, uint32_t slot);
 
+/* One past the largest slot number that was ever used.  @shard */
+uint32_t tg_table_slot_end(const struct tg_table *table);
+
 /* Assert every invariant of index, slots and free list. Cost: whole table.  @shard */
 void tg_table_check(const struct tg_table *table);
 

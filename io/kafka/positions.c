@@ -93,11 +93,11 @@ tg_status tg_kafka_positions_start(const struct tg_kafka_positions *positions, u
     const int64_t low = positions->low->elems[index].offset;
     const int64_t high = positions->high->elems[index].offset;
     const rd_kafka_topic_partition_t *committed = &positions->committed->elems[index];
-    if (positions->want_committed && committed->offset >= 0) {
+    if (committed->offset >= 0) {
         *offset = committed->offset;
         if (*offset >= low && *offset <= high) { return TG_OK; }
         return tg_fail(err, TG1205, 0,
-                       "topic \"%s\" partition %d: the committed offset %lld is %s (the log holds %lld to "
+                       "topic \"%s\" partition %d: offset %lld, where the job goes on, is %s (the log holds %lld to "
                        "%lld)\n  %s. To begin anew: --fresh",
                        committed->topic, committed->partition, (long long)*offset,
                        *offset < low ? "no longer in the log" : "beyond the end of the log", (long long)low,

@@ -35,7 +35,8 @@ TG_MUST_USE bool tg_kafka_positions_ask(struct tg_kafka_positions *positions, st
 /* Wait for a question under way, free the lists. Blocks for a few seconds at most.  @shard */
 void tg_kafka_positions_deinit(struct tg_kafka_positions *positions, struct tg_helper *helper, uint32_t shard);
 
-/* First offset to deliver of partition `index` by `start`: a committed offset wins, else what `start` says. Returns
+/* First offset to deliver of partition `index` by `start`: a committed offset (of the group, or
+ * put into `committed` by the caller) wins, else what `start` says. Returns
  * TG1205 when the committed offset lies outside the log.  @shard */
 TG_MUST_USE tg_status tg_kafka_positions_start(const struct tg_kafka_positions *positions, uint32_t index,
                                                enum tg_start_kind start, int64_t *offset, struct tg_error *err);

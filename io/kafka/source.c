@@ -207,7 +207,7 @@ static tg_status open_source(void *state, const struct tg_source_env *env, struc
     if (status != TG_OK) { return status; }
     tg_kafka_positions_init(&source->positions, source->client.rk, source->intake.topic, env->partitions,
                             env->owned_count);
-    source->positions.want_committed = !env->fresh;
+    source->positions.want_committed = !env->fresh && env->positions == NULL;
     source->positions.want_times = source->start == TG_START_HORIZON;
     source->positions.time_ms = (tg_clock_wall_us(&env->clock) - env->horizon) / 1000;
     return TG_OK;
@@ -222,6 +222,9 @@ static tg_status assign(struct kafka_source *source, struct tg_error *err)
     tg_status status = TG_OK;
     for (uint32_t i = 0; i < source->owned_count && status == TG_OK; i++) {
         struct tg_kafka_partition *partition = &source->partitions[i];
+        if (source->env.positions != NULL && source->env.positions[i] >= 0) {
+            source->positions.committed->elems[i].offset = source->env.positions[i];
+        }
         status = tg_kafka_positions_start(&source->positions, i, source->start, &partition->next, err);
         partition->high = source->positions.high->elems[i].offset;
         partition->end = source->env.bounded ? partition->high : INT64_MAX;

@@ -1,0 +1,457 @@
+/* Shard 0's side of checkpoints: a few phases, each ended by the shards' reports or by a task on the I/O helper. */
+#include "engine/checkpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+
+enum { ARENA_BYTES = 64 << 20 };
+#define RETRY_NS 500000000u
+
+/* ---- set-up ------------------------------------------------------------------------------------------------------ */
+
+static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
+{
+    const struct tg_job *job = checkpoint->config.plan->job;
+    struct tg_recovery_source sources[TG_SOURCES_MAX];
+    for (uint32_t i = 0; i < job->source_count; i++) {
+        sources[i] = (struct tg_recovery_source){
+            .name = job->sources[i].name,
+            .cluster = "",
+            .topic = job->sources[i].topic,
+            .partition_count = checkpoint->config.plan->source_partitions[i],
+        };
+    }
+    const struct tg_recovery_wanted wanted = {
+        .job = job->name,
+        .graph_hash = checkpoint->graph_hash,
+        .source_count = job->source_count,
+        .sources = sources,
+        .accept_duplicates = checkpoint->config.accept_duplicates,
+        .every_byte = true, /* damage found while loading would be found too late to choose another one */
+    };
+    return tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
+}
+
+static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *err)
+{
+    const struct tg_store_keep nothing = {0};
+    return tg_store_sweep(&checkpoint->store, &nothing, err);
+}
+
+/* The chosen checkpoint's chain is what the next deltas of each shard continue, if the shards are the same. */
+static tg_status start_chain(struct tg_checkpoint *checkpoint, struct tg_error *err)
+{
+    const uint32_t shard_count = checkpoint->config.plan->shard_count;
+    const size_t files = (size_t)shard_count * TG_MANIFEST_CHAIN_MAX;
+    checkpoint->chain = tg_arena_alloc(&checkpoint->arena, files * sizeof *checkpoint->chain, 8);
+    checkpoint->chain_counts = tg_arena_alloc(&checkpoint->arena, shard_count * sizeof(uint32_t), 8);
+    checkpoint->parts = calloc(shard_count, sizeof *checkpoint->parts);
+    if (checkpoint->chain == NULL || checkpoint->chain_counts == NULL || checkpoint->parts == NULL) {
+        return tg_fail(err, TG1601, 0, "no memory for checkpoints");
+    }
+    for (uint32_t i = 0; i < shard_count; i++) {
+        checkpoint->parts[i].checkpoint = checkpoint;
+        checkpoint->parts[i].shard = i;
+        checkpoint->parts[i].clock = checkpoint->config.clock;
+    }
+    return TG_OK;
+}
+
+static void begin_life(struct tg_checkpoint *checkpoint)
+{
+    if (checkpoint->choice.found) {
+        checkpoint->run_id = checkpoint->choice.manifest.run_id;
+        checkpoint->version_base = checkpoint->choice.manifest.version_base;
+    } else {
+        TG_ASSERT(getrandom(&checkpoint->run_id, sizeof checkpoint->run_id, 0) == sizeof checkpoint->run_id);
+        checkpoint->version_base = tg_clock_wall_us(&checkpoint->config.clock);
+    }
+    checkpoint->next_epoch = checkpoint->choice.newest + 1;
+    checkpoint->next_ns =
+        tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)checkpoint->config.every * 1000;
+    atomic_init(&checkpoint->epoch, 0);
+}
+
+tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct tg_error *err)
+{
+    if (!checkpoint->choice.found) { return TG_OK; }
+    const struct tg_manifest *manifest = &checkpoint->choice.manifest;
+    for (uint32_t s = 0; s < manifest->source_count; s++) {
+        for (uint32_t p = 0; p < manifest->sources[s].partition_count; p++) {
+            if (manifest->sources[s].partitions[p].wm != TG_TS_MAX) { return TG_OK; }
+        }
+    }
+    return tg_fail(err, TG1522, 0, "checkpoint %" PRIu64 " in %s is of a run that has come to its end",
+                   manifest->epoch, checkpoint->config.dir);
+}
+
+tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_checkpoint_config *config,
+                               struct tg_error *err)
+{
+    struct tg_checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
+    if (checkpoint == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for checkpoints"); }
+    checkpoint->config = *config;
+    checkpoint->graph_hash = tg_job_graph_hash(config->plan);
+    const struct tg_store_config store = {.path = config->dir, .pid = getpid()};
+    tg_status status = tg_store_open(&checkpoint->store, &store, err);
+    if (status == TG_OK) { status = tg_arena_open(&checkpoint->arena, TG_RECOVERY_ARENA_BYTES + ARENA_BYTES, err); }
+    if (status == TG_OK) {
+        status = tg_job_tables_make(config->plan, &checkpoint->arena, &checkpoint->tables, err);
+    }
+    if (status == TG_OK && config->fresh) { status = forget_all(checkpoint, err); }
+    if (status == TG_OK) { status = choose(checkpoint, err); }
+    if (status == TG_OK) { status = start_chain(checkpoint, err); }
+    if (status != TG_OK) {
+        tg_checkpoint_destroy(checkpoint);
+        return status;
+    }
+    begin_life(checkpoint);
+    *out = checkpoint;
+    return TG_OK;
+}
+
+void tg_checkpoint_destroy(struct tg_checkpoint *checkpoint)
+{
+    if (checkpoint == NULL) { return; }
+    tg_store_close(&checkpoint->store);
+    tg_arena_close(&checkpoint->arena);
+    tg_arena_close(&checkpoint->manifest_arena);
+    free(checkpoint->parts);
+    free(checkpoint);
+}
+
+/* ---- tasks ------------------------------------------------------------------------------------------------------- */
+
+static void task_done(struct tg_task *task) { ((struct tg_checkpoint *)task->owner)->task_done = true; }
+
+static void submit(struct tg_checkpoint *checkpoint, void (*run)(struct tg_task *))
+{
+    checkpoint->task = (struct tg_task){.run = run, .done = task_done, .owner = checkpoint};
+    checkpoint->task_done = false;
+    checkpoint->error = (struct tg_error){0};
+    TG_ASSERT(tg_helper_submit(checkpoint->helper, 0, &checkpoint->task)); /* one of ours is under way at a time */
+}
+
+static void run_begin(struct tg_task *task)
+{
+    struct tg_checkpoint *checkpoint = task->owner;
+    (void)tg_store_epoch_begin(&checkpoint->store, checkpoint->next_epoch, &checkpoint->error);
+}
+
+static void run_publish(struct tg_task *task)
+{
+    struct tg_checkpoint *checkpoint = task->owner;
+    const struct tg_manifest *manifest = &checkpoint->manifest;
+    struct tg_error *err = &checkpoint->error;
+    checkpoint->decided = false;
+    if (tg_store_epoch_sync(&checkpoint->store, manifest->epoch, err) != TG_OK) { return; }
+    struct tg_bytes_out out = {.data = checkpoint->manifest_bytes, .capacity = TG_MANIFEST_BYTES_MAX};
+    if (tg_manifest_encode(manifest, &out, err) == TG_OK) {
+        (void)tg_store_publish(&checkpoint->store, manifest->epoch, out.data, out.used, &checkpoint->decided, err);
+    }
+}
+
+/* Sinks make the rows of a decided checkpoint visible. *count is how many committables that were. */
+static tg_status commit_all(struct tg_checkpoint *checkpoint, const struct tg_manifest *manifest, uint32_t *count,
+                            struct tg_error *err)
+{
+    const struct tg_plan *plan = checkpoint->config.plan;
+    *count = 0;
+    for (uint32_t m = 0; m < manifest->sink_count; m++) {
+        const struct tg_manifest_sink *sink = &manifest->sinks[m];
+        for (uint32_t i = 0; i < plan->sink_count && sink->committable_count != 0; i++) {
+            const struct tg_sink_spec *spec = plan->sinks[i].spec;
+            if (strcmp(spec->name, sink->name) != 0 || spec->ops->commit == NULL) { continue; }
+            const tg_status status =
+                spec->ops->commit(checkpoint->shared[i], sink->committables, sink->committable_count, err);
+            if (status != TG_OK) { return status; }
+            *count += sink->committable_count;
+        }
+    }
+    return TG_OK;
+}
+
+bool tg_checkpoint_resumes(const struct tg_checkpoint *checkpoint, uint32_t sink)
+{
+    if (checkpoint == NULL || !checkpoint->choice.found) { return false; }
+    const struct tg_sink_spec *spec = checkpoint->config.plan->sinks[sink].spec;
+    const struct tg_manifest *manifest = &checkpoint->choice.manifest;
+    for (uint32_t m = 0; m < manifest->sink_count; m++) {
+        if (strcmp(manifest->sinks[m].name, spec->name) == 0) { return manifest->sinks[m].committable_count != 0; }
+    }
+    return false;
+}
+
+tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, struct tg_error *err)
+{
+    uint32_t count;
+    if (!checkpoint->choice.found) { return TG_OK; }
+    return commit_all(checkpoint, &checkpoint->choice.manifest, &count, err);
+}
+
+/* Commits are repeated until they work; what comes after cannot undo the checkpoint, and is tried again behind the next
+ * one. */
+static void run_clean(struct tg_task *task)
+{
+    struct tg_checkpoint *checkpoint = task->owner;
+    const uint64_t epoch = checkpoint->manifest.epoch;
+    struct tg_error error = {0};
+    uint32_t count = 0;
+    checkpoint->committed = commit_all(checkpoint, &checkpoint->manifest, &count, &checkpoint->error) == TG_OK;
+    if (!checkpoint->committed) { return; }
+    if (tg_store_acknowledge(&checkpoint->store, epoch, count, &error) != TG_OK ||
+        tg_recovery_collect(&checkpoint->store, checkpoint->config.keep, 0, &error) != TG_OK) {
+        checkpoint->error = error;
+    }
+}
+
+static void run_abort(struct tg_task *task)
+{
+    struct tg_checkpoint *checkpoint = task->owner;
+    tg_store_epoch_abort(&checkpoint->store, checkpoint->next_epoch);
+}
+
+/* ---- the manifest ------------------------------------------------------------------------------------------------ */
+
+/* The chain of a shard: a base starts it anew, a delta makes it longer. */
+static void extend_chain(struct tg_checkpoint *checkpoint, uint32_t shard)
+{
+    const struct tg_manifest_file *file = &checkpoint->parts[shard].result;
+    uint32_t *count = &checkpoint->chain_counts[shard];
+    if (file->kind == TG_STATE_BASE) { *count = 0; }
+    TG_ASSERT(*count < TG_MANIFEST_CHAIN_MAX);
+    checkpoint->chain[(size_t)shard * TG_MANIFEST_CHAIN_MAX + (*count)++] = *file;
+}
+
+/* Everything the parts left at their cuts, as a manifest. Memory is the caller's, released after publishing. */
+static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena *arena, struct tg_error *err)
+{
+    const struct tg_plan *plan = checkpoint->config.plan;
+    const struct tg_job *job = plan->job;
+    struct tg_manifest_source *sources = tg_arena_alloc(arena, job->source_count * sizeof *sources, 8);
+    struct tg_manifest_step *steps = tg_arena_alloc(arena, job->step_count * sizeof *steps, 8);
+    struct tg_manifest_sink *sinks = tg_arena_alloc(arena, plan->sink_count * sizeof *sinks, 8);
+    struct tg_manifest_file *files =
+        tg_arena_alloc(arena, (size_t)plan->shard_count * TG_MANIFEST_CHAIN_MAX * sizeof *files, 8);
+    if (sources == NULL || steps == NULL || sinks == NULL || files == NULL) {
+        return tg_fail(err, TG1601, ENOMEM, "no memory for a manifest");
+    }
+    for (uint32_t i = 0; i < job->source_count; i++) {
+        const uint32_t count = plan->source_partitions[i];
+        struct tg_manifest_partition *partitions = tg_arena_alloc(arena, count * sizeof *partitions, 8);
+        if (partitions == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for a manifest"); }
+        for (uint32_t p = 0; p < count; p++) {
+            const struct tg_ingest *ingest = &checkpoint->parts[p % plan->shard_count].ingests[i];
+            partitions[p] = ingest->cut_state[ingest->owned_index[p]];
+        }
+        sources[i] = (struct tg_manifest_source){
+            .name = job->sources[i].name, .connector = job->sources[i].ops->name, .cluster = "",
+            .topic = job->sources[i].topic, .partition_count = count, .partitions = partitions};
+    }
+    for (uint32_t i = 0; i < job->step_count; i++) {
+        const struct tg_ctx *stage = &checkpoint->parts[0].stages[i];
+        const uint32_t own_count = stage->edge_plan->partition_count;
+        int64_t *clocks = tg_arena_alloc(arena, (plan->partition_count + 1) * sizeof *clocks, 8);
+        if (clocks == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for a manifest"); }
+        for (uint32_t p = 0; p < plan->partition_count; p++) { clocks[p] = TG_TS_MIN; }
+        memcpy(clocks + stage->edge_plan->partition_first, stage->cut_clocks, own_count * sizeof *clocks);
+        clocks[plan->partition_count] = stage->cut_clocks[own_count];
+        steps[i] = (struct tg_manifest_step){
+            .name = job->steps[i].name, .op = job->steps[i].op->name, .layout = &checkpoint->tables.layouts[i],
+            .clock_count = plan->partition_count + 1, .clocks = clocks};
+    }
+    for (uint32_t i = 0; i < plan->sink_count; i++) {
+        sinks[i] = (struct tg_manifest_sink){
+            .name = plan->sinks[i].spec->name, .connector = plan->sinks[i].spec->ops->name};
+        if (checkpoint->parts[0].committables[i] == NULL) { continue; }
+        struct tg_committable *list = tg_arena_alloc(arena, plan->shard_count * sizeof *list, 8);
+        if (list == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for a manifest"); }
+        for (uint32_t s = 0; s < plan->shard_count; s++) {
+            const struct tg_checkpoint_shard *part = &checkpoint->parts[s];
+            list[s] = (struct tg_committable){part->committables[i], part->committable_bytes[i]};
+        }
+        sinks[i].committable_count = plan->shard_count;
+        sinks[i].committables = list;
+    }
+    uint32_t file_count = 0;
+    for (uint32_t s = 0; s < plan->shard_count; s++) {
+        for (uint32_t f = 0; f < checkpoint->chain_counts[s]; f++) {
+            files[file_count++] = checkpoint->chain[(size_t)s * TG_MANIFEST_CHAIN_MAX + f];
+        }
+    }
+    checkpoint->manifest_bytes = tg_arena_alloc(arena, TG_MANIFEST_BYTES_MAX, 64);
+    if (checkpoint->manifest_bytes == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for a manifest"); }
+    checkpoint->manifest = (struct tg_manifest){
+        .job = job->name, .run_id = checkpoint->run_id, .epoch = checkpoint->next_epoch,
+        .created_us = tg_clock_wall_us(&checkpoint->config.clock), .version_base = checkpoint->version_base,
+        .graph_hash = checkpoint->graph_hash, .key_group_count = TG_KEY_GROUP_COUNT,
+        .shard_count = plan->shard_count, .source_count = job->source_count, .step_count = job->step_count,
+        .file_count = file_count, .sink_count = plan->sink_count,
+        .sources = sources, .steps = steps, .files = files, .sinks = sinks};
+    return TG_OK;
+}
+
+/* ---- phases ------------------------------------------------------------------------------------------------------ */
+
+static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
+{
+    (void)atomic_fetch_add_explicit(&checkpoint->stats.failed, 1, memory_order_relaxed);
+    uint64_t suppressed = 0;
+    if (!tg_log_allowed(&checkpoint->log_limit, now_ns, &suppressed)) { return; }
+    tg_log(TG_LOG_WARN, TG2501, -1, NULL, "checkpoint %" PRIu64 " failed: %s; the job goes on, the next one is tried",
+           checkpoint->next_epoch, why->text);
+}
+
+/* The last checkpoint of a run is tried until it works: rows may be waiting to become visible. */
+static void wait_for_next(struct tg_checkpoint *checkpoint, bool succeeded, uint64_t now_ns)
+{
+    const uint64_t due_ns = checkpoint->started_ns + (uint64_t)checkpoint->config.every * 1000;
+    checkpoint->next_ns = due_ns > now_ns ? due_ns : now_ns;
+    if (!succeeded && checkpoint->is_final) { checkpoint->next_ns = now_ns + RETRY_NS; }
+    checkpoint->next_epoch++;
+    checkpoint->phase = TG_CHECKPOINT_WAITING;
+    if (succeeded && checkpoint->is_final) {
+        atomic_store_explicit(&checkpoint->final_over, true, memory_order_release);
+    }
+}
+
+static void give_up(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
+{
+    log_failure(checkpoint, why, now_ns);
+    submit(checkpoint, run_abort);
+    checkpoint->phase = TG_CHECKPOINT_ABORTING;
+}
+
+static uint32_t poll_waiting(struct tg_checkpoint *checkpoint, uint64_t now_ns)
+{
+    const bool final_wanted = atomic_load_explicit(&checkpoint->final_wanted, memory_order_acquire);
+    if (atomic_load_explicit(&checkpoint->final_over, memory_order_relaxed)) { return 0; }
+    const bool first_try = final_wanted && !checkpoint->is_final; /* at once */
+    if (!first_try && now_ns < checkpoint->next_ns) { return 0; }
+    checkpoint->is_final = final_wanted;
+    checkpoint->started_ns = now_ns;
+    submit(checkpoint, run_begin);
+    checkpoint->phase = TG_CHECKPOINT_BEGINNING;
+    return 1;
+}
+
+static uint32_t poll_beginning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
+{
+    if (!checkpoint->task_done) { return 0; }
+    if (checkpoint->error.status != TG_OK) {
+        give_up(checkpoint, &checkpoint->error, now_ns);
+        return 1;
+    }
+    atomic_store_explicit(&checkpoint->epoch, checkpoint->next_epoch, memory_order_release);
+    checkpoint->phase = TG_CHECKPOINT_RUNNING;
+    return 1;
+}
+
+static uint32_t poll_running(struct tg_checkpoint *checkpoint, uint64_t now_ns)
+{
+    const uint32_t shard_count = checkpoint->config.plan->shard_count;
+    const struct tg_error *why = NULL;
+    for (uint32_t i = 0; i < shard_count; i++) {
+        const struct tg_checkpoint_shard *part = &checkpoint->parts[i];
+        if (atomic_load_explicit(&part->done, memory_order_acquire) != checkpoint->next_epoch) {
+            if (now_ns - checkpoint->started_ns > (uint64_t)checkpoint->config.timeout * 1000) {
+                atomic_store_explicit(&checkpoint->unwanted, checkpoint->next_epoch, memory_order_relaxed);
+            }
+            return 0;
+        }
+        if (!part->complete && why == NULL) { why = &part->why; }
+    }
+    if (why != NULL) {
+        for (uint32_t i = 0; i < shard_count; i++) { checkpoint->parts[i].last_epoch = 0; } /* every chain is broken */
+        give_up(checkpoint, why, now_ns);
+        return 1;
+    }
+    for (uint32_t i = 0; i < shard_count; i++) { extend_chain(checkpoint, i); }
+    struct tg_error error = {0};
+    tg_arena_close(&checkpoint->manifest_arena);
+    if (tg_arena_open(&checkpoint->manifest_arena, TG_MANIFEST_BYTES_MAX + ARENA_BYTES, &error) != TG_OK ||
+        make_manifest(checkpoint, &checkpoint->manifest_arena, &error) != TG_OK) {
+        give_up(checkpoint, &error, now_ns);
+        return 1;
+    }
+    submit(checkpoint, run_publish);
+    checkpoint->phase = TG_CHECKPOINT_PUBLISHING;
+    return 1;
+}
+
+static void note_success(struct tg_checkpoint *checkpoint, uint64_t now_ns)
+{
+    struct tg_checkpoint_stats *stats = &checkpoint->stats;
+    uint64_t bytes = 0;
+    uint64_t entries = 0;
+    for (uint32_t i = 0; i < checkpoint->config.plan->shard_count; i++) {
+        bytes += checkpoint->parts[i].result.bytes;
+        entries += checkpoint->parts[i].puts;
+    }
+    atomic_store_explicit(&stats->last_ns, now_ns - checkpoint->started_ns, memory_order_relaxed);
+    atomic_store_explicit(&stats->last_bytes, bytes, memory_order_relaxed);
+    atomic_store_explicit(&stats->last_entries, entries, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&stats->completed, 1, memory_order_relaxed);
+}
+
+static uint32_t poll_publishing(struct tg_checkpoint *checkpoint, uint64_t now_ns)
+{
+    if (!checkpoint->task_done) { return 0; }
+    if (checkpoint->error.status != TG_OK && !checkpoint->decided) {
+        for (uint32_t i = 0; i < checkpoint->config.plan->shard_count; i++) { checkpoint->parts[i].last_epoch = 0; }
+        give_up(checkpoint, &checkpoint->error, now_ns);
+        return 1;
+    }
+    if (checkpoint->error.status != TG_OK) { /* complete or not: only a new start can tell */
+        checkpoint->fatal = checkpoint->error;
+        return 0;
+    }
+    note_success(checkpoint, now_ns);
+    submit(checkpoint, run_clean);
+    checkpoint->phase = TG_CHECKPOINT_CLEANING;
+    return 1;
+}
+
+static uint32_t poll_cleaning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
+{
+    if (!checkpoint->task_done || now_ns < checkpoint->retry_ns) { return 0; }
+    uint64_t suppressed = 0;
+    if (!checkpoint->committed) {
+        if (tg_log_allowed(&checkpoint->log_limit, now_ns, &suppressed)) {
+            tg_log(TG_LOG_WARN, TG2501, -1, NULL, "checkpoint %" PRIu64 " is complete, its rows are not visible yet: %s; "
+                   "trying again", checkpoint->next_epoch, checkpoint->error.text);
+        }
+        checkpoint->retry_ns = now_ns + RETRY_NS;
+        submit(checkpoint, run_clean);
+        return 1;
+    }
+    if (checkpoint->error.status != TG_OK && tg_log_allowed(&checkpoint->log_limit, now_ns, &suppressed)) {
+        tg_log(TG_LOG_WARN, TG2501, -1, NULL, "after checkpoint %" PRIu64 ": %s; old ones stay for now",
+               checkpoint->next_epoch, checkpoint->error.text);
+    }
+    wait_for_next(checkpoint, true, now_ns);
+    return 1;
+}
+
+uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns)
+{
+    switch (checkpoint->phase) {
+    case TG_CHECKPOINT_WAITING: return poll_waiting(checkpoint, now_ns);
+    case TG_CHECKPOINT_BEGINNING: return poll_beginning(checkpoint, now_ns);
+    case TG_CHECKPOINT_RUNNING: return poll_running(checkpoint, now_ns);
+    case TG_CHECKPOINT_PUBLISHING: return poll_publishing(checkpoint, now_ns);
+    case TG_CHECKPOINT_CLEANING: return poll_cleaning(checkpoint, now_ns);
+    case TG_CHECKPOINT_ABORTING:
+        if (!checkpoint->task_done) { return 0; }
+        wait_for_next(checkpoint, false, now_ns);
+        return 1;
+    }
+    return 0;
+}

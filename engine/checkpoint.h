@@ -1,0 +1,107 @@
+/* Checkpoints of a job: shard 0 opens epochs, waits for every shard's part, publishes the manifest (the decision), has
+ * sinks commit, cleans up. One is under way at a time. A part that fails, or one that takes too long, spoils the epoch:
+ * it is removed, said so, and the job goes on; the next one is complete in itself.
+ *
+ * Order of epoch N: cuts; sinks acknowledge all rows of epochs <= N; state files durable; manifest durable; commits;
+ * acknowledgement; positions told to the sources (for their displays only); older checkpoints removed. */
+#ifndef TG_ENGINE_CHECKPOINT_H
+#define TG_ENGINE_CHECKPOINT_H
+
+#include "engine/checkpoint_shard.h"
+#include "engine/manifest.h"
+#include "engine/recovery.h"
+
+struct tg_checkpoint_config {
+    const struct tg_plan *plan;
+    const char *dir;
+    tg_us every;   /* from one start to the next */
+    tg_us timeout; /* an epoch not complete by then is given up */
+    uint32_t keep; /* complete checkpoints, at least 3 */
+    bool fresh;    /* --fresh: what is there is removed */
+    bool accept_duplicates;
+    struct tg_clock clock;
+    uint64_t (*cpu_ns)(void); /* of the thread, to bound slices; NULL = the real one */
+};
+
+/* Numbers for people, written by shard 0. */
+struct tg_checkpoint_stats {
+    _Atomic uint64_t completed;
+    _Atomic uint64_t failed;
+    _Atomic uint64_t last_ns;      /* duration of the last complete one */
+    _Atomic uint64_t last_bytes;   /* of its files */
+    _Atomic uint64_t last_entries; /* written in it */
+    _Atomic uint64_t align_ns_max; /* longest wait of a shard for its cuts, of all */
+    _Atomic uint64_t slice_ns_max; /* longest slice of writing in a duty cycle, thread CPU time, of all */
+};
+
+struct tg_checkpoint {
+    struct tg_checkpoint_config config;
+    struct tg_store store;
+    struct tg_helper *helper;
+    void *const *shared; /* [sink_count] what the sinks share: the cluster's */
+    struct tg_arena arena; /* layouts, the choice, the list of files */
+    struct tg_job_tables tables;
+    struct tg_recovery_choice choice; /* what the start found */
+    struct tg_run_id run_id;
+    int64_t version_base;
+    uint64_t graph_hash;
+    struct tg_checkpoint_shard *parts; /* [shard_count] */
+    struct tg_checkpoint_stats stats;
+    _Atomic uint64_t epoch;  /* the one to be made; a shard starts when it sees a new one */
+    _Atomic uint64_t unwanted; /* epochs up to this one are given up */
+    _Atomic bool final_wanted; /* all input has ended: one last checkpoint, at rest */
+    _Atomic bool final_over;   /* it is complete and committed */
+    /* shard 0's */
+    enum {
+        TG_CHECKPOINT_WAITING,
+        TG_CHECKPOINT_BEGINNING,
+        TG_CHECKPOINT_RUNNING,
+        TG_CHECKPOINT_PUBLISHING,
+        TG_CHECKPOINT_CLEANING,
+        TG_CHECKPOINT_ABORTING,
+    } phase;
+    uint64_t next_epoch;
+    uint64_t next_ns;
+    uint64_t started_ns;
+    bool is_final;
+    bool decided;
+    bool committed;
+    uint64_t retry_ns; /* a commit that failed is repeated then */
+    struct tg_task task;
+    bool task_done;
+    struct tg_error error;
+    struct tg_error fatal;    /* the job must stop: nobody knows whether a checkpoint is complete */
+    struct tg_manifest manifest;
+    struct tg_arena manifest_arena;
+    uint8_t *manifest_bytes; /* [TG_MANIFEST_BYTES_MAX] */
+    struct tg_manifest_file *chain; /* [TG_MANIFEST_CHAIN_MAX x shard_count] by shard */
+    uint32_t *chain_counts;         /* [shard_count] */
+    struct tg_log_limit log_limit;
+};
+
+/* Open the directory, choose what to start from. Errors: the store's and recovery's.  @setup */
+TG_MUST_USE tg_status tg_checkpoint_create(struct tg_checkpoint **checkpoint,
+                                           const struct tg_checkpoint_config *config, struct tg_error *err);
+/* After the workers have closed.  @setup */
+void tg_checkpoint_destroy(struct tg_checkpoint *checkpoint);
+
+/* Load a shard's part of the chosen checkpoint: tables, clocks, timers, partitions. Stages and ingests are open and
+ * empty. Nothing to do when none was chosen. Errors: TG1512, TG1519, TG1601.  @shard */
+TG_MUST_USE tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, struct tg_error *err);
+/* The chosen state of a partition, NULL when the start is fresh.  @setup */
+const struct tg_manifest_partition *tg_checkpoint_partition(const struct tg_checkpoint *checkpoint, uint32_t source,
+                                                            uint32_t partition);
+
+/* The chosen checkpoint is of a run that drained its input: there is nothing to go on with. After recommitting. Errors:
+ * TG1522.  @setup */
+TG_MUST_USE tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct tg_error *err);
+/* Does the chosen checkpoint have something of a sink's to commit?  @setup */
+bool tg_checkpoint_resumes(const struct tg_checkpoint *checkpoint, uint32_t sink);
+/* Commit what the chosen checkpoint decided: its run may have died before it did. Again and again with the same outcome.
+ * Errors: the sinks'.  @setup */
+TG_MUST_USE tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, struct tg_error *err);
+
+/* One step of shard 0's side. Returns a work count.  @shard */
+uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns);
+
+#endif

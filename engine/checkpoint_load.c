@@ -1,0 +1,178 @@
+/* Loading: every shard reads the files that can hold keys of its own and keeps those. With as many shards as before that
+ * is its own chain, else all of them. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/key.h"
+#include "engine/checkpoint.h"
+#include "state/restore.h"
+
+struct load {
+    struct tg_checkpoint *checkpoint;
+    const struct tg_checkpoint_shard *part;
+    const struct tg_plan *plan;
+    uint32_t table; /* of the record in work */
+    struct tg_restore restores[TG_STATE_TABLES_MAX];
+};
+
+const struct tg_manifest_partition *tg_checkpoint_partition(const struct tg_checkpoint *checkpoint, uint32_t source,
+                                                            uint32_t partition)
+{
+    if (checkpoint == NULL || !checkpoint->choice.found) { return NULL; }
+    const struct tg_manifest *manifest = &checkpoint->choice.manifest;
+    const char *name = checkpoint->config.plan->job->sources[source].name;
+    for (uint32_t i = 0; i < manifest->source_count; i++) {
+        if (strcmp(manifest->sources[i].name, name) == 0) { return &manifest->sources[i].partitions[partition]; }
+    }
+    return NULL;
+}
+
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
+
+/* What the callbacks of one table know. */
+struct chooser {
+    const struct tg_checkpoint *checkpoint;
+    struct tg_ctx *stage;        /* a step's state ... */
+    const struct tg_ingest *ingest; /* ... or a source's identities */
+    uint32_t shard;
+    uint32_t shard_count;
+};
+
+static bool key_is_ours(void *self, const struct tg_state_record *record, uint64_t hash)
+{
+    const struct chooser *chooser = self;
+    (void)record;
+    return tg_key_shard(hash, chooser->shard_count) == chooser->shard;
+}
+
+/* Identities go with their partition; what its clock has passed may have been forgotten without a word. */
+static bool identity_is_ours(void *self, const struct tg_state_record *record, uint64_t hash)
+{
+    const struct chooser *chooser = self;
+    (void)hash;
+    const uint32_t partition = tg_dedupe_record_partition(record->key.data);
+    if (partition % chooser->shard_count != chooser->shard) { return false; }
+    if (record->op == TG_STATE_DEL) { return true; }
+    const struct tg_manifest_partition *saved =
+        tg_checkpoint_partition(chooser->checkpoint, chooser->ingest->source_index, partition);
+    int64_t first_ts = 0;
+    if (record->value_bytes == sizeof first_ts) { memcpy(&first_ts, record->value, sizeof first_ts); }
+    return saved == NULL || first_ts + chooser->ingest->dedupe.ttl >= saved->wm;
+}
+
+static void make_key_fresh(void *self, void *value) { tg_stage_key_fresh(((struct chooser *)self)->stage, value); }
+
+static tg_status load_file(struct load *load, uint32_t index, struct tg_error *err)
+{
+    const struct tg_job_tables *tables = &load->checkpoint->tables;
+    static _Thread_local struct tg_recovery_file file;
+    tg_status status = tg_recovery_file_open(&load->checkpoint->store, &load->checkpoint->choice.manifest, index, &file,
+                                             err);
+    const struct tg_state_header *header = &file.reader.header;
+    uint32_t ours[TG_STATE_TABLES_MAX]; /* table of the file -> table of the job */
+    for (uint32_t t = 0; status == TG_OK && t < header->table_count; t++) {
+        const struct tg_state_layout *stored = &header->tables[t];
+        ours[t] = UINT32_MAX;
+        for (uint32_t i = 0; i < tables->count; i++) {
+            const struct tg_state_layout *now = &tables->layouts[i];
+            if (now->owner_kind == stored->owner_kind && strcmp(now->owner, stored->owner) == 0) { ours[t] = i; }
+        }
+        if (ours[t] == UINT32_MAX) {
+            status = tg_fail(err, TG1519, 0, "%s holds state of %s, which the job does not have", file.reader.input.name,
+                             stored->owner);
+        } else {
+            status = tg_restore_begin(&load->restores[ours[t]], stored, err);
+        }
+    }
+    struct tg_state_record record;
+    int more = 1;
+    while (status == TG_OK && (more = tg_state_reader_next(&file.reader, &record, err)) > 0) {
+        status = tg_restore_record(&load->restores[ours[record.table]], &record, file.reader.input.name, err);
+    }
+    if (more < 0) { status = (tg_status)more; }
+    tg_recovery_file_close(&file);
+    return status;
+}
+
+/* ---- clocks ------------------------------------------------------------------------------------------------------ */
+
+static void load_clocks(const struct load *load, uint32_t step)
+{
+    const struct tg_manifest *manifest = &load->checkpoint->choice.manifest;
+    const struct tg_step_spec *spec = &load->plan->job->steps[step];
+    struct tg_ctx *stage = &load->part->stages[step];
+    const struct tg_edge_plan *edge = stage->edge_plan;
+    const int64_t *clocks = manifest->steps[step].clocks;
+    for (uint32_t p = 0; p < edge->partition_count; p++) {
+        const uint32_t job_wide = edge->partition_first + p;
+        int64_t wm; /* what the channels brought last */
+        if (edge->from_source) {
+            const uint32_t source = spec->from.index;
+            wm = tg_checkpoint_partition(load->checkpoint, source, job_wide - load->plan->partition_first[source])->wm;
+        } else {
+            wm = manifest->steps[spec->from.index].clocks[job_wide];
+        }
+        for (uint32_t c = 0; c < stage->channel_count; c++) {
+            stage->channel_wm[(size_t)c * edge->partition_count + p] = wm;
+        }
+        stage->partition_wm[p] = wm;
+        stage->clocks[p] = clocks[job_wide];
+    }
+    stage->clocks[edge->partition_count] = clocks[load->plan->partition_count];
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
+
+static void begin_tables(struct load *load, struct chooser *choosers)
+{
+    const struct tg_job_tables *tables = &load->checkpoint->tables;
+    const struct chooser chooser = {.checkpoint = load->checkpoint, .shard = load->part->shard,
+                                    .shard_count = load->plan->shard_count};
+    for (uint32_t i = 0; i < load->part->stage_count; i++) {
+        struct tg_ctx *stage = &load->part->stages[i];
+        choosers[i] = chooser;
+        choosers[i].stage = stage;
+        load->restores[i] = (struct tg_restore){
+            .table = stage->table, .heap = stage->heap, .now = &tables->layouts[i],
+            .value_bytes = stage->plan->value_bytes, .mark_offset = offsetof(struct tg_key_state, mark),
+            .wanted = key_is_ours, .make_fresh = make_key_fresh, .self = &choosers[i]};
+    }
+    for (uint32_t i = 0; i < load->part->ingest_count; i++) {
+        const uint32_t table = tables->of_source[i];
+        if (table == UINT32_MAX) { continue; }
+        const struct tg_ingest *ingest = &load->part->ingests[i];
+        choosers[table] = chooser;
+        choosers[table].ingest = ingest;
+        load->restores[table] = (struct tg_restore){
+            .table = ingest->dedupe.table, .heap = ingest->dedupe.heap, .now = &tables->layouts[table],
+            .value_bytes = tg_dedupe_value_bytes, .mark_offset = tg_dedupe_mark_offset,
+            .wanted = identity_is_ours, .self = &choosers[table]};
+    }
+}
+
+tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, struct tg_error *err)
+{
+    if (!checkpoint->choice.found) { return TG_OK; }
+    static _Thread_local struct load load;
+    struct chooser choosers[TG_STATE_TABLES_MAX];
+    const struct tg_manifest *manifest = &checkpoint->choice.manifest;
+    load = (struct load){
+        .checkpoint = checkpoint, .part = &checkpoint->parts[shard], .plan = checkpoint->config.plan};
+    begin_tables(&load, choosers);
+    const bool same_shards = manifest->shard_count == load.plan->shard_count;
+    tg_status status = TG_OK;
+    for (uint32_t f = 0; status == TG_OK && f < manifest->file_count; f++) {
+        if (same_shards && manifest->files[f].shard != shard) { continue; }
+        status = load_file(&load, f, err);
+    }
+    for (uint32_t i = 0; status == TG_OK && i < load.part->stage_count; i++) {
+        load_clocks(&load, i);
+        tg_stage_restored(&load.part->stages[i]);
+    }
+    for (uint32_t i = 0; status == TG_OK && i < load.part->ingest_count; i++) {
+        struct tg_ingest *ingest = &load.part->ingests[i];
+        if (ingest->dedupe.table != NULL) { tg_dedupe_restored(&ingest->dedupe, ingest->owned_index); }
+    }
+    return status;
+}
