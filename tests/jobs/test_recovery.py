@@ -30,7 +30,7 @@ scratch = None
 
 def setUpModule():
     global scratch
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix="turgo-checkpoint-"))
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="turgo-recovery-"))
 
 
 def tearDownModule():
@@ -134,7 +134,7 @@ def wait_for_checkpoint(life, number, seconds=60):
         time.sleep(0.001)
 
 
-class CheckpointTest(unittest.TestCase):
+class RecoveryTest(unittest.TestCase):
     def live(self, its_case, *flags, name=None, **options):
         life = Life(its_case, name or self._testMethodName, *flags, **options)
         self.addCleanup(life.close)
@@ -153,7 +153,7 @@ class CheckpointTest(unittest.TestCase):
             self.assertEqual(wrong[:5], [], f"seed {its_case.seed}: {len(wrong)} of {len(want)} users differ {message}")
 
 
-class Kills(CheckpointTest):
+class Kills(RecoveryTest):
     """kill -9 at seeded moments, each life with another number of shards, until the job has come to its end; then the next input."""
 
     LIVES_MAX = 200  # of one input
@@ -206,7 +206,7 @@ class Kills(CheckpointTest):
         life.close()
 
 
-class Stops(CheckpointTest):
+class Stops(RecoveryTest):
     @classmethod
     def setUpClass(cls):
         cls.seed = turgo.fresh_seeds(1)[0]
@@ -241,7 +241,7 @@ class Stops(CheckpointTest):
         self.assert_table(its_case, again)
 
 
-class Refusals(CheckpointTest):
+class Refusals(RecoveryTest):
     """What a start says to a directory that does not fit."""
 
     @classmethod
@@ -361,7 +361,7 @@ def flip(data, at):
     return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1:]
 
 
-class Failpoints(CheckpointTest):
+class Failpoints(RecoveryTest):
     """Killed at each place that has a name, at its first three visits."""
 
     def test_a_kill_at_every_failpoint_is_survived(self):
@@ -384,7 +384,7 @@ class Failpoints(CheckpointTest):
         print(f"(killed at {', '.join(sorted(reached))}) ", end="", flush=True)
 
 
-class FullDisk(CheckpointTest):
+class FullDisk(RecoveryTest):
     """Checkpoints on a file system of 2 MiB that is full for a while: the job goes on, and so do checkpoints once there is room."""
 
     JOB = """
