@@ -5,8 +5,8 @@
  * Problem: three lanes give the checksums of three neighbouring pieces, and that of their concatenation is wanted.
  * Idea: a checksum is a remainder modulo P. Appending n zero bytes multiplies it by x^(8n), so
  *     crc(A B C) = crc(A) x^(16n) + crc(B) x^(8n) + crc(C)   (mod P, + is xor, n bytes in B and in C)
- * with B's and C's lanes started at zero. The product of two reflected 32-bit remainders by carry-less multiplication is
- * one place off (times x), and the crc32 instruction applied to its 64 bits multiplies by x^32 and reduces: a factor
+ * with B's and C's lanes started at zero. The product of two reflected 32-bit remainders by carry-less multiplication
+ * is one place off (times x), and the crc32 instruction applied to its 64 bits multiplies by x^32 and reduces: a factor
  * x^33 too many. Hence the constants x^(8n - 33) and x^(16n - 33) mod P.
  * Limits: two sizes of lanes, for buffers of 12 KiB and more and for what is left down to 768 bytes; the rest runs in
  * one lane. */
@@ -29,7 +29,7 @@ static uint32_t crc_by_table(uint32_t crc, const uint8_t *data, size_t bytes)
         memcpy(&word, data, sizeof word);
         word ^= crc;
         crc = t[7][word & 0xFF] ^ t[6][word >> 8 & 0xFF] ^ t[5][word >> 16 & 0xFF] ^ t[4][word >> 24 & 0xFF] ^
-            t[3][word >> 32 & 0xFF] ^ t[2][word >> 40 & 0xFF] ^ t[1][word >> 48 & 0xFF] ^ t[0][word >> 56];
+              t[3][word >> 32 & 0xFF] ^ t[2][word >> 40 & 0xFF] ^ t[1][word >> 48 & 0xFF] ^ t[0][word >> 56];
     }
     for (size_t i = 0; i < bytes; i++) { crc = crc >> 8 ^ t[0][(crc ^ data[i]) & 0xFF]; }
     return crc;
@@ -48,8 +48,8 @@ static const struct lanes short_lanes = {256, 0xDD7E3B0C, 0xB9E02B86};
 
 TARGET static inline uint64_t times(uint64_t remainder, uint64_t power)
 {
-    const __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t)remainder),
-                                                 _mm_cvtsi64_si128((int64_t)power), 0);
+    const __m128i product =
+        _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t)remainder), _mm_cvtsi64_si128((int64_t)power), 0);
     return (uint64_t)_mm_cvtsi128_si64(product);
 }
 

@@ -1,6 +1,6 @@
 /* Remainders by the reflected polynomial 0x82F63B78 (CRC-32C): [k][b] is that of byte b with k zero bytes behind it.
- * Made by the recurrence [0][b] = eight times (b >> 1, xor the polynomial when a one fell out), [k][b] = [k - 1][b] with
- * one more zero byte; tests/unit/base/test_crc32c.c checks every use against the definition. */
+ * Made by the recurrence [0][b] = eight times (b >> 1, xor the polynomial when a one fell out), [k][b] = [k - 1][b]
+ * with one more zero byte; tests/unit/base/test_crc32c.c checks every use against the definition. */
 #ifndef TG_BASE_CRC32C_TABLES_H
 #define TG_BASE_CRC32C_TABLES_H
 

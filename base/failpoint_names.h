@@ -6,6 +6,7 @@
 /* X(name) */
 #define TG_FAILPOINT_NAMES(X) \
     X("file.append") /* file sink: a block is about to be written behind the whole ones */ \
-    X("file.sync")   /* file sink: blocks are written, none of them is durable yet */
+    X("file.sync")   /* file sink: blocks are written, none of them is durable yet */ \
+    X("file.commit") /* file sink: the checkpoint is complete, its rows are not in the final file yet */
 
 #endif

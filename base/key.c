@@ -81,10 +81,11 @@ void tg_key_decode(const struct tg_key_spec *spec, struct tg_key key, const stru
         switch (column->type) {
         case TG_TYPE_TEXT:
         case TG_TYPE_JSON: {
-            tg_text text = {.data = (const char *)key.data + used + 4};
-            memcpy(&text.bytes, key.data + used, 4);
-            memcpy(value, &text, sizeof text);
-            used += 4 + text.bytes;
+            tg_text *text = value; /* member by member: a whole one would have to wait for its parts */
+            text->data = (const char *)key.data + used + 4;
+            memcpy(&text->bytes, key.data + used, 4);
+            text->reserved = 0;
+            used += 4 + text->bytes;
             break;
         }
         case TG_TYPE_BIGINT:

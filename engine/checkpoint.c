@@ -12,6 +12,7 @@
 #include "base/assert.h"
 
 enum { ARENA_BYTES = 64 << 20 };
+#define COMMIT_RETRY_NS 500000000u
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
@@ -33,6 +34,7 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
         .source_count = job->source_count,
         .sources = sources,
         .accept_duplicates = checkpoint->config.accept_duplicates,
+        .every_byte = true, /* damage found while loading would be found too late to choose another one */
     };
     return tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
 }
@@ -158,13 +160,55 @@ static void run_publish(struct tg_task *task)
     }
 }
 
-/* Nothing here can undo the checkpoint: what fails is tried again behind the next one. */
+/* Sinks make the rows of a decided checkpoint visible. *count is how many committables that were. */
+static tg_status commit_all(struct tg_checkpoint *checkpoint, const struct tg_manifest *manifest, uint32_t *count,
+                            struct tg_error *err)
+{
+    const struct tg_plan *plan = checkpoint->config.plan;
+    *count = 0;
+    for (uint32_t m = 0; m < manifest->sink_count; m++) {
+        const struct tg_manifest_sink *sink = &manifest->sinks[m];
+        for (uint32_t i = 0; i < plan->sink_count && sink->committable_count != 0; i++) {
+            const struct tg_sink_spec *spec = plan->sinks[i].spec;
+            if (strcmp(spec->name, sink->name) != 0 || spec->ops->commit == NULL) { continue; }
+            const tg_status status =
+                spec->ops->commit(checkpoint->shared[i], sink->committables, sink->committable_count, err);
+            if (status != TG_OK) { return status; }
+            *count += sink->committable_count;
+        }
+    }
+    return TG_OK;
+}
+
+bool tg_checkpoint_resumes(const struct tg_checkpoint *checkpoint, uint32_t sink)
+{
+    if (checkpoint == NULL || !checkpoint->choice.found) { return false; }
+    const struct tg_sink_spec *spec = checkpoint->config.plan->sinks[sink].spec;
+    const struct tg_manifest *manifest = &checkpoint->choice.manifest;
+    for (uint32_t m = 0; m < manifest->sink_count; m++) {
+        if (strcmp(manifest->sinks[m].name, spec->name) == 0) { return manifest->sinks[m].committable_count != 0; }
+    }
+    return false;
+}
+
+tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, struct tg_error *err)
+{
+    uint32_t count;
+    if (!checkpoint->choice.found) { return TG_OK; }
+    return commit_all(checkpoint, &checkpoint->choice.manifest, &count, err);
+}
+
+/* Commits are repeated until they work; what comes after cannot undo the checkpoint, and is tried again behind the next
+ * one. */
 static void run_clean(struct tg_task *task)
 {
     struct tg_checkpoint *checkpoint = task->owner;
     const uint64_t epoch = checkpoint->manifest.epoch;
     struct tg_error error = {0};
-    if (tg_store_acknowledge(&checkpoint->store, epoch, 0, &error) != TG_OK ||
+    uint32_t count = 0;
+    checkpoint->committed = commit_all(checkpoint, &checkpoint->manifest, &count, &checkpoint->error) == TG_OK;
+    if (!checkpoint->committed) { return; }
+    if (tg_store_acknowledge(&checkpoint->store, epoch, count, &error) != TG_OK ||
         tg_recovery_collect(&checkpoint->store, checkpoint->config.keep, 0, &error) != TG_OK) {
         checkpoint->error = error;
     }
@@ -228,6 +272,15 @@ static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena
     for (uint32_t i = 0; i < plan->sink_count; i++) {
         sinks[i] = (struct tg_manifest_sink){
             .name = plan->sinks[i].spec->name, .connector = plan->sinks[i].spec->ops->name};
+        if (checkpoint->parts[0].committables[i] == NULL) { continue; }
+        struct tg_committable *list = tg_arena_alloc(arena, plan->shard_count * sizeof *list, 8);
+        if (list == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for a manifest"); }
+        for (uint32_t s = 0; s < plan->shard_count; s++) {
+            const struct tg_checkpoint_shard *part = &checkpoint->parts[s];
+            list[s] = (struct tg_committable){part->committables[i], part->committable_bytes[i]};
+        }
+        sinks[i].committable_count = plan->shard_count;
+        sinks[i].committables = list;
     }
     uint32_t file_count = 0;
     for (uint32_t s = 0; s < plan->shard_count; s++) {
@@ -365,8 +418,17 @@ static uint32_t poll_publishing(struct tg_checkpoint *checkpoint, uint64_t now_n
 
 static uint32_t poll_cleaning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 {
-    if (!checkpoint->task_done) { return 0; }
+    if (!checkpoint->task_done || now_ns < checkpoint->retry_ns) { return 0; }
     uint64_t suppressed = 0;
+    if (!checkpoint->committed) {
+        if (tg_log_allowed(&checkpoint->log_limit, now_ns, &suppressed)) {
+            tg_log(TG_LOG_WARN, TG2501, -1, NULL, "checkpoint %" PRIu64 " is complete, its rows are not visible yet: %s; "
+                   "trying again", checkpoint->next_epoch, checkpoint->error.text);
+        }
+        checkpoint->retry_ns = now_ns + COMMIT_RETRY_NS;
+        submit(checkpoint, run_clean);
+        return 1;
+    }
     if (checkpoint->error.status != TG_OK && tg_log_allowed(&checkpoint->log_limit, now_ns, &suppressed)) {
         tg_log(TG_LOG_WARN, TG2501, -1, NULL, "after checkpoint %" PRIu64 ": %s; old ones stay for now",
                checkpoint->next_epoch, checkpoint->error.text);

@@ -37,6 +37,7 @@ struct tg_checkpoint {
     struct tg_checkpoint_config config;
     struct tg_store store;
     struct tg_helper *helper;
+    void *const *shared; /* [sink_count] what the sinks share: the cluster's */
     struct tg_arena arena; /* layouts, the choice, the list of files */
     struct tg_job_tables tables;
     struct tg_recovery_choice choice; /* what the start found */
@@ -63,6 +64,8 @@ struct tg_checkpoint {
     uint64_t started_ns;
     bool is_final;
     bool decided;
+    bool committed;
+    uint64_t retry_ns; /* a commit that failed is repeated then */
     struct tg_task task;
     bool task_done;
     struct tg_error error;
@@ -87,6 +90,12 @@ TG_MUST_USE tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint3
 /* The chosen state of a partition, NULL when the start is fresh.  @setup */
 const struct tg_manifest_partition *tg_checkpoint_partition(const struct tg_checkpoint *checkpoint, uint32_t source,
                                                             uint32_t partition);
+
+/* Does the chosen checkpoint have something of a sink's to commit?  @setup */
+bool tg_checkpoint_resumes(const struct tg_checkpoint *checkpoint, uint32_t sink);
+/* Commit what the chosen checkpoint decided: its run may have died before it did. Again and again with the same outcome.
+ * Errors: the sinks'.  @setup */
+TG_MUST_USE tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, struct tg_error *err);
 
 /* One step of shard 0's side. Returns a work count.  @shard */
 uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns);

@@ -18,6 +18,7 @@ size_t tg_checkpoint_shard_bytes(const struct tg_plan *plan)
 {
     const struct tg_spool_config spool = {.block_count = TG_CHECKPOINT_BLOCKS};
     size_t bytes = tg_spool_bytes(&spool) + TG_STATE_HEADER_BYTES_MAX + 65536;
+    bytes += plan->sink_count * (TG_COMMITTABLE_BYTES_MAX + 4096);
     for (uint32_t i = 0; i < plan->job->step_count; i++) { bytes += tg_snapshot_bytes(plan->stages[i].keys_per_shard); }
     for (uint32_t i = 0; i < plan->job->source_count; i++) {
         if (plan->job->sources[i].has_dedupe) { bytes += tg_snapshot_bytes(plan->job->engine.max_keys); }
@@ -44,6 +45,11 @@ tg_status tg_checkpoint_shard_open(struct tg_checkpoint_shard *part, struct tg_a
     part->file.fd = -1;
     part->head = tg_arena_alloc(arena, TG_STATE_HEADER_BYTES_MAX, 64);
     if (part->head == NULL) { return tg_fail(err, TG1601, 0, "no address space for checkpoints"); }
+    for (uint32_t i = 0; i < part->outlet_count; i++) {
+        if (part->outlets[i].ops->prepare == NULL) { continue; }
+        part->committables[i] = tg_arena_alloc(arena, TG_COMMITTABLE_BYTES_MAX, 64);
+        if (part->committables[i] == NULL) { return tg_fail(err, TG1601, 0, "no address space for checkpoints"); }
+    }
     tg_status status = tg_spool_create(&part->spool, &spool, arena, err);
     for (uint32_t i = 0; status == TG_OK && i < part->stage_count; i++) {
         struct tg_snapshot_config config = {
@@ -252,6 +258,10 @@ static bool sinks_done(struct tg_checkpoint_shard *part)
 {
     bool done = true;
     for (uint32_t i = 0; i < part->outlet_count; i++) { done = tg_outlet_cut_done(&part->outlets[i]) && done; }
+    for (uint32_t i = 0; done && i < part->outlet_count; i++) {
+        if (part->committables[i] == NULL) { continue; }
+        part->committable_bytes[i] = tg_outlet_prepare(&part->outlets[i], part->committables[i]);
+    }
     return done;
 }
 

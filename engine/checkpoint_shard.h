@@ -69,6 +69,8 @@ struct tg_checkpoint_shard {
     uint32_t chain_length; /* deltas behind the base */
     uint64_t base_bytes;
     uint64_t chain_bytes;  /* of the deltas */
+    uint8_t *committables[TG_SINKS_MAX + 2]; /* [TG_COMMITTABLE_BYTES_MAX] of each sink that commits; NULL = does not */
+    uint32_t committable_bytes[TG_SINKS_MAX + 2];
     /* for shard 0, valid once `done` says the epoch */
     bool complete;
     struct tg_manifest_file result;

@@ -43,6 +43,8 @@ static tg_status share_sinks(struct tg_cluster *cluster, struct tg_error *err)
             .sink = i,
             .version_base = tg_sink_version_base(cluster, i),
             .create_tables = cluster->options->create_tables,
+            .staged = cluster->checkpoint != NULL,
+            .resumes = tg_checkpoint_resumes(cluster->checkpoint, i),
             .clock = cluster->clock,
         };
         struct tg_sink_env sink_env;
@@ -75,6 +77,10 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
     if (status == TG_OK) { status = tg_helper_create(&cluster->helper, shard_count, wake_worker, cluster, err); }
     if (status == TG_OK && cluster->checkpoint != NULL) { cluster->checkpoint->helper = cluster->helper; }
     if (status == TG_OK) { status = share_sinks(cluster, err); }
+    if (status == TG_OK && cluster->checkpoint != NULL) {
+        cluster->checkpoint->shared = cluster->shared;
+        status = tg_checkpoint_recommit(cluster->checkpoint, err);
+    }
     if (status == TG_OK && !config->simulated) { status = tg_helper_start(cluster->helper, err); }
     if (status == TG_OK) {
         cluster->workers = calloc(shard_count, sizeof *cluster->workers);

@@ -145,8 +145,8 @@ const char *tg_manifest_flaw(const struct tg_manifest *manifest)
 static bool same_partition(const struct tg_manifest_partition *a, const struct tg_manifest_partition *b)
 {
     return a->next_offset == b->next_offset && a->max_ts == b->max_ts && a->wm == b->wm && a->flags == b->flags &&
-        a->quiet_ns == b->quiet_ns && a->idle_base_wm == b->idle_base_wm && a->idle_base_ns == b->idle_base_ns &&
-        a->records == b->records && a->dead == b->dead && a->late == b->late && a->duplicates == b->duplicates;
+           a->quiet_ns == b->quiet_ns && a->idle_base_wm == b->idle_base_wm && a->idle_base_ns == b->idle_base_ns &&
+           a->records == b->records && a->dead == b->dead && a->late == b->late && a->duplicates == b->duplicates;
 }
 
 static bool same_source(const struct tg_manifest_source *a, const struct tg_manifest_source *b)
@@ -172,7 +172,7 @@ static bool same_step(const struct tg_manifest_step *a, const struct tg_manifest
 static bool same_file(const struct tg_manifest_file *a, const struct tg_manifest_file *b)
 {
     return a->shard == b->shard && a->kind == b->kind && a->epoch == b->epoch && a->bytes == b->bytes &&
-        a->crc == b->crc;
+           a->crc == b->crc;
 }
 
 static bool same_sink(const struct tg_manifest_sink *a, const struct tg_manifest_sink *b)
@@ -190,10 +190,10 @@ static bool same_sink(const struct tg_manifest_sink *a, const struct tg_manifest
 static bool same_head(const struct tg_manifest *a, const struct tg_manifest *b)
 {
     return strcmp(a->job, b->job) == 0 && memcmp(&a->run_id, &b->run_id, sizeof a->run_id) == 0 &&
-        a->epoch == b->epoch && a->created_us == b->created_us && a->version_base == b->version_base &&
-        a->graph_hash == b->graph_hash && a->hash_seed == b->hash_seed && a->key_group_count == b->key_group_count &&
-        a->shard_count == b->shard_count && a->source_count == b->source_count && a->step_count == b->step_count &&
-        a->file_count == b->file_count && a->sink_count == b->sink_count;
+           a->epoch == b->epoch && a->created_us == b->created_us && a->version_base == b->version_base &&
+           a->graph_hash == b->graph_hash && a->hash_seed == b->hash_seed && a->key_group_count == b->key_group_count &&
+           a->shard_count == b->shard_count && a->source_count == b->source_count && a->step_count == b->step_count &&
+           a->file_count == b->file_count && a->sink_count == b->sink_count;
 }
 
 bool tg_manifest_equal(const struct tg_manifest *a, const struct tg_manifest *b)

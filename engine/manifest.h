@@ -6,16 +6,16 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "io/sink.h"
 #include "state/format.h"
 
 enum {
     TG_MANIFEST_FORMAT = 1,
     TG_MANIFEST_BYTES_MAX = 64 << 20,
-    TG_MANIFEST_PARTITIONS_MAX = 65536, /* of all sources together */
-    TG_MANIFEST_CHAIN_MAX = 64,         /* files of one shard: a base and its deltas */
+    TG_MANIFEST_PARTITIONS_MAX = 65536,       /* of all sources together */
+    TG_MANIFEST_CHAIN_MAX = 64,               /* files of one shard: a base and its deltas */
     TG_MANIFEST_SINKS_MAX = TG_SINKS_MAX + 2, /* dead letters and late rows are sinks, too */
     TG_MANIFEST_TOPIC_BYTES_MAX = 1024,
-    TG_COMMITTABLE_BYTES_MAX = 1 << 20,
 };
 
 enum {
@@ -31,8 +31,8 @@ struct tg_manifest_partition {
     int64_t next_offset; /* first record not in the state; -1 = none was read */
     int64_t max_ts;
     int64_t wm;
-    uint32_t flags;         /* TG_PARTITION_* */
-    uint64_t quiet_ns;      /* idleness: time at the end, see struct tg_partition */
+    uint32_t flags;    /* TG_PARTITION_* */
+    uint64_t quiet_ns; /* idleness: time at the end, see struct tg_partition */
     int64_t idle_base_wm;
     uint64_t idle_base_ns;
     uint64_t records, dead, late, duplicates;
@@ -59,10 +59,6 @@ struct tg_manifest_file {
     uint64_t epoch;
     uint64_t bytes; /* exactly */
     uint32_t crc;   /* the footer's checksum, which covers every byte of the file through the blocks' */
-};
-struct tg_committable {
-    const uint8_t *data;
-    uint32_t bytes; /* 0 = nothing to commit */
 };
 struct tg_manifest_sink {
     const char *name;

@@ -182,7 +182,9 @@ static void get_sources(struct tg_bytes_in *in, struct tg_arena *arena, struct t
             (uint32_t)tg_bytes_get_within(in, 4, 1, TG_PARTITIONS_MAX, "wrong number of partitions");
         struct tg_manifest_partition *partitions =
             tg_bytes_array(in, arena, source->partition_count, sizeof *partitions);
-        for (uint32_t j = 0; in->wrong == NULL && j < source->partition_count; j++) { get_partition(in, &partitions[j]); }
+        for (uint32_t j = 0; in->wrong == NULL && j < source->partition_count; j++) {
+            get_partition(in, &partitions[j]);
+        }
         source->partitions = partitions;
     }
     m->sources = sources;
@@ -270,9 +272,7 @@ static void get_section(struct tg_bytes_in *in, enum section section, struct tg_
     const size_t start = in->at;
     if (in->wrong == NULL && bytes > in->bytes - start) { tg_bytes_wrong_at(in, at + 4, "section cut short"); }
     readers[section](in, arena, out);
-    if (in->wrong == NULL && in->at - start != bytes) {
-        tg_bytes_wrong_at(in, at + 4, "section of another length");
-    }
+    if (in->wrong == NULL && in->at - start != bytes) { tg_bytes_wrong_at(in, at + 4, "section of another length"); }
     const char *flaw = in->wrong == NULL ? flaws[section](out) : NULL;
     if (flaw != NULL) { tg_bytes_wrong_at(in, start, flaw); }
 }
@@ -314,9 +314,7 @@ tg_status tg_manifest_decode(const uint8_t *data, size_t bytes, const char *name
     (void)tg_bytes_get_within(&in, 2, 0, 0, "reserved bytes are not 0");
     in.at = in.wrong == NULL ? FIXED_BYTES : in.at;
     in.bytes -= in.wrong == NULL ? TRAILER_BYTES : 0;
-    for (uint32_t i = 0; in.wrong == NULL && i < SECTION_COUNT; i++) {
-        get_section(&in, (enum section)i, arena, out);
-    }
+    for (uint32_t i = 0; in.wrong == NULL && i < SECTION_COUNT; i++) { get_section(&in, (enum section)i, arena, out); }
     if (in.wrong == NULL && in.at != in.bytes) { tg_bytes_wrong_at(&in, in.at, "bytes behind the last section"); }
     return in.wrong == NULL ? TG_OK : tg_state_damaged(name, in.wrong_at, in.wrong, err);
 }

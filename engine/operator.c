@@ -4,7 +4,8 @@
 #include "base/assert.h"
 #include "engine/stage.h"
 
-/* Copy one field; the sizes that occur are few and known. */
+/* Copy one field; the sizes that occur are few and known. Never several at once: fields were written one by one a
+ * moment ago, and a load that spans two stores waits until both have left the core's store buffer. */
 static inline void copy_field(uint8_t *to, const uint8_t *from, uint32_t bytes)
 {
     switch (bytes) {
@@ -92,14 +93,6 @@ static void next_revision(struct tg_ctx *ctx)
     }
 }
 
-/* Fields that lie alike in record and row. */
-static inline void copy_fields(uint8_t *to, const uint8_t *from, uint32_t bytes)
-{
-    uint32_t at = 0;
-    for (; at + 8 <= bytes; at += 8) { memcpy(to + at, from + at, 8); }
-    if (at < bytes) { copy_field(to + at, from + at, bytes - at); }
-}
-
 /* Fill the head, the record's fields and the key's columns of an output row. Every column is one of these. */
 static inline void fill_row(struct tg_ctx *ctx, uint32_t output, const void *fields, struct tg_row *row)
 {
@@ -117,7 +110,7 @@ static inline void fill_row(struct tg_ctx *ctx, uint32_t output, const void *fie
         .partition = ctx->key->partition,
     };
     for (; copy < end; copy++) {
-        copy_fields(bytes + copy->to, (const uint8_t *)fields + copy->from, copy->bytes);
+        copy_field(bytes + copy->to, (const uint8_t *)fields + copy->from, copy->bytes);
     }
     const uint32_t nulls_end = schema->nulls_offset + (schema->column_count + 7) / 8;
     for (uint32_t at = schema->nulls_offset; at < nulls_end; at++) { bytes[at] = 0; }

@@ -19,6 +19,8 @@ void tg_outlet_sink_env(const struct tg_outlet_env *env, struct tg_sink_env *out
         .with_revision = spec->with_revision,
         .version_base = env->version_base,
         .create_tables = env->create_tables,
+        .staged = env->staged,
+        .resumes = env->resumes,
         .shard = env->shard,
         .shard_count = env->plan->shard_count,
         .max_keys = job->engine.max_keys,
@@ -122,7 +124,16 @@ void tg_outlet_cut(struct tg_outlet *outlet)
 {
     outlet->epochs++;
     outlet->cutting = true;
-    outlet->ops->flush(outlet->state);
+    if (outlet->ops->cut != NULL) {
+        outlet->ops->cut(outlet->state);
+    } else {
+        outlet->ops->flush(outlet->state);
+    }
+}
+
+uint32_t tg_outlet_prepare(struct tg_outlet *outlet, uint8_t *out)
+{
+    return outlet->ops->prepare != NULL ? outlet->ops->prepare(outlet->state, out) : 0;
 }
 
 bool tg_outlet_cut_done(struct tg_outlet *outlet)

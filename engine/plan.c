@@ -33,28 +33,19 @@ static tg_status plan_input(struct tg_stage_plan *stage, const struct tg_schema 
     return TG_OK;
 }
 
-/* The record's fields lie behind each other in the row, aligned as in the record: mostly all of them keep their
- * distances and are one copy. Copies are made in this order, so one that is rounded up is put right by the next one;
- * behind the last one lie null bits, which are set later. */
 static void plan_output(struct tg_stage_plan *stage, uint32_t output)
 {
     const struct tg_record *record = stage->step->op->outputs[output];
     const struct tg_schema *schema = &stage->step->outputs[output];
     TG_ASSERT(schema->column_count == stage->step->key_count + record->field_count);
-    struct tg_copy *last = NULL;
     for (uint32_t i = 0; i < record->field_count; i++) {
-        const uint32_t from = tg_record_offset(record, i);
-        const uint32_t to = schema->columns[stage->step->key_count + i].offset;
-        if (last == NULL || to - last->to != from - last->from) {
-            last = &stage->output_copies[output][stage->output_copy_count[output]++];
-            *last = (struct tg_copy){.from = from, .to = to, .column = TG_COLUMNS_MAX};
-        }
-        last->bytes = from + record->fields[i].bytes - last->from;
-    }
-    for (uint32_t i = 0; i < stage->output_copy_count[output]; i++) {
-        struct tg_copy *copy = &stage->output_copies[output][i];
-        const uint32_t words = align_up(copy->bytes, 8);
-        if (copy->from + words <= record->bytes && copy->to + words <= schema->row_bytes) { copy->bytes = words; }
+        const uint32_t column = stage->step->key_count + i;
+        stage->output_copies[output][stage->output_copy_count[output]++] = (struct tg_copy){
+            .from = tg_record_offset(record, i),
+            .to = schema->columns[column].offset,
+            .bytes = record->fields[i].bytes,
+            .column = column,
+        };
     }
 }
 

@@ -38,7 +38,7 @@ struct tg_stage_plan {
     uint32_t state_offset;
     uint32_t input_copy_count; /* row columns -> operator record */
     struct tg_copy input_copies[TG_COLUMNS_MAX];
-    uint32_t output_copy_count[TG_OUTPUTS_MAX]; /* operator record -> row columns, what lies alike in one go */
+    uint32_t output_copy_count[TG_OUTPUTS_MAX]; /* operator record -> row columns */
     struct tg_copy output_copies[TG_OUTPUTS_MAX][TG_COLUMNS_MAX];
     uint32_t ts_min_count; /* state fields that start at TG_TS_MIN: byte offsets in the state */
     uint32_t ts_min_offsets[TG_COLUMNS_MAX];

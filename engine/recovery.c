@@ -48,13 +48,15 @@ static tg_status fits_source(const struct tg_manifest *manifest, const struct tg
                        manifest->epoch, stored->topic, wanted->name, wanted->topic);
     }
     if (stored->cluster[0] != '\0' && wanted->cluster[0] != '\0' && strcmp(stored->cluster, wanted->cluster) != 0) {
-        return tg_fail(err, TG1516, 0, "checkpoint %" PRIu64 " was made from cluster %s, source %s reads cluster %s now",
+        return tg_fail(err, TG1516, 0,
+                       "checkpoint %" PRIu64 " was made from cluster %s, source %s reads cluster %s now",
                        manifest->epoch, stored->cluster, wanted->name, wanted->cluster);
     }
     if (stored->partition_count != wanted->partition_count) {
-        return tg_fail(err, TG1516, 0, "checkpoint %" PRIu64 " was made from %" PRIu32 " partitions, source %s has "
-                       "%" PRIu32 " now", manifest->epoch, stored->partition_count, wanted->name,
-                       wanted->partition_count);
+        return tg_fail(err, TG1516, 0,
+                       "checkpoint %" PRIu64 " was made from %" PRIu32 " partitions, source %s has "
+                       "%" PRIu32 " now",
+                       manifest->epoch, stored->partition_count, wanted->name, wanted->partition_count);
     }
     return TG_OK;
 }
@@ -67,17 +69,19 @@ static tg_status is_ours(const struct tg_manifest *manifest, const struct tg_rec
                        manifest->job, wanted->job);
     }
     if (manifest->graph_hash != wanted->graph_hash) {
-        return tg_fail(err, TG1515, 0, "checkpoint %" PRIu64 " was made by another graph of job %s (%016" PRIx64
-                       ", now %016" PRIx64 ")", manifest->epoch, wanted->job, manifest->graph_hash,
-                       wanted->graph_hash);
+        return tg_fail(err, TG1515, 0,
+                       "checkpoint %" PRIu64 " was made by another graph of job %s (%016" PRIx64 ", now %016" PRIx64
+                       ")",
+                       manifest->epoch, wanted->job, manifest->graph_hash, wanted->graph_hash);
     }
     tg_status status = TG_OK;
     for (uint32_t i = 0; status == TG_OK && i < wanted->source_count; i++) {
         status = fits_source(manifest, &wanted->sources[i], err);
     }
     if (status == TG_OK && manifest->source_count != wanted->source_count) {
-        status = tg_fail(err, TG1516, 0, "checkpoint %" PRIu64 " was made from %" PRIu32 " sources, the job has %" PRIu32,
-                         manifest->epoch, manifest->source_count, wanted->source_count);
+        status =
+            tg_fail(err, TG1516, 0, "checkpoint %" PRIu64 " was made from %" PRIu32 " sources, the job has %" PRIu32,
+                    manifest->epoch, manifest->source_count, wanted->source_count);
     }
     return status;
 }
@@ -91,14 +95,16 @@ static tg_status log_continues(const struct tg_manifest *manifest, const struct 
         const int64_t next = stored->partitions[i].next_offset;
         if (next < 0) { continue; } /* nothing was read of it */
         if (wanted->log_end != NULL && wanted->log_end[i] < next) {
-            return tg_fail(err, TG1517, 0, "source %s, partition %" PRIu32 ": checkpoint %" PRIu64 " has read up to "
-                           "offset %" PRId64 ", the log ends at %" PRId64, wanted->name, i, manifest->epoch, next,
-                           wanted->log_end[i]);
+            return tg_fail(err, TG1517, 0,
+                           "source %s, partition %" PRIu32 ": checkpoint %" PRIu64 " has read up to "
+                           "offset %" PRId64 ", the log ends at %" PRId64,
+                           wanted->name, i, manifest->epoch, next, wanted->log_end[i]);
         }
         if (wanted->log_begin != NULL && wanted->log_begin[i] > next) {
-            return tg_fail(err, TG1205, 0, "source %s, partition %" PRIu32 ": checkpoint %" PRIu64 " goes on at offset "
-                           "%" PRId64 ", the log begins at %" PRId64, wanted->name, i, manifest->epoch, next,
-                           wanted->log_begin[i]);
+            return tg_fail(err, TG1205, 0,
+                           "source %s, partition %" PRIu32 ": checkpoint %" PRIu64 " goes on at offset "
+                           "%" PRId64 ", the log begins at %" PRId64,
+                           wanted->name, i, manifest->epoch, next, wanted->log_begin[i]);
         }
     }
     return TG_OK;
@@ -123,7 +129,7 @@ static const char *header_flaw(const struct tg_manifest *manifest, uint32_t inde
         for (uint32_t j = 0; j < manifest->step_count; j++) {
             const struct tg_state_layout *layout = manifest->steps[j].layout;
             const bool is_it = layout != NULL && table->owner_kind == TG_STATE_OF_STEP &&
-                strcmp(table->owner, layout->owner) == 0 && strcmp(table->name, layout->name) == 0;
+                               strcmp(table->owner, layout->owner) == 0 && strcmp(table->name, layout->name) == 0;
             if (is_it && !tg_state_layout_equal(table, layout)) { return "state layout of another checkpoint"; }
         }
     }
@@ -136,8 +142,8 @@ tg_status tg_recovery_file_open(const struct tg_store *store, const struct tg_ma
     TG_ASSERT(index < manifest->file_count);
     const struct tg_manifest_file *listed = &manifest->files[index];
     *file = (struct tg_recovery_file){.reading.fd = -1};
-    tg_status status = tg_store_reading_open(store, listed->epoch, listed->shard, listed->kind == TG_STATE_BASE,
-                                             &file->reading, err);
+    tg_status status =
+        tg_store_reading_open(store, listed->epoch, listed->shard, listed->kind == TG_STATE_BASE, &file->reading, err);
     if (status != TG_OK) { return status; }
     const char *name = file->reading.name;
     if (file->reading.bytes != listed->bytes) {
@@ -186,8 +192,8 @@ static bool is_damage(const struct tg_error *why)
     return why->code == TG1512 || (why->code == TG1511 && why->os_errno == EIO);
 }
 
-/* Passing over a checkpoint replays its input with other cuts. Where its output was committed outside, or may have been,
- * that doubles it. */
+/* Passing over a checkpoint replays its input with other cuts. Where its output was committed outside, or may have
+ * been, that doubles it. */
 static bool may_be_outside(const struct tg_store *store, const struct tg_recovery_wanted *wanted, uint64_t epoch,
                            const struct tg_manifest *manifest)
 {
@@ -251,19 +257,22 @@ static tg_status choose_among(const struct tg_store *store, const struct tg_reco
         struct tg_manifest manifest;
         status = examine(store, wanted, epoch, &scratch, &manifest, &why);
         const bool refuse = status != TG_OK && is_damage(&why) && !wanted->accept_duplicates &&
-            may_be_outside(store, wanted, epoch, &manifest);
+                            may_be_outside(store, wanted, epoch, &manifest);
         tg_arena_close(&scratch);
         if (status == TG_OK) { return take(store, epoch, arena, out, err); }
         if (!is_damage(&why)) { return tg_fail(err, why.code, 0, "%s", why.text); }
         if (refuse) {
-            return tg_fail(err, TG1518, 0, "checkpoint %" PRIu64 " is damaged (%s) and its output may be committed: an "
-                           "older one would write it again; --accept-duplicates allows that", epoch, why.text);
+            return tg_fail(err, TG1518, 0,
+                           "checkpoint %" PRIu64 " is damaged (%s) and its output may be committed: an "
+                           "older one would write it again; --accept-duplicates allows that",
+                           epoch, why.text);
         }
         note_skipped(out, epoch, &why);
     }
-    return tg_fail(err, TG1512, 0, "checkpoint directory %s: every one of %" PRIu32 " checkpoints is damaged; the newest, "
-                   "%" PRIu64 ": %s", store->path, listing->manifest_count, out->skipped[0].epoch,
-                   out->skipped[0].why.text);
+    return tg_fail(err, TG1512, 0,
+                   "checkpoint directory %s: every one of %" PRIu32 " checkpoints is damaged; the newest, "
+                   "%" PRIu64 ": %s",
+                   store->path, listing->manifest_count, out->skipped[0].epoch, out->skipped[0].why.text);
 }
 
 tg_status tg_recovery_choose(const struct tg_store *store, const struct tg_recovery_wanted *wanted,

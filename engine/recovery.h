@@ -1,6 +1,7 @@
-/* Which checkpoint a start loads: the newest complete one that is whole and belongs to this job. A damaged one is passed
- * over only while that cannot double anything outside; everything else that does not fit is refused with its reason.
- * Also: opening its files one by one, verifying every byte, and what may be deleted. Reads only, through a store. */
+/* Which checkpoint a start loads: the newest complete one that is whole and belongs to this job. A damaged one is
+ * passed over only while that cannot double anything outside; everything else that does not fit is refused with its
+ * reason. Also: opening its files one by one, verifying every byte, and what may be deleted. Reads only, through a
+ * store. */
 #ifndef TG_ENGINE_RECOVERY_H
 #define TG_ENGINE_RECOVERY_H
 
@@ -30,11 +31,11 @@ struct tg_recovery_wanted {
 
 enum { TG_RECOVERY_SKIPPED_MAX = 8 };
 struct tg_recovery_choice {
-    bool found;     /* false: no checkpoint, the job starts fresh */
-    uint64_t epoch; /* the chosen one */
+    bool found;      /* false: no checkpoint, the job starts fresh */
+    uint64_t epoch;  /* the chosen one */
     uint64_t newest; /* largest epoch number in use: the next one is newest + 1 */
     struct tg_manifest manifest;
-    bool acknowledged; /* nothing is left to commit; else commit the manifest's committables again */
+    bool acknowledged;      /* nothing is left to commit; else commit the manifest's committables again */
     uint32_t skipped_count; /* damaged ones passed over, newest first; reasons of the first few are kept */
     struct {
         uint64_t epoch;
@@ -70,6 +71,11 @@ TG_MUST_USE tg_status tg_recovery_file_open(const struct tg_store *store, const 
 /* Also legal after a failed open.  @setup */
 void tg_recovery_file_close(struct tg_recovery_file *file);
 
+/* What the checksums do not say of a record: key and value are its layout's, the key's group is the file's. Errors:
+ * TG1512.  @setup */
+TG_MUST_USE tg_status tg_recovery_record_check(const struct tg_state_reader *reader,
+                                               const struct tg_state_record *record, struct tg_error *err);
+
 /* What files hold. */
 struct tg_recovery_totals {
     uint64_t puts;
@@ -83,7 +89,8 @@ TG_MUST_USE tg_status tg_recovery_verify(const struct tg_store *store, const str
 
 /* Remove what no start can need: keeps the newest `keep` (at least 3) checkpoints with their chains, and more until one
  * of them has nothing left to commit or is acknowledged. While a manifest at or above the oldest kept one is unreadable
- * only leftovers above every manifest go. `current` = the epoch being written, 0 = none. Errors: TG1510, TG1511.  @any */
+ * only leftovers above every manifest go. `current` = the epoch being written, 0 = none. Errors: TG1510, TG1511.  @any
+ */
 TG_MUST_USE tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, uint64_t current,
                                           struct tg_error *err);
 

@@ -9,8 +9,8 @@
 
 /* ---- verify ------------------------------------------------------------------------------------------------------ */
 
-static tg_status verify_record(const struct tg_state_reader *reader, const struct tg_state_record *record,
-                               struct tg_error *err)
+tg_status tg_recovery_record_check(const struct tg_state_reader *reader, const struct tg_state_record *record,
+                                   struct tg_error *err)
 {
     const struct tg_state_header *header = &reader->header;
     const struct tg_state_layout *layout = &header->tables[record->table];
@@ -38,7 +38,7 @@ static tg_status verify_file(const struct tg_store *store, const struct tg_manif
     struct tg_state_record record;
     int more = 1;
     while (status == TG_OK && (more = tg_state_reader_next(&file.reader, &record, err)) > 0) {
-        status = verify_record(&file.reader, &record, err);
+        status = tg_recovery_record_check(&file.reader, &record, err);
     }
     if (more < 0) { status = (tg_status)more; }
     if (status == TG_OK) {
@@ -67,7 +67,7 @@ enum { KEEP_MIN = 3 };
 
 struct keeping {
     uint64_t manifests[TG_STORE_LIST_MAX];
-    uint64_t epochs[TG_STORE_LIST_MAX];
+    uint64_t epochs[TG_STORE_LIST_MAX + 1]; /* one more for the epoch being written */
     uint32_t manifest_count;
     uint32_t epoch_count;
     bool all; /* something unreadable: nothing that a manifest may need goes */
@@ -134,7 +134,7 @@ tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, uint64_t cu
         struct keeping *keeping = tg_arena_alloc(&arena, sizeof *keeping, 16);
         TG_ASSERT(keeping != NULL); /* the reservation has room for a full listing and this */
         status = decide(store, &listing, keep > KEEP_MIN ? keep : KEEP_MIN, keeping, err);
-        if (current != 0) { keep_epoch(keeping, current); }
+        if (current != 0) { keeping->epochs[keeping->epoch_count++] = current; }
         const struct tg_store_keep what = {.manifest_count = keeping->manifest_count,
                                            .manifests = keeping->manifests,
                                            .epoch_count = keeping->epoch_count,

@@ -64,10 +64,9 @@ struct tg_ctx {
     uint32_t doomed_count;
     /* the callback in progress */
     struct tg_key_state *key;
-    const struct tg_row *cause; /* the row, NULL in timers */
     tg_ts instant;
+    const struct tg_row *cause; /* the row, NULL in timers */
     int64_t clock; /* of the key, for output rows */
-    int64_t cause_offset;
     uint32_t emitted;
     const char *refusal;   /* reason of tg_dead_letter; NULL = state_full */
     uint32_t fires;        /* timers of this key fired in a row at the end of time */

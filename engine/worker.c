@@ -185,6 +185,7 @@ static tg_status open_sinks(struct tg_worker *worker, struct tg_error *err)
             .shard = worker->index,
             .version_base = tg_sink_version_base(worker->cluster, i),
             .create_tables = worker->cluster->options->create_tables,
+            .staged = worker->part != NULL,
             .shared = worker->cluster->shared[i],
             .arena = &worker->arena,
             .loop = worker->loop,

@@ -72,6 +72,7 @@ static void fill_close(struct tg_outbox *outbox, bool sync)
     struct tg_outbox_block *block = block_at(outbox, outbox->fill);
     block->used = outbox->writer.used;
     block->sync = sync;
+    block->tag = outbox->tag;
     outbox->fill++;
     fill_start(outbox);
 }

@@ -33,6 +33,7 @@ struct tg_outbox_block {
     bool sync;      /* make it durable too, with everything before it */
     enum tg_outbox_result result;
     struct tg_error error;
+    uint64_t tag; /* the outbox's when the block was closed */
     uint64_t rows;
     uint32_t arrival_count;
     struct tg_outbox_arrival arrivals[TG_OUTBOX_ARRIVALS_MAX];
@@ -60,6 +61,7 @@ struct tg_outbox {
     /* blocks first to fill - 1 are closed and not yet written; block n is blocks[n % TG_OUTBOX_BLOCKS] */
     uint64_t first;
     uint64_t fill;
+    uint64_t tag; /* the sink's, for the blocks closed from now on; a flush leaves no rows behind for the next one */
     uint64_t target;       /* flushed once first >= target */
     uint64_t filling_since_ns; /* 0 = the next poll notes it */
     uint64_t retry_at_ns;

@@ -28,12 +28,22 @@ struct tg_sink_env {
     uint32_t shard;
     uint32_t shard_count;
     uint64_t max_keys;      /* of the job: how many different row keys may be pending */
+    /* Rows become visible with checkpoints, where the sink can do that: what is pushed is staged until `commit`. */
+    bool staged;
+    bool resumes; /* `commit` follows `share`, with what the checkpoint says: keep what earlier runs committed */
     struct tg_histogram *latency; /* arrival (batch->arrived_ns) to acknowledged, one value per row */
     struct tg_arena *arena;
     struct tg_loop *loop;
     struct tg_helper *helper;
     struct tg_clock clock;
     void *shared; /* what `share` returned */
+};
+
+enum { TG_COMMITTABLE_BYTES_MAX = 1 << 20 };
+/* What a sink needs to commit one shard's rows of an epoch: its own bytes, kept by the checkpoint. */
+struct tg_committable {
+    const uint8_t *data;
+    uint32_t bytes; /* 0 = nothing to commit */
 };
 
 struct tg_sink_stats {
@@ -72,6 +82,15 @@ struct tg_sink_ops {
     /* True once every row taken before the last flush call is acknowledged (durable as the sink's page says).
      * @shard */
     bool (*flushed)(const void *state);
+    /* -- Checkpoints; all NULL where rows are visible at once and `flush` is all there is to a cut.
+     * The epoch ends: a flush, and what is pushed from now on belongs to the next one.  @shard */
+    void (*cut)(void *state);
+    /* What `commit` needs of this shard, of all rows since the last commit, once flushed() says true after a cut; at
+     * most TG_COMMITTABLE_BYTES_MAX bytes. Returns their number.  @shard */
+    uint32_t (*prepare)(void *state, uint8_t *out);
+    /* The checkpoint is complete: make the rows visible. One element per shard of the run that prepared them. Again
+     * after a crash or an error, with the same outcome. On the helper while a job runs; may block.  @any */
+    tg_status (*commit)(void *shared, const struct tg_committable *list, uint32_t count, struct tg_error *err);
     /* First unrecoverable error, TG_OK while there is none; a peer that is away is not one: the sink retries.
      * @shard */
     tg_status (*failure)(const void *state, struct tg_error *err);

@@ -36,7 +36,7 @@ static int contest(const uint8_t *data, uint32_t bytes, uint32_t floor, bool smo
     char what[64];
     (void)snprintf(what, sizeof what, "crc32c, blocks of %u bytes, per KiB", bytes);
     return tg_measure_judge(what, &ours, "zlib crc32", &zlib, floor, smoke) +
-        tg_measure_judge(what, &ours, "table loop", &loop, floor, smoke);
+           tg_measure_judge(what, &ours, "table loop", &loop, floor, smoke);
 }
 
 int main(int argc, char **argv)

@@ -114,7 +114,8 @@ static void get_header(struct tg_bytes_in *in, struct tg_arena *arena, struct tg
     out->graph_hash = tg_bytes_get_u64(in);
     out->epoch = tg_bytes_get_u64(in);
     out->previous = tg_bytes_get_u64(in);
-    out->kind = (enum tg_state_file_kind)tg_bytes_get_within(in, 1, TG_STATE_BASE, TG_STATE_DELTA, "unknown kind of file");
+    out->kind =
+        (enum tg_state_file_kind)tg_bytes_get_within(in, 1, TG_STATE_BASE, TG_STATE_DELTA, "unknown kind of file");
     (void)tg_bytes_get_within(in, 1, 0, 0, "reserved byte is not 0");
     out->shard = tg_bytes_get_u16(in);
     out->shard_count = tg_bytes_get_u16(in);
@@ -189,7 +190,9 @@ tg_status tg_state_footer_decode(const uint8_t data[TG_STATE_FOOTER_BYTES], cons
     if (tg_crc32c(0, data, 40) != totals->footer_crc) {
         return tg_state_damaged(name, start, "wrong checksum of the footer", err);
     }
-    if (totals->bytes != start) { return tg_state_damaged(name, start + 24, "footer of a file of another length", err); }
+    if (totals->bytes != start) {
+        return tg_state_damaged(name, start + 24, "footer of a file of another length", err);
+    }
     if (its_tag != tag) { return tg_state_damaged(name, start + 32, "footer of another file", err); }
     return TG_OK;
 }

@@ -52,12 +52,12 @@ struct tg_state_totals {
     uint32_t blocks_crc; /* CRC-32C over the blocks' checksums in order */
     uint64_t puts;
     uint64_t deletes;
-    uint64_t bytes; /* of header and blocks so far */
+    uint64_t bytes;      /* of header and blocks so far */
     uint32_t footer_crc; /* once the footer is written or read */
 };
 
-/* Write the header into the empty `out` (of TG_STATE_HEADER_BYTES_MAX), set header->tag and start *totals. Errors: TG1519
- * when a layout is illegal or all do not fit.  @any */
+/* Write the header into the empty `out` (of TG_STATE_HEADER_BYTES_MAX), set header->tag and start *totals. Errors:
+ * TG1519 when a layout is illegal or all do not fit.  @any */
 TG_MUST_USE tg_status tg_state_header_encode(struct tg_state_header *header, struct tg_bytes_out *out,
                                              struct tg_state_totals *totals, struct tg_error *err);
 /* Read and check one from `in`, which holds the first bytes of a file called `name`; texts and layouts go into `arena`.
@@ -67,8 +67,8 @@ TG_MUST_USE tg_status tg_state_header_decode(struct tg_bytes_in *in, const char 
 /* The group range of `shard`: key.h's rule turned round.  @any */
 void tg_state_group_range(uint32_t shard, uint32_t shard_count, uint32_t *first, uint32_t *last);
 
-/* The last TG_STATE_FOOTER_BYTES of a file. The manifest keeps totals->footer_crc, and bytes + TG_STATE_FOOTER_BYTES as the
- * file's length.  @any */
+/* The last TG_STATE_FOOTER_BYTES of a file. The manifest keeps totals->footer_crc, and bytes + TG_STATE_FOOTER_BYTES as
+ * the file's length.  @any */
 void tg_state_footer_encode(const struct tg_state_header *header, struct tg_state_totals *totals,
                             uint8_t out[TG_STATE_FOOTER_BYTES]);
 /* Read and check the footer of a file of `file_bytes` (at least a footer's) whose header has `tag`; totals->footer_crc
@@ -114,10 +114,10 @@ enum tg_state_op { TG_STATE_PUT = 1, TG_STATE_DEL = 2 };
 struct tg_state_record {
     enum tg_state_op op;
     uint32_t table;
-    struct tg_key key;       /* key and value are lent until the next record */
-    const uint8_t *value;    /* NULL for DEL */
+    struct tg_key key;    /* key and value are lent until the next record */
+    const uint8_t *value; /* NULL for DEL */
     uint32_t value_bytes;
-    uint64_t at;             /* byte of the file where the record starts */
+    uint64_t at; /* byte of the file where the record starts */
 };
 
 /* Where a reader's bytes come from. `read` fills data[bytes] from byte `at` or fails; never short. */

@@ -259,7 +259,7 @@ static uint32_t find_field(const struct tg_state_layout *layout, const char *nam
 static bool widens(const struct tg_state_field *stored, const struct tg_state_field *now)
 {
     return (stored->kind == TG_STATE_INTEGER && now->kind == TG_STATE_BIGINT) ||
-        (stored->kind == TG_STATE_LABEL && now->kind == TG_STATE_NAME);
+           (stored->kind == TG_STATE_LABEL && now->kind == TG_STATE_NAME);
 }
 
 static tg_status match_field(const struct tg_state_layout *stored, uint32_t index, const struct tg_state_layout *now,
@@ -279,8 +279,9 @@ static tg_status match_field(const struct tg_state_layout *stored, uint32_t inde
         return tg_fail(err, TG1519, 0, "state %s of %s %s: field %s was stored as %s and is %s now%s", now->name,
                        owner_word(now), now->owner, field->name, tg_state_kind_name(field->kind),
                        tg_state_kind_name(today->kind),
-                       field->kind != today->kind ? ""
-                       : is_container(today->kind) ? " with other elements" : " with another scale");
+                       field->kind != today->kind  ? ""
+                       : is_container(today->kind) ? " with other elements"
+                                                   : " with another scale");
     }
     return TG_OK;
 }
@@ -295,15 +296,19 @@ tg_status tg_state_layout_match(const struct tg_state_layout *stored, const stru
                        owner_word(now), now->owner, stored->name, owner_word(stored), stored->owner);
     }
     if (stored->version != now->version) {
-        return tg_fail(err, TG1519, 0, "state %s of %s %s: version %" PRIu32 " is stored, the operator has version "
-                       "%" PRIu32, now->name, owner_word(now), now->owner, stored->version, now->version);
+        return tg_fail(err, TG1519, 0,
+                       "state %s of %s %s: version %" PRIu32 " is stored, the operator has version "
+                       "%" PRIu32,
+                       now->name, owner_word(now), now->owner, stored->version, now->version);
     }
     tg_status status = match_keys(stored, now, err);
     for (uint32_t i = 0; status == TG_OK && i < stored->field_count; i++) {
         status = match_field(stored, i, now, out, err);
     }
     for (uint32_t i = 0; i < now->field_count; i++) {
-        if (find_field(stored, now->fields[i].name) == stored->field_count) { out->added[out->added_count++] = (uint8_t)i; }
+        if (find_field(stored, now->fields[i].name) == stored->field_count) {
+            out->added[out->added_count++] = (uint8_t)i;
+        }
     }
     return status;
 }

@@ -39,10 +39,10 @@ enum {
 struct tg_state_field {
     const char *name; /* 1 to TG_STATE_NAME_BYTES_MAX bytes, unique among its neighbours */
     enum tg_state_kind kind;
-    uint8_t scale;      /* numeric: digits behind the point, or TG_STATE_SCALE_NONE; 0 elsewhere */
-    uint8_t key_count;  /* map: so many elements are the key; 0 elsewhere */
-    uint32_t offset;    /* in the value, or in the element's key or value struct; in memory only, never stored */
-    uint32_t element_count;                 /* containers only */
+    uint8_t scale;          /* numeric: digits behind the point, or TG_STATE_SCALE_NONE; 0 elsewhere */
+    uint8_t key_count;      /* map: so many elements are the key; 0 elsewhere */
+    uint32_t offset;        /* in the value, or in the element's key or value struct; in memory only, never stored */
+    uint32_t element_count; /* containers only */
     const struct tg_state_field *elements; /* [element_count]; never containers */
     /* containers in memory; never stored */
     uint32_t element_bytes; /* of a list's element struct, a map's value struct */
@@ -76,13 +76,13 @@ bool tg_state_layout_equal(const struct tg_state_layout *a, const struct tg_stat
 
 /* How values stored under one layout become values of another. */
 enum tg_state_fate {
-    TG_STATE_SAME,   /* stored field -> field of the same kind */
-    TG_STATE_WIDER,  /* integer -> bigint; label -> name */
-    TG_STATE_GONE,   /* only the stored layout has it: skipped */
+    TG_STATE_SAME,  /* stored field -> field of the same kind */
+    TG_STATE_WIDER, /* integer -> bigint; label -> name */
+    TG_STATE_GONE,  /* only the stored layout has it: skipped */
 };
 struct tg_state_mapping {
-    bool same;            /* layouts are equal: values can be taken as they are */
-    uint32_t added_count; /* fields only `now` has; they start fresh */
+    bool same;                           /* layouts are equal: values can be taken as they are */
+    uint32_t added_count;                /* fields only `now` has; they start fresh */
     uint8_t added[TG_STATE_FIELDS_MAX];  /* [added_count] their indexes in now->fields */
     uint8_t fate[TG_STATE_FIELDS_MAX];   /* [stored->field_count] enum tg_state_fate */
     uint8_t target[TG_STATE_FIELDS_MAX]; /* [stored->field_count] index in now->fields unless GONE */

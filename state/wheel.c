@@ -17,7 +17,7 @@
  * run through the nodes. Measured in docs/decisions/0006: each step of a cascade or a walk is a miss, and the next one
  * begins only when the last has ended.)
  *
- * The position is the tick of the last microsecond that has passed. What is due in that tick but later, or was armed
+ * The position is the tick of the last microsecond that has passed, or a tick before it while nothing can be due. What is due in that tick but later, or was armed
  * below the position, waits in one of 64 rest lists by its microsecond, so a clock that creeps through a tick looks at
  * each node about once. */
 #include "state/wheel.h"
@@ -69,7 +69,8 @@ tg_status tg_wheel_create(struct tg_wheel **wheels, const struct tg_wheel_config
     for (uint32_t i = 0; i < config->wheel_count; i++) {
         struct tg_wheel *wheel = &set->wheels[i]; /* its lists are zero: the arena's memory is */
         wheel->set = set;
-        wheel->slots = *tg_table_slots(config->table);
+        wheel->nodes = tg_table_slots(config->table)->base + sizeof(struct tg_slot) + config->node_offset;
+        wheel->words = set->pool.words;
         wheel->node_offset = config->node_offset;
         wheel->tick_bits = config->tick_bits;
         wheel->rest_shift = config->tick_bits > TG_WHEEL_REST_BITS ? config->tick_bits - TG_WHEEL_REST_BITS : 0;
@@ -86,7 +87,8 @@ tg_status tg_wheel_create(struct tg_wheel **wheels, const struct tg_wheel_config
 
 /* ---- entries outside the common case ---- */
 
-void tg_wheel_list_begins(struct tg_wheel *wheel, uint32_t list)
+/* A list of the ring is about to get its first entry. */
+static void list_begins(struct tg_wheel *wheel, uint32_t list)
 {
     const uint32_t level = (list - TG_WHEEL_RING) / TG_WHEEL_DIGIT_COUNT;
     const uint32_t digit = (list - TG_WHEEL_RING) % TG_WHEEL_DIGIT_COUNT;
@@ -96,27 +98,38 @@ void tg_wheel_list_begins(struct tg_wheel *wheel, uint32_t list)
     if (start < wheel->cascade_at) { wheel->cascade_at = start; }
 }
 
-uint64_t tg_wheel_aside(struct tg_wheel *wheel, int64_t due, uint32_t *list)
+void tg_wheel_link_slowly(struct tg_wheel *wheel, struct tg_wheel_node *node)
 {
-    const uint64_t tick = tg_wheel_tick(wheel, due);
-    *list = TG_WHEEL_FAR;
-    if (tick > wheel->position) {
-        if (tick - TG_WHEEL_FAR_AHEAD < wheel->far_at) { wheel->far_at = tick - TG_WHEEL_FAR_AHEAD; }
-        return TG_WHEEL_LOOK_FAR;
+    struct tg_wheel_set *set = wheel->set;
+    const uint64_t tick = tg_wheel_tick(wheel, node->due);
+    uint32_t list = TG_WHEEL_FAR;
+    uint64_t look = TG_WHEEL_LOOK_FAR;
+    uint64_t instant; /* before that nobody needs to look */
+    if (tick <= wheel->position) {
+        const uint32_t micros = tg_wheel_rest_look(wheel, node->due);
+        list = TG_WHEEL_REST + (micros >> wheel->rest_shift);
+        look = TG_WHEEL_LOOK_REST | micros;
+        instant = tg_wheel_instant(node->due);
+        wheel->rest_lists |= 1ull << (micros >> wheel->rest_shift);
+        if (micros < wheel->rest_at) { wheel->rest_at = micros; }
+    } else {
+        list = tg_wheel_list_for(wheel, tick);
+        if (list != TG_WHEEL_FAR) {
+            look = (uint32_t)tick;
+            instant = tick << wheel->tick_bits;
+            if (wheel->fresh[list] == 0) { list_begins(wheel, list); }
+        } else {
+            if (tick - TG_WHEEL_FAR_AHEAD < wheel->far_at) { wheel->far_at = tick - TG_WHEEL_FAR_AHEAD; }
+            instant = wheel->far_at << wheel->tick_bits;
+        }
     }
-    const uint32_t look = tg_wheel_rest_look(wheel, due);
-    *list = TG_WHEEL_REST + (look >> wheel->rest_shift);
-    wheel->rest_lists |= 1ull << (look >> wheel->rest_shift);
-    if (look < wheel->rest_at) { wheel->rest_at = look; }
-    return TG_WHEEL_LOOK_REST | look;
+    tg_wheel_disquiet(wheel, instant);
+    tg_wheel_list_push(&set->pool, &wheel->fresh[list], tg_wheel_entry(tg_wheel_slot_of(wheel, node), (uint32_t)look));
+    node->look = wheel->fresh_tag | look;
+    set->stale_room -= TG_WHEEL_ROOM_ENTRY;
 }
 
 /* ---- arming ---- */
-
-static inline struct tg_wheel_node *node_of_value(const struct tg_wheel *wheel, void *value)
-{
-    return (struct tg_wheel_node *)(void *)((uint8_t *)value + wheel->node_offset);
-}
 
 /* True when the entry that `look` names will be looked at before a node due then is late. */
 static inline bool looks_in_time(const struct tg_wheel *wheel, uint64_t look, int64_t due)
@@ -131,39 +144,40 @@ static inline bool looks_in_time(const struct tg_wheel *wheel, uint64_t look, in
     return tick > wheel->position || tg_wheel_rest_look(wheel, due) >= (uint32_t)look;
 }
 
-/* Apart from tg_wheel_arm, so that arming later than before needs no registers saved. */
-static __attribute__((noinline)) void arm_anew(struct tg_wheel *wheel, struct tg_wheel_node *node)
+/* Apart from tg_wheel_arm, which then needs no registers saved. */
+static __attribute__((noinline)) void arm_slowly(struct tg_wheel *wheel, struct tg_wheel_node *node)
 {
-    struct tg_wheel_set *set = wheel->set;
-    void *value = (uint8_t *)node - wheel->node_offset;
-    tg_wheel_link(wheel, node, tg_slots_number(&wheel->slots, tg_slots_of_value(value)));
-    set->entry_count++;
-    const bool much_stale = set->entry_count > set->armed_count + set->armed_count / 2 + set->stale_slack;
-    if (TG_UNLIKELY(much_stale || set->sweeping)) { tg_wheel_sweep(set); }
+    tg_wheel_link_slowly(wheel, node);
+    if (wheel->set->stale_room < wheel->set->sweep_below) { tg_wheel_sweep(wheel->set); }
 }
 
 void tg_wheel_arm(struct tg_wheel *wheel, void *value, int64_t due)
 {
-    struct tg_wheel_node *node = node_of_value(wheel, value);
+    struct tg_wheel_node *node = tg_wheel_node_of(wheel, value);
     const uint64_t look = node->look;
     TG_DCHECK((look & TG_WHEEL_LOOK_ARMED) == 0 || (look & TG_WHEEL_LOOK_WHEEL) == wheel->tag);
     node->due = due;
     if ((look & TG_WHEEL_LOOK_ARMED) == 0) {
         wheel->count++;
-        wheel->set->armed_count++;
+        wheel->set->stale_room += TG_WHEEL_ROOM_ARMED;
         node->look = look | TG_WHEEL_LOOK_ARMED;
     }
-    if (!looks_in_time(wheel, look, due)) { arm_anew(wheel, node); }
+    if (looks_in_time(wheel, look, due)) { return; }
+    if (!tg_wheel_link_fast(wheel, node)) {
+        arm_slowly(wheel, node);
+    } else if (TG_UNLIKELY(wheel->set->stale_room < wheel->set->sweep_below)) {
+        tg_wheel_sweep(wheel->set);
+    }
 }
 
 void tg_wheel_disarm(struct tg_wheel *wheel, void *value)
 {
-    struct tg_wheel_node *node = node_of_value(wheel, value);
+    struct tg_wheel_node *node = tg_wheel_node_of(wheel, value);
     if ((node->look & TG_WHEEL_LOOK_ARMED) == 0) { return; }
     TG_DCHECK((node->look & TG_WHEEL_LOOK_WHEEL) == wheel->tag);
     node->look &= ~TG_WHEEL_LOOK_ARMED;
     wheel->count--;
-    wheel->set->armed_count--;
+    wheel->set->stale_room -= TG_WHEEL_ROOM_ARMED;
 }
 
 /* ---- expiry ---- */
@@ -186,16 +200,17 @@ static inline uint32_t stage_limit(const struct expiry *expiry)
     return room < TG_WHEEL_STAGE_COUNT ? room : TG_WHEEL_STAGE_COUNT;
 }
 
-/* Into the second-level cache: more prefetches can be under way to there than to the first level. */
-static inline void prefetch_node(const struct tg_wheel *wheel, uint32_t slot)
+static inline struct tg_wheel_node *node_at(uint8_t *nodes, uint32_t slot)
 {
-    __builtin_prefetch(tg_wheel_node_at(wheel, slot), 0, 2);
+    return (struct tg_wheel_node *)(void *)(nodes + ((uint64_t)slot << TG_SLOT_UNIT_BITS));
 }
+/* Into the second-level cache: more prefetches can be under way to there than to the first level. */
+static inline void prefetch_node(uint8_t *nodes, uint32_t slot) { __builtin_prefetch(node_at(nodes, slot), 0, 2); }
 
 static inline void stage_add(const struct tg_wheel *wheel, struct expiry *expiry, uint64_t entry, uint64_t kind)
 {
     const uint32_t slot = tg_wheel_entry_slot(entry);
-    if (expiry->staged < TG_WHEEL_PREFETCH_AHEAD) { prefetch_node(wheel, slot); }
+    if (expiry->staged < TG_WHEEL_PREFETCH_AHEAD) { prefetch_node(wheel->nodes, slot); }
     expiry->slots[expiry->staged] = slot;
     expiry->looks[expiry->staged] = kind | tg_wheel_entry_look(entry);
     expiry->staged++;
@@ -210,7 +225,6 @@ static inline uint32_t stage_take(const struct tg_wheel *wheel, struct expiry *e
     while (list != 0 && expiry->staged < limit) {
         uint32_t count;
         const uint64_t *entries = tg_wheel_chunk_entries(pool, list, &count);
-        tg_wheel_list_prefetch_below(pool, list);
         const uint32_t room = limit - expiry->staged;
         const uint32_t taken = count < room ? count : room;
         for (uint32_t i = 0; i < taken; i++) { stage_add(wheel, expiry, entries[count - 1 - i], kind); }
@@ -231,25 +245,27 @@ static void stage_visit(struct tg_wheel *wheel, struct expiry *expiry)
     const uint32_t room = expiry->count_max - expiry->count;
     void **const values = room != 0 ? expiry->values + expiry->count : &nowhere;
     uint32_t fired = 0;
+    const int64_t due_max = expiry->due_max;
+    uint8_t *const nodes = wheel->nodes;
+    const uint64_t offset = wheel->node_offset;
     TG_DCHECK(room == 0 || staged <= room);
     for (uint32_t i = 0; i < staged; i++) {
         if (i + TG_WHEEL_PREFETCH_AHEAD < staged) {
-            prefetch_node(wheel, expiry->slots[i + TG_WHEEL_PREFETCH_AHEAD]);
+            prefetch_node(nodes, expiry->slots[i + TG_WHEEL_PREFETCH_AHEAD]);
         }
-        struct tg_wheel_node *node = tg_wheel_node_at(wheel, expiry->slots[i]);
+        struct tg_wheel_node *node = node_at(nodes, expiry->slots[i]);
         const uint64_t look = node->look;
         if ((look & ~TG_WHEEL_LOOK_ARMED) != expiry->looks[i]) { continue; }
         const uint32_t armed = (uint32_t)(look >> TG_WHEEL_LOOK_ARMED_SHIFT) & 1;
-        const uint32_t due = armed & (node->due <= expiry->due_max) & (room != 0);
+        const uint32_t due = armed & (node->due <= due_max) & (room != 0);
         node->look = look & -(uint64_t)(armed ^ due);
-        values[fired] = (uint8_t *)node - wheel->node_offset;
+        values[fired] = (uint8_t *)node - offset;
         fired += due;
         later[later_count] = expiry->slots[i];
         later_count += armed ^ due;
     }
-    for (uint32_t i = 0; i < later_count; i++) { tg_wheel_link(wheel, tg_wheel_node_at(wheel, later[i]), later[i]); }
-    wheel->set->entry_count -= staged - later_count;
-    wheel->set->armed_count -= fired;
+    for (uint32_t i = 0; i < later_count; i++) { tg_wheel_link(wheel, tg_wheel_node_at(wheel, later[i])); }
+    wheel->set->stale_room += (int64_t)staged * TG_WHEEL_ROOM_ENTRY - (int64_t)fired * TG_WHEEL_ROOM_ARMED;
     wheel->count -= fired;
     expiry->count += fired;
     expiry->staged = 0;
@@ -332,27 +348,28 @@ static bool expire_rest(struct tg_wheel *wheel, struct expiry *expiry)
 /* ---- the ring ---- */
 
 /* Move the entries of a list of a bucket that begins at the position to lower levels. No node is looked at. */
-static void cascade_list(struct tg_wheel *wheel, uint32_t space, uint32_t from)
+static void cascade_list(struct tg_wheel *wheel, uint32_t space, uint32_t level, uint32_t digit)
 {
     struct tg_wheel_pool *pool = &wheel->set->pool;
     uint32_t *const ring = &wheel->lists[space][TG_WHEEL_RING];
     const uint32_t here = (uint32_t)wheel->position; /* where all lower levels wrap */
-    uint32_t list = wheel->lists[space][from];
-    wheel->lists[space][from] = 0;
+    uint32_t list = ring[level * TG_WHEEL_DIGIT_COUNT + digit];
+    ring[level * TG_WHEEL_DIGIT_COUNT + digit] = 0;
     while (list != 0) {
         uint32_t count;
         const uint64_t *entries = tg_wheel_chunk_entries(pool, list, &count);
-        tg_wheel_list_prefetch_below(pool, list);
+        for (uint32_t i = 0; i < count; i += 8) { __builtin_prefetch(&entries[i]); } /* all lines at once */
         for (uint32_t i = 0; i < count; i++) {
             const uint32_t look = tg_wheel_entry_look(entries[i]);
-            const uint32_t distance = look - here;
-            const uint32_t lower = distance < 1u << TG_WHEEL_DIGIT_BITS         ? 0
-                                   : distance < 1u << (2 * TG_WHEEL_DIGIT_BITS) ? 1
-                                                                                : 2;
-            const uint32_t digit = (look >> (lower * TG_WHEEL_DIGIT_BITS)) & (TG_WHEEL_DIGIT_COUNT - 1);
-            uint32_t *const to = &ring[lower * TG_WHEEL_DIGIT_COUNT + digit];
-            if (TG_UNLIKELY(*to == 0)) { tg_wheel_bucket_mark(wheel, lower, digit); }
-            tg_wheel_list_push(pool, to, entries[i]);
+            uint32_t lower = 0;
+            if (level != 1) {
+                const uint32_t distance = look - here;
+                lower = (distance >= 1u << TG_WHEEL_DIGIT_BITS) + (distance >= 1u << (2 * TG_WHEEL_DIGIT_BITS));
+            }
+            const uint32_t to = (look >> (lower * TG_WHEEL_DIGIT_BITS)) & (TG_WHEEL_DIGIT_COUNT - 1);
+            uint32_t *const target = &ring[lower * TG_WHEEL_DIGIT_COUNT + to];
+            if (TG_UNLIKELY(*target == 0)) { tg_wheel_bucket_mark(wheel, lower, to); }
+            tg_wheel_list_push(pool, target, entries[i]);
         }
         list = tg_wheel_list_drop(pool, list, count);
     }
@@ -368,9 +385,8 @@ static void wheel_cascade(struct tg_wheel *wheel)
         const uint32_t digit = (uint32_t)(wheel->position >> shift) & (TG_WHEEL_DIGIT_COUNT - 1);
         if ((wheel->occupied[level][digit / 64] >> (digit % 64) & 1) == 0) { continue; }
         tg_wheel_bucket_clear(wheel, level, digit);
-        const uint32_t list = TG_WHEEL_RING + level * TG_WHEEL_DIGIT_COUNT + digit;
-        cascade_list(wheel, 0, list);
-        cascade_list(wheel, 1, list);
+        cascade_list(wheel, 0, level, digit);
+        cascade_list(wheel, 1, level, digit);
     }
     wheel->cascade_at = UINT64_MAX;
     for (uint32_t levels = wheel->used_levels & ~1u; levels != 0; levels &= levels - 1) {
@@ -425,15 +441,32 @@ static void expire_far(struct tg_wheel *wheel, struct expiry *expiry)
     }
 }
 
+/* When the first entry is to be looked at. */
+static uint64_t quiet_instant(const struct tg_wheel *wheel)
+{
+    uint64_t tick = wheel->cascade_at < wheel->far_at ? wheel->cascade_at : wheel->far_at;
+    if ((wheel->used_levels & 1) != 0) {
+        const uint64_t start = tg_wheel_bucket_start(wheel, 0, tg_wheel_bucket_first(wheel, 0));
+        tick = start < tick ? start : tick;
+    }
+    const uint64_t instant = tick == UINT64_MAX ? UINT64_MAX : tick << wheel->tick_bits;
+    if (wheel->rest_at == UINT64_MAX) { return instant; }
+    const uint64_t rest = (wheel->position << wheel->tick_bits) + wheel->rest_at;
+    return rest < instant ? rest : instant;
+}
+
 uint32_t tg_wheel_expire(struct tg_wheel *wheel, int64_t clock, void **values, uint32_t count_max)
 {
     TG_ASSERT(count_max >= 1);
     TG_ASSERT(clock >= wheel->clock);
     wheel->clock = clock;
     if (clock == TG_TS_MIN) { return 0; }
+    const int64_t due_max = clock == TG_TS_MAX ? TG_TS_MAX : clock - 1;
+    if (tg_wheel_instant(due_max) < wheel->quiet_until) { return 0; } /* the position may stay behind */
+    wheel->quiet_until = 0;
     struct expiry expiry;
-    expiry.due_max = clock == TG_TS_MAX ? TG_TS_MAX : clock - 1;
-    expiry.target = tg_wheel_tick(wheel, expiry.due_max);
+    expiry.due_max = due_max;
+    expiry.target = tg_wheel_tick(wheel, due_max);
     expiry.values = values;
     expiry.count = 0;
     expiry.count_max = count_max;
@@ -441,6 +474,7 @@ uint32_t tg_wheel_expire(struct tg_wheel *wheel, int64_t clock, void **values, u
     if (!expire_rest(wheel, &expiry)) { return expiry.count; }
     while (expiry.count < count_max && stage_ring(wheel, &expiry)) { stage_visit(wheel, &expiry); }
     if (expiry.count < count_max && wheel->far_at <= wheel->position) { expire_far(wheel, &expiry); }
+    if (expiry.count < count_max) { wheel->quiet_until = quiet_instant(wheel); }
     return expiry.count;
 }
 

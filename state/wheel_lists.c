@@ -21,15 +21,13 @@ static uint32_t chunk_take(struct tg_wheel_pool *pool, struct tg_wheel_chunks *c
 uint32_t tg_wheel_chunk_add(struct tg_wheel_pool *pool, uint32_t list)
 {
     uint32_t chunk;
-    uint64_t below = 0;
     if (list == 0) {
         chunk = chunk_take(pool, &pool->small, TG_WHEEL_SMALL_WORDS);
     } else if (list > pool->small.end && (list & (TG_WHEEL_LARGE_WORDS - 1)) != 0) {
         return list; /* amid a large chunk */
     } else {
         chunk = chunk_take(pool, &pool->large, TG_WHEEL_LARGE_WORDS);
-        below = tg_wheel_chunk_below(pool, list);
     }
-    pool->words[chunk] = below << 32 | list;
+    pool->words[chunk] = list;
     return chunk + 1;
 }

@@ -6,8 +6,7 @@
  * of lists of a wheel with few timers take little; all others are large, because a chunk is a far address (a page walk)
  * and every one of them is read in a row. With chunks of 256 bytes throughout, expiry took a sixth longer.
  *
- * The first word of a chunk holds the number the list had before (low half) and the one it had before that chunk (high
- * half). All chunks of a list but the last are full. */
+ * The first word of a chunk holds the number the list had before. All chunks of a list but the last are full. */
 #ifndef TG_STATE_WHEEL_LISTS_H
 #define TG_STATE_WHEEL_LISTS_H
 
@@ -102,11 +101,6 @@ static inline void tg_wheel_list_prefetch(const struct tg_wheel_pool *pool, uint
     const uint64_t *word = &pool->words[list != 0 ? tg_wheel_chunk_of(pool, list) : 0];
     const uint64_t *end = &pool->words[list];
     for (; word < end; word += 8) { __builtin_prefetch(word, 0, 2); }
-}
-/* The same for the chunk that will be the last one when two have been taken off. */
-static inline void tg_wheel_list_prefetch_below(const struct tg_wheel_pool *pool, uint32_t list)
-{
-    tg_wheel_list_prefetch(pool, (uint32_t)(pool->words[tg_wheel_chunk_of(pool, list)] >> 32));
 }
 
 #endif

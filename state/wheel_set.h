@@ -29,7 +29,10 @@ enum {
     TG_WHEEL_RING = TG_WHEEL_REST + TG_WHEEL_REST_COUNT,
     TG_WHEEL_FAR = TG_WHEEL_RING + TG_WHEEL_LEVEL_COUNT * TG_WHEEL_DIGIT_COUNT,
     TG_WHEEL_LIST_COUNT = TG_WHEEL_FAR + 1,
-    TG_WHEEL_STAGE_COUNT = 128,   /* entries in flight between their lists and their nodes */
+    /* A sweep begins when there are 1.5 entries for each armed node: counted in halves. */
+    TG_WHEEL_ROOM_ARMED = 3,
+    TG_WHEEL_ROOM_ENTRY = 2,
+    TG_WHEEL_STAGE_COUNT = 512,   /* entries in flight between their lists and their nodes */
     TG_WHEEL_PREFETCH_AHEAD = 64, /* nodes on their way: about what a core keeps in flight */
 };
 static_assert(TG_WHEEL_REST_COUNT == 64, "one word of bits");
@@ -50,13 +53,12 @@ static_assert(TG_WHEEL_LEVEL_COUNT * TG_WHEEL_DIGIT_BITS == 32, "the low bits of
 struct tg_wheel_set {
     struct tg_wheel_pool pool;
     uint32_t space; /* where new entries go: 0 or 1 */
-    uint64_t entry_count;
-    uint64_t armed_count;
-    bool sweeping;
+    uint32_t wheel_count;
+    int64_t stale_room;   /* armed nodes x ROOM_ARMED + slack - entries x ROOM_ENTRY */
+    int64_t sweep_below;  /* room from which on arming sweeps: 0, or INT64_MAX while a sweep is under way */
     uint32_t sweep_wheel; /* where the sweep is */
     uint32_t sweep_list;
-    uint32_t wheel_count;
-    uint64_t stale_slack; /* that many stale entries are never worth a sweep */
+    int64_t stale_slack;  /* the room there is without a node: spares small tables endless sweeps */
     uint64_t entry_bound; /* see wheel_sweep.c */
     struct tg_table *table;
     struct tg_wheel *wheels; /* [wheel_count] */
@@ -64,9 +66,10 @@ struct tg_wheel_set {
 
 struct tg_wheel {
     struct tg_wheel_set *set;
+    uint8_t *nodes;        /* of slot 0; slots are fixed once the table exists */
+    uint64_t *words;       /* of the pool */
     uint32_t *fresh;       /* the lists of the set's current space */
     uint64_t fresh_tag;    /* what `look` of a node in the ring says that is linked now, but for the tick */
-    struct tg_slots slots; /* a copy: fixed once the table exists */
     uint32_t node_offset;
     uint32_t tick_bits;
     uint32_t rest_shift;  /* from the microsecond of a tick to one of the rest lists */
@@ -79,6 +82,7 @@ struct tg_wheel {
     uint64_t rest_lists;  /* bit r: one of the rest lists r is not empty */
     uint64_t count;       /* armed */
     int64_t clock;
+    uint64_t quiet_until; /* no entry is to be looked at before this (unsigned) instant: expiring has nothing to do */
     uint64_t occupied[TG_WHEEL_LEVEL_COUNT][TG_WHEEL_WORD_COUNT]; /* bit d: one of the lists of bucket d is not empty */
     uint32_t lists[2][TG_WHEEL_LIST_COUNT];                       /* by space */
 };
@@ -87,8 +91,15 @@ struct tg_wheel {
 
 static inline struct tg_wheel_node *tg_wheel_node_at(const struct tg_wheel *wheel, uint32_t slot)
 {
-    uint8_t *value = tg_slots_value(tg_slots_at(&wheel->slots, slot));
-    return (struct tg_wheel_node *)(void *)(value + wheel->node_offset);
+    return (struct tg_wheel_node *)(void *)(wheel->nodes + ((uint64_t)slot << TG_SLOT_UNIT_BITS));
+}
+static inline uint32_t tg_wheel_slot_of(const struct tg_wheel *wheel, const struct tg_wheel_node *node)
+{
+    return (uint32_t)((uint64_t)((const uint8_t *)node - wheel->nodes) >> TG_SLOT_UNIT_BITS);
+}
+static inline struct tg_wheel_node *tg_wheel_node_of(const struct tg_wheel *wheel, void *value)
+{
+    return (struct tg_wheel_node *)(void *)((uint8_t *)value + wheel->node_offset);
 }
 
 /* Signed instants to unsigned ones, order kept. */
@@ -141,10 +152,11 @@ static inline uint32_t tg_wheel_bucket_first(const struct tg_wheel *wheel, uint3
     return word * 64 + (uint32_t)__builtin_ctzll(bits);
 }
 /* The list of the lowest level whose ring reaches a tick beyond the position; FAR when none does. */
-static inline uint32_t tg_wheel_list_for(const struct tg_wheel *wheel, uint64_t tick)
+static inline __attribute__((always_inline)) uint32_t tg_wheel_list_for(const struct tg_wheel *wheel, uint64_t tick)
 {
     uint64_t unit = tick;
     uint64_t here = wheel->position;
+#pragma GCC unroll 4
     for (uint32_t level = 0; level < TG_WHEEL_LEVEL_COUNT; level++) {
         if (unit - here < TG_WHEEL_DIGIT_COUNT) {
             return TG_WHEEL_RING + level * TG_WHEEL_DIGIT_COUNT + ((uint32_t)unit & (TG_WHEEL_DIGIT_COUNT - 1));
@@ -155,28 +167,33 @@ static inline uint32_t tg_wheel_list_for(const struct tg_wheel *wheel, uint64_t 
     return TG_WHEEL_FAR;
 }
 
-/* A list of the ring is about to get its first entry.  @shard */
-void tg_wheel_list_begins(struct tg_wheel *wheel, uint32_t list);
-/* As tg_wheel_link, for what does not go into the ring: which list instead, and what `look` says but for the wheel and
- * the space.  @shard */
-uint64_t tg_wheel_aside(struct tg_wheel *wheel, int64_t due, uint32_t *list);
+static inline void tg_wheel_disquiet(struct tg_wheel *wheel, uint64_t instant)
+{
+    if (instant < wheel->quiet_until) { wheel->quiet_until = instant; }
+}
 
-/* Make the entry by which an armed node will be found in time; any other one becomes stale. The caller adds it to the
- * set's entry_count. */
-static inline __attribute__((always_inline)) void tg_wheel_link(struct tg_wheel *wheel, struct tg_wheel_node *node,
-                                                                uint32_t slot)
+/* As tg_wheel_link, in every case.  @shard */
+void tg_wheel_link_slowly(struct tg_wheel *wheel, struct tg_wheel_node *node);
+
+/* Make the entry by which an armed node will be found in time; any other one becomes stale. Here only for a list of the
+ * ring whose chunk has room: that needs no call, thus no registers saved. False = not done. */
+static inline __attribute__((always_inline)) bool tg_wheel_link_fast(struct tg_wheel *wheel, struct tg_wheel_node *node)
 {
     const uint64_t tick = tg_wheel_tick(wheel, node->due);
-    uint64_t look = (uint32_t)tick;
-    uint32_t list = tick > wheel->position ? tg_wheel_list_for(wheel, tick) : TG_WHEEL_FAR;
-    uint32_t *const lists = wheel->fresh;
-    if (TG_UNLIKELY(list == TG_WHEEL_FAR)) {
-        look = tg_wheel_aside(wheel, node->due, &list);
-    } else if (TG_UNLIKELY(lists[list] == 0)) {
-        tg_wheel_list_begins(wheel, list);
-    }
-    tg_wheel_list_push(&wheel->set->pool, &lists[list], tg_wheel_entry(slot, (uint32_t)look));
-    node->look = wheel->fresh_tag | look;
+    if (TG_UNLIKELY(tick <= wheel->position)) { return false; }
+    const uint32_t list = tg_wheel_list_for(wheel, tick);
+    const uint32_t next = wheel->fresh[list];
+    if (TG_UNLIKELY(list == TG_WHEEL_FAR || (next & (TG_WHEEL_SMALL_WORDS - 1)) == 0)) { return false; }
+    wheel->words[next] = tg_wheel_entry(tg_wheel_slot_of(wheel, node), (uint32_t)tick);
+    wheel->fresh[list] = next + 1;
+    node->look = wheel->fresh_tag | (uint32_t)tick;
+    tg_wheel_disquiet(wheel, tick << wheel->tick_bits);
+    wheel->set->stale_room -= TG_WHEEL_ROOM_ENTRY;
+    return true;
+}
+static inline void tg_wheel_link(struct tg_wheel *wheel, struct tg_wheel_node *node)
+{
+    if (!tg_wheel_link_fast(wheel, node)) { tg_wheel_link_slowly(wheel, node); }
 }
 
 /* Let new entries of a wheel go to the set's current space. */

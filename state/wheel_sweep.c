@@ -33,11 +33,13 @@ void tg_wheel_limits(const struct tg_wheel_config *config, struct tg_wheel_set *
     const uint64_t entries = config->entry_count_max;
     const uint64_t lists = (uint64_t)config->wheel_count * TG_WHEEL_LIST_COUNT;
     const uint64_t steps = lists + lists / SWEEP_LISTS + config->wheel_count;
-    set->stale_slack = STALE_SLACK + (uint64_t)STALE_SLACK_PER_WHEEL * config->wheel_count;
-    const uint64_t by_stale = entries + entries / 2 + set->stale_slack;
+    const uint64_t slack = STALE_SLACK + (uint64_t)STALE_SLACK_PER_WHEEL * config->wheel_count;
+    const uint64_t by_stale = entries + entries / 2 + slack;
     const uint64_t by_sweep = (entries + steps + 1) * chunk_entries / (chunk_entries - 1) + 1;
     const uint64_t at_start = (by_stale > by_sweep ? by_stale : by_sweep) + 1;
     set->entry_bound = at_start + at_start / chunk_entries + 1 + steps;
+    set->stale_slack = (int64_t)slack * TG_WHEEL_ROOM_ENTRY;
+    set->stale_room = set->stale_slack;
     const uint64_t small = 2 * lists + CHUNKS_SPARE;
     const uint64_t large_begun = set->entry_bound / TG_WHEEL_SMALL_ENTRIES; /* lists with more than a small chunk */
     const uint64_t large = set->entry_bound / chunk_entries + (large_begun < 2 * lists ? large_begun : 2 * lists);
@@ -53,7 +55,6 @@ void tg_wheel_limits(const struct tg_wheel_config *config, struct tg_wheel_set *
 /* Look at the nodes of `count` entries of the old space: what is valid gets an entry in the new one. */
 static void sweep_entries(struct tg_wheel *wheel, const uint64_t *entries, uint32_t count, uint64_t kind)
 {
-    struct tg_wheel_set *set = wheel->set;
     for (uint32_t i = 0; i < count; i++) {
         __builtin_prefetch(tg_wheel_node_at(wheel, tg_wheel_entry_slot(entries[i])), 0, 2);
     }
@@ -61,13 +62,12 @@ static void sweep_entries(struct tg_wheel *wheel, const uint64_t *entries, uint3
         struct tg_wheel_node *node = tg_wheel_node_at(wheel, tg_wheel_entry_slot(entries[i]));
         if ((node->look & ~TG_WHEEL_LOOK_ARMED) != (kind | tg_wheel_entry_look(entries[i]))) { continue; }
         if ((node->look & TG_WHEEL_LOOK_ARMED) != 0) {
-            tg_wheel_link(wheel, node, tg_wheel_entry_slot(entries[i]));
-            set->entry_count++;
+            tg_wheel_link(wheel, node);
         } else {
             node->look = 0;
         }
     }
-    set->entry_count -= count;
+    wheel->set->stale_room += (int64_t)count * TG_WHEEL_ROOM_ENTRY;
 }
 
 /* Take up to SWEEP_ENTRIES of a list in the old space apart. */
@@ -85,8 +85,8 @@ static void sweep_list(struct tg_wheel *wheel, uint32_t space, uint32_t list)
 
 void tg_wheel_sweep(struct tg_wheel_set *set)
 {
-    if (!set->sweeping) {
-        set->sweeping = true;
+    if (set->sweep_below == 0) {
+        set->sweep_below = INT64_MAX;
         set->space ^= 1;
         for (uint32_t i = 0; i < set->wheel_count; i++) { tg_wheel_freshen(&set->wheels[i]); }
         set->sweep_wheel = 0;
@@ -106,7 +106,7 @@ void tg_wheel_sweep(struct tg_wheel_set *set)
         set->sweep_list = TG_WHEEL_LIST_COUNT - 1;
         set->sweep_wheel++;
         if (set->sweep_wheel == set->wheel_count) {
-            set->sweeping = false;
+            set->sweep_below = 0;
             return;
         }
     }
@@ -129,6 +129,7 @@ static void wheel_clear(struct tg_wheel *wheel)
     wheel->far_at = UINT64_MAX;
     wheel->rest_at = UINT64_MAX;
     wheel->count = 0;
+    wheel->quiet_until = 0;
 }
 
 void tg_wheel_rebuild(struct tg_wheel *wheel)
@@ -139,9 +140,8 @@ void tg_wheel_rebuild(struct tg_wheel *wheel)
     set->pool.small.carve = TG_WHEEL_SMALL_WORDS;
     set->pool.large.free = 0;
     set->pool.large.carve = set->pool.small.end;
-    set->entry_count = 0;
-    set->armed_count = 0;
-    set->sweeping = false;
+    set->stale_room = set->stale_slack;
+    set->sweep_below = 0;
     for (uint32_t slot = tg_table_next(set->table, 0); slot != TG_SLOT_NONE;
          slot = tg_table_next(set->table, slot + 1)) {
         struct tg_wheel_node *node = tg_wheel_node_at(wheel, slot);
@@ -150,10 +150,9 @@ void tg_wheel_rebuild(struct tg_wheel *wheel)
         if ((look & TG_WHEEL_LOOK_ARMED) == 0) { continue; }
         const uint64_t number = look >> TG_WHEEL_LOOK_WHEEL_SHIFT;
         TG_ASSERT(number >= 1 && number <= set->wheel_count);
-        tg_wheel_link(&set->wheels[number - 1], node, slot);
+        tg_wheel_link(&set->wheels[number - 1], node);
         set->wheels[number - 1].count++;
-        set->entry_count++;
-        set->armed_count++;
+        set->stale_room += TG_WHEEL_ROOM_ARMED;
     }
 }
 
@@ -208,8 +207,10 @@ static void check_entries(const struct tg_wheel *wheel, uint32_t space, uint32_t
         const bool valid = look_told(wheel, slot) == (kind | tg_wheel_entry_look(entries[i])) &&
                            (node->look & TG_WHEEL_LOOK_ARMED) != 0;
         check_entry(wheel, list, entries[i], valid);
+        TG_ASSERT(!valid || tg_wheel_instant(node->due) >= wheel->quiet_until ||
+                  wheel->quiet_until >> wheel->tick_bits <= wheel->position);
         if (!valid || (node->look & TG_WHEEL_LOOK_SEEN) != 0) { continue; }
-        TG_ASSERT(tg_slots_at(&wheel->slots, slot)->key_bytes != TG_SLOT_FREE);
+        TG_ASSERT(tg_slots_at(tg_table_slots(wheel->set->table), slot)->key_bytes != TG_SLOT_FREE);
         node->look |= TG_WHEEL_LOOK_SEEN;
         (*nodes)++;
     }
@@ -305,8 +306,8 @@ void tg_wheel_check(struct tg_wheel *wheel)
         TG_ASSERT(one->clock == TG_TS_MIN || one->position <= tg_wheel_tick(one, one->clock));
         armed += one->count;
     }
-    TG_ASSERT(sums.entries == set->entry_count);
-    TG_ASSERT(armed == set->armed_count);
+    TG_ASSERT(set->stale_room == set->stale_slack + (int64_t)armed * TG_WHEEL_ROOM_ARMED -
+                                     (int64_t)sums.entries * TG_WHEEL_ROOM_ENTRY);
     TG_ASSERT(sums.entries <= set->entry_bound);
     TG_ASSERT(sums.words + free_words(&set->pool, &set->pool.small, TG_WHEEL_SMALL_WORDS) +
                   free_words(&set->pool, &set->pool.large, TG_WHEEL_LARGE_WORDS) ==

@@ -21,7 +21,10 @@ static void print_verbs(FILE *out)
     (void)fputs("turgo runs stateful stream jobs on one machine.\n\n  turgo VERB [ARGUMENTS] [--flags]\n\n", out);
     for (uint32_t i = 0; i < tg_verb_count; i++) {
         if (!tg_verbs[i].hidden) {
-            (void)fprintf(out, "  %-10s %-17s %s\n", tg_verbs[i].name, tg_verbs[i].arguments, tg_verbs[i].doc);
+            const char *arguments = tg_verbs[i].arguments;
+            const bool is_long = strlen(arguments) > 17; /* then the doc has a line of its own */
+            (void)fprintf(out, "  %-10s %-17s%s%*s%s\n", tg_verbs[i].name, arguments, is_long ? "\n" : " ",
+                          is_long ? 31 : 0, "", tg_verbs[i].doc);
         }
     }
     (void)fputs(

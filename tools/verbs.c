@@ -62,6 +62,12 @@ static const struct tg_flag plan_flags[] = {
     COLOR,
     SWITCH("dot", "as Graphviz DOT: turgo plan JOB.yaml --dot | dot -Tsvg"),
 };
+static const struct tg_flag checkpoint_flags[] = {
+    VALUE("dir", "DIR", TG_OPTION_TEXT, "checkpoint directory instead of JOB.yaml's, STATE_DIR/checkpoints"),
+    SWITCH("resolved", "dump: only the newest value of each key"),
+    PROFILE,
+    SET,
+};
 static const struct tg_flag explain_flags[] = {SWITCH("list", "all codes with their titles")};
 static const struct tg_flag version_flags[] = {SWITCH("json", "as one JSON object")};
 static const struct tg_flag docs_flags[] = {CHOICE("page", "configuration|verbs", "what to print")};
@@ -84,6 +90,13 @@ const struct tg_verb tg_verbs[] = {
      .doc = "Show sources, steps with clocks and keys, and sinks.",
      .run = tg_verb_plan,
      FLAGS(plan_flags)},
+    {.name = "checkpoint",
+     .arguments = "list|verify|dump [JOB.yaml] [EPOCH]",
+     .doc = "A job's checkpoints: list all, check every byte of one (the newest), print what it holds as JSON lines.",
+     .run = tg_verb_checkpoint,
+     FLAGS(checkpoint_flags),
+     .positional_min = 1,
+     .positional_max = 3},
     {.name = "gen",
      .arguments = "",
      .doc = "Make test data: files, standard output or a topic.",

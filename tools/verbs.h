@@ -63,6 +63,7 @@ int tg_verb_plan(int argc, char **argv);
 int tg_verb_explain(int argc, char **argv);
 int tg_verb_completion(int argc, char **argv);
 int tg_verb_version(int argc, char **argv);
+int tg_verb_checkpoint(int argc, char **argv);
 int tg_verb_gen(int argc, char **argv);
 int tg_verb_docs(int argc, char **argv);
 int tg_verb_failpoints(int argc, char **argv);

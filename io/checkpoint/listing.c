@@ -168,7 +168,7 @@ static tg_status reading_open(const struct tg_store *store, struct tg_store_read
     char path[PLACE_BYTES];
     out->store = store;
     out->fd = ops->open(ops->self, place_of(store->path, out->name, path), O_RDONLY, 0);
-    if (out->fd == -ENOENT) { return tg_fail(err, TG1512, 0, "%s/%s is missing", store->path, out->name); }
+    if (out->fd == -ENOENT) { return tg_fail(err, TG1512, 0, "%s is missing", out->name); }
     if (out->fd < 0) { return not_read(store, "open", out->name, out->fd, err); }
     const int64_t bytes = ops->size(ops->self, out->fd);
     if (bytes < 0) {
@@ -192,13 +192,11 @@ tg_status tg_store_reading_read(void *self, uint64_t at, void *data, size_t byte
     const struct tg_file_ops *ops = tg_file_ops();
     const struct tg_store_reading *reading = self;
     for (size_t done = 0; done < bytes;) {
-        const int64_t moved = ops->pread(ops->self, reading->fd, (uint8_t *)data + done, bytes - done,
-                                         (int64_t)(at + done));
+        const int64_t moved =
+            ops->pread(ops->self, reading->fd, (uint8_t *)data + done, bytes - done, (int64_t)(at + done));
         if (moved == -EINTR) { continue; }
         if (moved < 0) { return not_read(reading->store, "read", reading->name, (int)moved, err); }
-        if (moved == 0) {
-            return tg_fail(err, TG1512, 0, "%s: cut short at byte %" PRIu64, reading->name, at + done);
-        }
+        if (moved == 0) { return tg_fail(err, TG1512, 0, "%s: cut short at byte %" PRIu64, reading->name, at + done); }
         done += (size_t)moved;
     }
     return TG_OK;
@@ -220,7 +218,8 @@ tg_status tg_store_read_manifest(const struct tg_store *store, uint64_t epoch, s
     if (status != TG_OK) { return status; }
     uint8_t *memory = NULL;
     if (reading.bytes > TG_STORE_MANIFEST_BYTES_MAX) {
-        status = tg_fail(err, TG1512, 0, "%s: longer than any manifest, %" PRIu64 " bytes", reading.name, reading.bytes);
+        status =
+            tg_fail(err, TG1512, 0, "%s: longer than any manifest, %" PRIu64 " bytes", reading.name, reading.bytes);
     } else if ((memory = tg_arena_alloc(arena, reading.bytes, 16)) == NULL) {
         status = tg_fail(err, TG1601, 0, "%s: no memory to read it", reading.name);
     } else {
@@ -343,7 +342,9 @@ tg_status tg_store_sweep(struct tg_store *store, const struct tg_store_keep *kee
     if (status != TG_OK) { return status; }
     struct tg_store_names names;
     status = tg_store_scan_lists(store, &arena, &names, err);
-    if (status == TG_OK) { status = remove_files(store, "MANIFEST-", names.manifests, names.manifest_count, keep, err); }
+    if (status == TG_OK) {
+        status = remove_files(store, "MANIFEST-", names.manifests, names.manifest_count, keep, err);
+    }
     if (status == TG_OK) {
         const struct tg_file_ops *ops = tg_file_ops();
         const int failed = ops->sync_dir(ops->self, store->path);

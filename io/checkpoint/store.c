@@ -15,8 +15,8 @@ enum { FILE_MODE = 0666, FOLDER_MODE = 0777, PID_TEXT_BYTES = 64 };
 
 void tg_store_file_name(uint64_t epoch, uint32_t shard, bool base, char out[TG_STORE_NAME_BYTES])
 {
-    const int bytes = snprintf(out, TG_STORE_NAME_BYTES, "e%" PRIu64 "/s%" PRIu32 ".%s", epoch, shard,
-                               base ? "base" : "delta");
+    const int bytes =
+        snprintf(out, TG_STORE_NAME_BYTES, "e%" PRIu64 "/s%" PRIu32 ".%s", epoch, shard, base ? "base" : "delta");
     TG_ASSERT(bytes > 0 && bytes < TG_STORE_NAME_BYTES);
 }
 
@@ -27,7 +27,8 @@ static int write_all(int fd, const void *data, size_t bytes, uint64_t at)
 {
     const struct tg_file_ops *ops = tg_file_ops();
     for (size_t done = 0; done < bytes;) {
-        const int64_t moved = ops->pwrite(ops->self, fd, (const uint8_t *)data + done, bytes - done, (int64_t)(at + done));
+        const int64_t moved =
+            ops->pwrite(ops->self, fd, (const uint8_t *)data + done, bytes - done, (int64_t)(at + done));
         if (moved == -EINTR) { continue; }
         if (moved <= 0) { return moved == 0 ? -ENOSPC : (int)moved; }
         done += (size_t)moved;

@@ -6,10 +6,10 @@
  *   MANIFEST-<N>       its appearance under this name is the decision that checkpoint N is complete
  *   ACK-<N>            output of N is committed; "committed <count of committables>"
  *
- * Manifests are opaque here. Everything blocks: the calls are for the I/O helper thread (one at a time), and for set-up.
- * After an error of a write or a sync nothing of that epoch may be trusted: pages the kernel failed to write are marked
- * clean, so a second fsync would lie. The file is closed and removed, the epoch is to be aborted, and whoever wants its
- * content writes a new one from memory. All system calls go through io/file_ops.h. */
+ * Manifests are opaque here. Everything blocks: the calls are for the I/O helper thread (one at a time), and for
+ * set-up. After an error of a write or a sync nothing of that epoch may be trusted: pages the kernel failed to write
+ * are marked clean, so a second fsync would lie. The file is closed and removed, the epoch is to be aborted, and
+ * whoever wants its content writes a new one from memory. All system calls go through io/file_ops.h. */
 #ifndef TG_IO_CHECKPOINT_STORE_H
 #define TG_IO_CHECKPOINT_STORE_H
 
@@ -29,8 +29,8 @@ enum {
 /* A state file being written. */
 struct tg_store_file {
     char name[TG_STORE_NAME_BYTES]; /* "e12/s0.base" */
-    int fd;         /* -1 = closed: finished or dead */
-    uint64_t bytes; /* written so far */
+    int fd;                         /* -1 = closed: finished or dead */
+    uint64_t bytes;                 /* written so far */
 };
 
 struct tg_store {
@@ -48,8 +48,7 @@ struct tg_store_config {
 
 /* Create the directory where needed, take the lock, claim the next generation. Errors: TG1604 in use (with the pid when
  * LOCK tells it), TG1510, TG1511 (read only: no such directory).  @setup */
-TG_MUST_USE tg_status tg_store_open(struct tg_store *store, const struct tg_store_config *config,
-                                    struct tg_error *err);
+TG_MUST_USE tg_status tg_store_open(struct tg_store *store, const struct tg_store_config *config, struct tg_error *err);
 /* Gives the lock back. Also legal after a failed open.  @setup */
 void tg_store_close(struct tg_store *store);
 
@@ -70,9 +69,9 @@ void tg_store_file_drop(struct tg_store *store, struct tg_store_file *file);
 /* fsync of e<N> and of the directory that names it: after this the files' names are durable, too.  @any */
 TG_MUST_USE tg_status tg_store_epoch_sync(struct tg_store *store, uint64_t epoch, struct tg_error *err);
 /* The decision: MANIFEST-<N>.tmp, fdatasync, rename to MANIFEST-<N>, fsync of the directory. Checks first that nobody
- * claimed a higher generation (TG1521). An error before the rename means: not complete, abort the epoch. An error of the
- * last fsync (*decided is true then) means: it may be complete or not; do not abort, do not commit output, stop and let
- * recovery find out.  @any */
+ * claimed a higher generation (TG1521). An error before the rename means: not complete, abort the epoch. An error of
+ * the last fsync (*decided is true then) means: it may be complete or not; do not abort, do not commit output, stop and
+ * let recovery find out.  @any */
 TG_MUST_USE tg_status tg_store_publish(struct tg_store *store, uint64_t epoch, const void *manifest, size_t bytes,
                                        bool *decided, struct tg_error *err);
 /* Output of N is committed: ACK-<N>. May be lost in a crash, commits are repeated then.  @any */
@@ -100,8 +99,8 @@ struct tg_store_listing {
     uint64_t newest;        /* largest number in use, complete or not; 0 = none */
     uint64_t generation;    /* largest claimed */
 };
-/* What is in the directory; names that are none of ours are ignored. Memory from `arena` (TG_STORE_ARENA_BYTES). Errors:
- * TG1511.  @any */
+/* What is in the directory; names that are none of ours are ignored. Memory from `arena` (TG_STORE_ARENA_BYTES).
+ * Errors: TG1511.  @any */
 TG_MUST_USE tg_status tg_store_list(const struct tg_store *store, struct tg_arena *arena, struct tg_store_listing *out,
                                     struct tg_error *err);
 /* All bytes of MANIFEST-<N>, in `arena`. Errors: TG1511, TG1512 when it is longer than any manifest.  @any */
@@ -120,8 +119,8 @@ struct tg_store_reading {
 /* Open e<N>/s<shard>.base (or .delta). Errors: TG1511; TG1512 when it is not there.  @any */
 TG_MUST_USE tg_status tg_store_reading_open(const struct tg_store *store, uint64_t epoch, uint32_t shard, bool base,
                                             struct tg_store_reading *out, struct tg_error *err);
-/* Fill data[bytes] from byte `at`: `self` is the reading (it fits struct tg_state_input). Errors: TG1511, TG1512 when the
- * file is shorter.  @any */
+/* Fill data[bytes] from byte `at`: `self` is the reading (it fits struct tg_state_input). Errors: TG1511, TG1512 when
+ * the file is shorter.  @any */
 TG_MUST_USE tg_status tg_store_reading_read(void *self, uint64_t at, void *data, size_t bytes, struct tg_error *err);
 void tg_store_reading_close(struct tg_store_reading *reading);
 

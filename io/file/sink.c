@@ -4,7 +4,10 @@
  * next attempt), so no line is ever torn or doubled, however often writing fails. What it promises: a row is
  * acknowledged once the kernel has it (a crash of the process loses nothing), and flush() makes everything durable with
  * fdatasync. An fdatasync that fails ends the job: the kernel may have dropped what earlier blocks left with it, and a
- * second call would report success. An existing file is replaced when a run starts. */
+ * second call would report success. An existing file is replaced when a run starts.
+ *
+ * With checkpoints the rows are staged instead and become visible when their checkpoint is complete (staging.h): whoever
+ * reads the file sees each row once, whatever crashes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +18,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "io/connectors.h"
+#include "io/file/staging.h"
 #include "io/file_ops.h"
 #include "io/outbox.h"
 
@@ -25,6 +29,10 @@ struct file_target {
     const char *path;
     int64_t length; /* whole blocks written */
     int fd;
+    bool staged;
+    bool has_staging;
+    bool resumes;
+    struct tg_staging staging;
     bool torn;             /* bytes behind `length` may have to be cut off */
     bool durable;          /* nothing was written since the last fdatasync */
     uint64_t failing_since_ns; /* 0 = the last attempt went well */
@@ -35,6 +43,8 @@ struct file_sink {
     struct tg_outbox outbox;
     const struct tg_schema *schema;
     bool with_revision;
+    struct file_target *target;
+    uint32_t shard;
 };
 
 static const struct tg_option file_options[] = {
@@ -90,9 +100,34 @@ static int append(struct file_target *target, const char *data, uint32_t bytes)
     return 0;
 }
 
+static void note_recovered(struct file_target *target)
+{
+    if (target->failing_since_ns == 0) { return; }
+    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "sink %s: writing %s again after %.1f s", target->sink_name,
+           target->path, (double)(tg_clock_now_ns(&target->clock) - target->failing_since_ns) / 1e9);
+    target->failing_since_ns = 0;
+}
+
+/* Into the shard's part; made durable with the last block of an epoch. */
+static enum tg_outbox_result block_stage(struct file_target *target, struct tg_outbox_block *block)
+{
+    const uint32_t shard = ((const struct tg_outbox *)block->task.owner)->shard;
+    if (block->moved < block->used) {
+        const int failed = tg_staging_append(&target->staging, shard, block->tag, block->data, block->used);
+        if (failed != 0) { return refused(target, block, -failed); }
+        block->moved = block->used;
+    }
+    note_recovered(target);
+    const int failed = block->sync ? tg_staging_sync(&target->staging, shard) : 0;
+    if (failed == 0) { return TG_OUTBOX_WRITTEN; }
+    (void)tg_fail(&block->error, TG1502, -failed, "sink %s: make rows for %s durable", target->sink_name, target->path);
+    return TG_OUTBOX_FAILED;
+}
+
 static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *block)
 {
     struct file_target *target = shared;
+    if (target->staged) { return block_stage(target, block); }
     if (block->moved < block->used) {
         int failed = mend(target);
         if (failed != 0) { return refused(target, block, failed); }
@@ -105,12 +140,7 @@ static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *b
         block->moved = block->used;
         target->durable = false;
     }
-    if (target->failing_since_ns != 0) {
-        tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "sink %s: writing %s again after %.1f s", target->sink_name,
-               target->path,
-               (double)(tg_clock_now_ns(&target->clock) - target->failing_since_ns) / 1e9);
-        target->failing_since_ns = 0;
-    }
+    note_recovered(target);
     if (block->sync && !target->durable) {
         int failed = -TG_FAILPOINT("file.sync");
         if (failed == 0) { failed = target->ops->fdatasync(target->ops->self, target->fd); }
@@ -174,7 +204,7 @@ static tg_status target_open(struct file_target *target, const struct tg_sink_en
         return tg_fail(err, TG1505, 0, "sink %s: another sink or another turgo is writing %s", env->sink_name,
                        target->path);
     }
-    if (failed == 0) { failed = ops->ftruncate(ops->self, target->fd, 0); }
+    if (failed == 0 && !env->resumes) { failed = ops->ftruncate(ops->self, target->fd, 0); }
     if (failed != 0) { return tg_fail(err, TG1502, -failed, "sink %s: replace %s", env->sink_name, target->path); }
     return TG_OK;
 }
@@ -184,6 +214,7 @@ static void file_unshare(void *shared)
     struct file_target *target = shared;
     if (target == NULL) { return; }
     if (target->torn) { (void)mend(target); }
+    if (target->has_staging) { tg_staging_close(&target->staging); }
     if (target->fd >= 0) { (void)target->ops->close(target->ops->self, target->fd); }
     free(target);
 }
@@ -198,7 +229,17 @@ static tg_status file_share(const struct tg_sink_env *env, void **shared, struct
     target->path = tg_option_text(env->options, "path");
     target->fd = -1;
     TG_ASSERT(target->path != NULL);
-    const tg_status status = target_open(target, env, err);
+    target->staged = env->staged;
+    target->resumes = env->resumes;
+    tg_status status = target_open(target, env, err);
+    if (status == TG_OK && env->staged) {
+        target->has_staging = true;
+        status = tg_staging_open(&target->staging, target->path, target->fd, env->shard_count, err);
+    }
+    if (status == TG_OK && env->staged && !env->resumes) {
+        const int failed = tg_staging_clean(&target->staging);
+        if (failed != 0) { status = tg_fail(err, TG1502, -failed, "sink %s: remove old parts of %s", env->sink_name, target->path); }
+    }
     if (status != TG_OK) {
         file_unshare(target);
         return status;
@@ -218,6 +259,9 @@ static tg_status file_open(void *state, const struct tg_sink_env *env, struct tg
     struct file_sink *sink = state;
     sink->schema = env->schema;
     sink->with_revision = env->with_revision;
+    sink->target = env->shared;
+    sink->shard = env->shard;
+    sink->outbox.tag = 1;
     const struct tg_outbox_config config = {
         .write = block_write,
         .flush_every_ns = (uint64_t)tg_option_number(env->options, "flush_every") * 1000,
@@ -249,6 +293,34 @@ static uint32_t file_poll(void *state, uint64_t now_ns)
 }
 static void file_flush(void *state) { tg_outbox_flush(&((struct file_sink *)state)->outbox); }
 static bool file_flushed(const void *state) { return tg_outbox_flushed(&((const struct file_sink *)state)->outbox); }
+/* ---- checkpoints ------------------------------------------------------------------------------------------------- */
+
+static void file_cut(void *state)
+{
+    struct file_sink *sink = state;
+    tg_outbox_flush(&sink->outbox);
+    sink->outbox.tag++; /* the flush has closed all blocks with rows */
+}
+
+static uint32_t file_prepare(void *state, uint8_t *out)
+{
+    struct file_sink *sink = state;
+    if (!sink->target->staged) { return 0; }
+    return tg_staging_prepare(&sink->target->staging, sink->shard, sink->outbox.tag - 1, out);
+}
+
+static tg_status file_commit(void *shared, const struct tg_committable *list, uint32_t count, struct tg_error *err)
+{
+    struct file_target *target = shared;
+    if (!target->staged) { return TG_OK; }
+    const tg_status status = tg_staging_commit(&target->staging, list, count, err);
+    if (status == TG_OK && target->resumes) { /* what is left now are parts that no checkpoint knows */
+        target->resumes = false;
+        (void)tg_staging_clean(&target->staging);
+    }
+    return status;
+}
+
 static tg_status file_failure(const void *state, struct tg_error *err)
 {
     return tg_outbox_failure(&((const struct file_sink *)state)->outbox, err);
@@ -274,6 +346,9 @@ const struct tg_sink_ops tg_file_sink = {
     .poll = file_poll,
     .flush = file_flush,
     .flushed = file_flushed,
+    .cut = file_cut,
+    .prepare = file_prepare,
+    .commit = file_commit,
     .failure = file_failure,
     .stats = file_stats,
     .close = file_close,

@@ -37,9 +37,9 @@ static const struct tg_option options_table[] = {
     {"password", TG_OPTION_SECRET, false, NULL, NULL, "SASL password; never logged or printed."},
     {"check_crcs", TG_OPTION_BOOLEAN, false, "true", NULL, "Verify the checksum of every record batch."},
     {"fetch_bytes", TG_OPTION_SIZE, false, "1MiB", NULL, "Largest answer per partition of one fetch."},
-    /* Some 13,000 messages: several milliseconds of a partition at full speed. More only pushes what was read ahead out
+    /* Some 6,500 messages: several milliseconds of a partition at full speed. More only pushes what was read ahead out
      * of the caches before it is used. */
-    {"queue_bytes", TG_OPTION_SIZE, false, "8MiB", NULL,
+    {"queue_bytes", TG_OPTION_SIZE, false, "4MiB", NULL,
      "Records read ahead per partition; all partitions of a shard together stay below 1 GiB."},
 };
 

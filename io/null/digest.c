@@ -118,8 +118,9 @@ static inline uint64_t lane_step(uint64_t hash, struct lane lane, uint32_t i)
     return fnv_if(hash, has, lane.data[has ? i : 0]);
 }
 
-/* Four texts in step as far as all four reach, then on to the end of the longest. */
-static inline struct quad fnv_lanes(struct quad hash, const struct lane lanes[LANES])
+/* Four texts in step as far as all four reach, then on to the end of the longest. Always in line: hashes handed over in
+ * memory would cost more than a text. */
+__attribute__((always_inline)) static inline struct quad fnv_lanes(struct quad hash, const struct lane lanes[LANES])
 {
     const uint32_t common = min_u32(min_u32(lanes[0].bytes, lanes[1].bytes), min_u32(lanes[2].bytes, lanes[3].bytes));
     const uint32_t longest = max_u32(max_u32(lanes[0].bytes, lanes[1].bytes), max_u32(lanes[2].bytes, lanes[3].bytes));
@@ -163,8 +164,9 @@ static struct lane cell_lane(const struct tg_schema *schema, const struct tg_dig
 }
 
 /* Any column, the slow way. */
-static struct quad add_cells(const struct tg_schema *schema, const struct tg_digest_step *step,
-                             const uint8_t *const rows[LANES], struct quad hash)
+__attribute__((noinline)) static struct quad add_cells(const struct tg_schema *schema,
+                                                       const struct tg_digest_step *step,
+                                                       const uint8_t *const rows[LANES], struct quad hash)
 {
     char cells[LANES][CELL_BYTES];
     struct lane lanes[LANES];

@@ -20,7 +20,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TURGO = os.path.abspath(os.environ.get("TURGO_BIN", ROOT / "build/release/turgo"))
 JOB = "jobs/purchase_count.yaml"
-VERBS = ["run", "check", "plan", "gen", "explain", "completion", "version", "help"]
+VERBS = ["run", "check", "plan", "checkpoint", "gen", "explain", "completion", "version", "help"]
 
 
 def turgo(*arguments, env=None, cwd=ROOT, timeout=120):
@@ -74,7 +74,10 @@ class CommandLine(unittest.TestCase):
                           ["completion", "csh"], ["run", JOB, "--color", "red"],
                           ["run", JOB, "--quiet=1"], ["run", JOB, "--quiet", "--seed", "-1"],
                           ["run", JOB, "--profile", "dev", "--profile", "dev"], ["plan"], ["explain"], ["explain", "TG1"],
-                          ["version", "x"], ["help", "nothing"], ["check"]):
+                          ["version", "x"], ["help", "nothing"], ["check"],
+                          ["checkpoint"], ["checkpoint", "restore"], ["checkpoint", "list"], ["checkpoint", "list", JOB, "x"],
+                          ["checkpoint", "list", "--dir", "x", "1", "2"], ["checkpoint", "list", JOB, "--resolved"],
+                          ["checkpoint", "verify", JOB, "0"], ["checkpoint", "verify", JOB, "-1"]):
             done = self.expect(64, *arguments)
             self.assertRegex(done.stderr, r"^error TG1000 .* exit 64\n", arguments)
             self.assertEqual(done.stdout, "", arguments)
@@ -266,7 +269,7 @@ class CommandLine(unittest.TestCase):
             script = (f'source <({TURGO} completion bash); COMP_WORDS=({" ".join(repr(word) for word in words)}); '
                       f'COMP_CWORD={len(words) - 1}; _turgo; echo "${{COMPREPLY[@]}}"')
             return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
-        self.assertEqual(complete("turgo", "ch"), ["check"])
+        self.assertEqual(complete("turgo", "ch"), ["check", "checkpoint"])
         self.assertEqual(complete("turgo", "run", "--prof"), ["--profile"])
         self.assertEqual(complete("turgo", "run", "--io", ""), ["auto", "uring", "epoll"])
         self.assertEqual(complete("turgo", "check", "jobs/purchase_count.y"), ["jobs/purchase_count.yaml"])

@@ -80,6 +80,10 @@ class Turgo:
         fields = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines() if ":" in line)
         return int(fields["VmRSS"].split()[0]) * 1024, int(fields["VmHWM"].split()[0]) * 1024
 
+    def forget_peak(self):
+        """From here on the peak is that of what follows."""
+        pathlib.Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
     def __enter__(self):
         return self
 

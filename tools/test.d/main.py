@@ -300,7 +300,7 @@ KILLS_SECONDS = 180
 SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_cassandra_sink",
             "tests.jobs.test_dead_letters", "tests.jobs.test_faults"]
 RATE = ["tests.jobs.test_hostile_rate"]  # not under a sanitizer
-CLI = ["tests.jobs.test_cli", "tests.jobs.test_operator_api"]
+CLI = ["tests.jobs.test_cli", "tests.jobs.test_operator_api", "tests.jobs.test_checkpoint"]
 RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again"]
 SANITIZED = {"TURGO_BIN": str(ROOT / "build/asan/turgo"), "TURGO_QUICK": "1"}
 

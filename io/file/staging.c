@@ -1,0 +1,306 @@
+/* See staging.h. Parts are opened by name for a commit: after a restart nobody has them open. */
+#include "io/file/staging.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/failpoint.h"
+
+enum { PATH_BYTES = 4200, COPY_BYTES = 256 << 10 };
+
+static const char *part_name(const struct tg_staging *staging, uint32_t shard, uint64_t segment, char out[PATH_BYTES])
+{
+    (void)snprintf(out, PATH_BYTES, "%s.part-%" PRIu32 "-%" PRIu64, staging->path, shard, segment);
+    return out;
+}
+
+/* The folder of the final file and its name in there. */
+static const char *split(const char *path, char folder[PATH_BYTES])
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL) {
+        (void)snprintf(folder, PATH_BYTES, ".");
+        return path;
+    }
+    (void)snprintf(folder, PATH_BYTES, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    return slash + 1;
+}
+
+tg_status tg_staging_open(struct tg_staging *staging, const char *path, int final_fd, uint32_t shard_count,
+                          struct tg_error *err)
+{
+    *staging = (struct tg_staging){
+        .ops = tg_file_ops(), .path = path, .final_fd = final_fd, .shard_count = shard_count};
+    for (uint32_t i = 0; i < shard_count; i++) {
+        staging->shards[i].fd = -1;
+        staging->shards[i].segments = calloc(TG_STAGING_SEGMENTS_MAX, sizeof(struct tg_staging_segment));
+        if (staging->shards[i].segments == NULL) { return tg_fail(err, TG1601, ENOMEM, "stage rows of %s", path); }
+    }
+    return TG_OK;
+}
+
+void tg_staging_close(struct tg_staging *staging)
+{
+    for (uint32_t i = 0; i < staging->shard_count; i++) {
+        struct tg_staging_shard *shard = &staging->shards[i];
+        if (shard->fd >= 0 && shard->segments != NULL) { (void)staging->ops->close(staging->ops->self, shard->fd); }
+        free(shard->segments);
+    }
+    staging->shard_count = 0;
+}
+
+/* ---- left over parts --------------------------------------------------------------------------------------------- */
+
+struct cleaning {
+    const struct tg_file_ops *ops;
+    const char *folder;
+    const char *prefix; /* "<name>.part-" */
+    size_t prefix_bytes;
+    int failed;
+};
+
+static void clean_one(void *self, const char *name)
+{
+    struct cleaning *cleaning = self;
+    char path[PATH_BYTES + 256];
+    if (strncmp(name, cleaning->prefix, cleaning->prefix_bytes) != 0) { return; }
+    (void)snprintf(path, sizeof path, "%s/%s", cleaning->folder, name);
+    const int failed = cleaning->ops->unlink(cleaning->ops->self, path);
+    if (failed != 0 && failed != -ENOENT) { cleaning->failed = failed; }
+}
+
+int tg_staging_clean(struct tg_staging *staging)
+{
+    char folder[PATH_BYTES];
+    char prefix[PATH_BYTES + 16];
+    const char *name = split(staging->path, folder);
+    const int bytes = snprintf(prefix, sizeof prefix, "%s.part-", name);
+    struct cleaning cleaning = {staging->ops, folder, prefix, (size_t)bytes, 0};
+    const int failed = staging->ops->list(staging->ops->self, folder, clean_one, &cleaning);
+    return failed != 0 ? failed : cleaning.failed;
+}
+
+/* ---- parts ------------------------------------------------------------------------------------------------------- */
+
+static int write_all(const struct tg_file_ops *ops, int fd, const char *data, size_t bytes, int64_t offset)
+{
+    size_t moved = 0;
+    while (moved < bytes) {
+        const int64_t result = ops->pwrite(ops->self, fd, data + moved, bytes - moved, offset + (int64_t)moved);
+        if (result == -EINTR) { continue; }
+        if (result < 0) { return (int)result; }
+        if (result == 0) { return -ENOSPC; } /* POSIX allows it; no progress is no space */
+        moved += (size_t)result;
+    }
+    return 0;
+}
+
+static int sync_file(const struct tg_file_ops *ops, int fd)
+{
+    int failed = ops->fdatasync(ops->self, fd);
+    while (failed == -EINTR) { failed = ops->fdatasync(ops->self, fd); }
+    return failed;
+}
+
+static int sync_folder(const struct tg_staging *staging)
+{
+    char folder[PATH_BYTES];
+    (void)split(staging->path, folder);
+    return staging->ops->sync_dir(staging->ops->self, folder);
+}
+
+/* Make `segment` the newest one of the shard: the one before is complete and durable since its cut. */
+static int begin_segment(struct tg_staging *staging, uint32_t index, uint64_t segment)
+{
+    struct tg_staging_shard *shard = &staging->shards[index];
+    char path[PATH_BYTES];
+    if (shard->count == TG_STAGING_SEGMENTS_MAX) { return -EOVERFLOW; }
+    if (shard->fd >= 0) { (void)staging->ops->close(staging->ops->self, shard->fd); }
+    shard->fd = staging->ops->open(staging->ops->self, part_name(staging, index, segment, path),
+                                   O_RDWR | O_CREAT | O_TRUNC, 0666);
+    if (shard->fd < 0) {
+        const int failed = shard->fd;
+        shard->fd = -1;
+        return failed;
+    }
+    shard->torn = false;
+    shard->segments[shard->count++] = (struct tg_staging_segment){.number = segment};
+    return 0;
+}
+
+int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segment, const char *data, uint32_t bytes)
+{
+    struct tg_staging_shard *shard = &staging->shards[index];
+    if (shard->fd < 0 || shard->count == 0 || shard->segments[shard->count - 1].number != segment) {
+        const int failed = begin_segment(staging, index, segment);
+        if (failed != 0) { return failed; }
+    }
+    struct tg_staging_segment *newest = &shard->segments[shard->count - 1];
+    if (shard->torn) {
+        const int failed = staging->ops->ftruncate(staging->ops->self, shard->fd, (int64_t)newest->bytes);
+        if (failed != 0) { return failed; }
+    }
+    shard->torn = true; /* also when the call fails: it may have written before it did */
+    const int failed = write_all(staging->ops, shard->fd, data, bytes, (int64_t)newest->bytes);
+    if (failed != 0) { return failed; }
+    newest->bytes += bytes;
+    shard->torn = false;
+    return 0;
+}
+
+int tg_staging_sync(struct tg_staging *staging, uint32_t index)
+{
+    const struct tg_staging_shard *shard = &staging->shards[index];
+    if (shard->fd < 0) { return 0; }
+    const int failed = sync_file(staging->ops, shard->fd);
+    return failed != 0 ? failed : sync_folder(staging);
+}
+
+uint32_t tg_staging_prepare(const struct tg_staging *staging, uint32_t index, uint64_t segment, uint8_t *data)
+{
+    const struct tg_staging_shard *shard = &staging->shards[index];
+    struct tg_bytes_out out = {.data = data, .capacity = TG_COMMITTABLE_BYTES_MAX};
+    tg_bytes_put_i64(&out, staging->length);
+    for (uint32_t i = 0; i < shard->count && shard->segments[i].number <= segment; i++) {
+        tg_bytes_put_u64(&out, shard->segments[i].number);
+        tg_bytes_put_u64(&out, shard->segments[i].bytes);
+    }
+    TG_ASSERT(!out.overflow);
+    return (uint32_t)out.used;
+}
+
+/* ---- commit ------------------------------------------------------------------------------------------------------ */
+
+static tg_status lost(const struct tg_staging *staging, const char *what, int failed, struct tg_error *err)
+{
+    return tg_fail(err, TG1502, -failed, "commit rows to %s: %s", staging->path, what);
+}
+
+/* Do all parts exist? *bytes is what they hold together, *base the final file's length before. */
+static tg_status survey(const struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
+                        bool *complete, int64_t *base, int64_t *bytes, struct tg_error *err)
+{
+    *complete = true;
+    *base = -1;
+    *bytes = 0;
+    for (uint32_t shard = 0; shard < count; shard++) {
+        struct tg_bytes_in in = {.data = list[shard].data, .bytes = list[shard].bytes};
+        if (list[shard].bytes == 0) { continue; }
+        const int64_t own_base = tg_bytes_get_i64(&in);
+        if (*base >= 0 && own_base != *base) { return lost(staging, "the shards' committables disagree", 0, err); }
+        *base = own_base;
+        while (in.wrong == NULL && tg_bytes_left(&in) != 0) {
+            char path[PATH_BYTES];
+            const uint64_t number = tg_bytes_get_u64(&in);
+            const uint64_t part_bytes = tg_bytes_get_u64(&in);
+            const int fd = staging->ops->open(staging->ops->self, part_name(staging, shard, number, path), O_RDONLY, 0);
+            if (fd < 0 && fd != -ENOENT) { return lost(staging, path, fd, err); }
+            const int64_t size = fd < 0 ? -1 : staging->ops->size(staging->ops->self, fd);
+            if (fd >= 0) { (void)staging->ops->close(staging->ops->self, fd); }
+            *complete = *complete && size >= (int64_t)part_bytes;
+            *bytes += (int64_t)part_bytes;
+        }
+        if (in.wrong != NULL) { return lost(staging, "a committable is damaged", 0, err); }
+    }
+    return TG_OK;
+}
+
+static int append_part(struct tg_staging *staging, uint32_t shard, const struct tg_staging_segment *segment, char *copy)
+{
+    char path[PATH_BYTES];
+    const struct tg_file_ops *ops = staging->ops;
+    const int fd = ops->open(ops->self, part_name(staging, shard, segment->number, path), O_RDONLY, 0);
+    if (fd < 0) { return fd; }
+    int failed = 0;
+    for (uint64_t at = 0; failed == 0 && at < segment->bytes;) {
+        const uint64_t left = segment->bytes - at;
+        const int64_t got = ops->pread(ops->self, fd, copy, left < COPY_BYTES ? left : COPY_BYTES, (int64_t)at);
+        if (got == -EINTR) { continue; }
+        failed = got < 0 ? (int)got : got == 0 ? -EIO : 0;
+        if (failed == 0) { failed = write_all(ops, staging->final_fd, copy, (size_t)got, staging->length); }
+        if (failed == 0) {
+            staging->length += got;
+            at += (uint64_t)got;
+        }
+    }
+    (void)ops->close(ops->self, fd);
+    return failed;
+}
+
+/* Call `each` for every part of the committables; stops at the first error. */
+static int for_parts(struct tg_staging *staging, const struct tg_committable *list, uint32_t count, char *copy,
+                     int (*each)(struct tg_staging *, uint32_t, const struct tg_staging_segment *, char *))
+{
+    for (uint32_t shard = 0; shard < count; shard++) {
+        struct tg_bytes_in in = {.data = list[shard].data, .bytes = list[shard].bytes};
+        if (list[shard].bytes == 0) { continue; }
+        (void)tg_bytes_get_i64(&in);
+        while (tg_bytes_left(&in) != 0) {
+            struct tg_staging_segment segment;
+            segment.number = tg_bytes_get_u64(&in);
+            segment.bytes = tg_bytes_get_u64(&in);
+            const int failed = each(staging, shard, &segment, copy);
+            if (failed != 0) { return failed; }
+        }
+    }
+    return 0;
+}
+
+/* Best effort: what stays is removed at the next start. */
+static int remove_part(struct tg_staging *staging, uint32_t shard, const struct tg_staging_segment *segment, char *copy)
+{
+    char path[PATH_BYTES];
+    (void)copy;
+    (void)staging->ops->unlink(staging->ops->self, part_name(staging, shard, segment->number, path));
+    if (shard >= staging->shard_count) { return 0; }
+    struct tg_staging_shard *own = &staging->shards[shard];
+    if (own->count != 0 && own->segments[0].number == segment->number) {
+        own->count--;
+        memmove(own->segments, own->segments + 1, own->count * sizeof own->segments[0]);
+        if (own->count == 0 && own->fd >= 0) {
+            (void)staging->ops->close(staging->ops->self, own->fd);
+            own->fd = -1;
+        }
+    }
+    return 0;
+}
+
+tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
+                            struct tg_error *err)
+{
+    bool complete;
+    int64_t base;
+    int64_t bytes;
+    const tg_status status = survey(staging, list, count, &complete, &base, &bytes, err);
+    if (status != TG_OK || base < 0) { return status; }
+    const struct tg_file_ops *ops = staging->ops;
+    const int64_t size = ops->size(ops->self, staging->final_fd);
+    if (!complete) { /* parts go once the rows are durable in the final file */
+        if (size < base + bytes) { return lost(staging, "parts are missing, and the file does not have their rows", 0, err); }
+        staging->length = base + bytes;
+        (void)for_parts(staging, list, count, NULL, remove_part);
+        return TG_OK;
+    }
+    if (size < base) { return lost(staging, "the file is shorter than the checkpoint says", 0, err); }
+    char *copy = malloc(COPY_BYTES);
+    if (copy == NULL) { return lost(staging, "no memory", -ENOMEM, err); }
+    int failed = ops->ftruncate(ops->self, staging->final_fd, base);
+    staging->length = base;
+    if (failed == 0) { failed = -TG_FAILPOINT("file.commit"); }
+    if (failed == 0) { failed = for_parts(staging, list, count, copy, append_part); }
+    if (failed == 0) { failed = sync_file(ops, staging->final_fd); }
+    if (failed == 0) { failed = sync_folder(staging); }
+    free(copy);
+    if (failed != 0) {
+        staging->length = base; /* a commit that is repeated begins there */
+        return lost(staging, "append", failed, err);
+    }
+    (void)for_parts(staging, list, count, NULL, remove_part);
+    return TG_OK;
+}

@@ -1,0 +1,57 @@
+/* Rows of a file sink until their checkpoint is complete. Every shard writes parts of its own beside the final file,
+ * `<path>.part-<shard>-<segment>`, one segment per epoch; a commit appends them to the final file, in the order of the
+ * shards, and removes them. So whoever reads the final name sees each row once, and only rows of complete checkpoints.
+ *
+ * A committable is: the final file's length before the commit, then segment number and bytes of each part. Repeating a
+ * commit cuts the final file back to that length and appends again while all parts are there; once one is gone the rows
+ * are durable in the final file. All calls block. */
+#ifndef TG_IO_FILE_STAGING_H
+#define TG_IO_FILE_STAGING_H
+
+#include "base/limits.h"
+#include "io/file_ops.h"
+#include "io/sink.h"
+
+enum { TG_STAGING_SEGMENTS_MAX = 4096 }; /* of one shard: epochs without a complete checkpoint in a row */
+
+struct tg_staging_segment {
+    uint64_t number;
+    uint64_t bytes;
+};
+/* Parts of one shard. */
+struct tg_staging_shard {
+    int fd;          /* of the newest segment; -1 = none is open */
+    bool torn;       /* bytes behind the newest segment's may have to be cut off */
+    uint32_t count;
+    struct tg_staging_segment *segments; /* [TG_STAGING_SEGMENTS_MAX] not committed yet, oldest first */
+};
+
+struct tg_staging {
+    const struct tg_file_ops *ops;
+    const char *path; /* final */
+    int final_fd;
+    int64_t length; /* of the final file: what is committed */
+    uint32_t shard_count;
+    struct tg_staging_shard shards[TG_SHARDS_MAX];
+};
+
+/* Over an open final file. Errors: TG1601.  @setup */
+TG_MUST_USE tg_status tg_staging_open(struct tg_staging *staging, const char *path, int final_fd, uint32_t shard_count,
+                                      struct tg_error *err);
+/* Remove parts that nobody will commit: of runs before this one. 0 or -errno.  @setup */
+TG_MUST_USE int tg_staging_clean(struct tg_staging *staging);
+void tg_staging_close(struct tg_staging *staging);
+
+/* Append data[bytes] to `segment` of a shard, whose number never falls. 0 or -errno; nothing is left of a failed call.
+ * @any */
+TG_MUST_USE int tg_staging_append(struct tg_staging *staging, uint32_t shard, uint64_t segment, const char *data,
+                                  uint32_t bytes);
+/* Make a shard's newest segment durable. 0 or -errno.  @any */
+TG_MUST_USE int tg_staging_sync(struct tg_staging *staging, uint32_t shard);
+/* The committable of all segments of a shard up to `segment`; out[TG_COMMITTABLE_BYTES_MAX]. Returns its bytes.  @any */
+uint32_t tg_staging_prepare(const struct tg_staging *staging, uint32_t shard, uint64_t segment, uint8_t *out);
+/* Append what the committables name. Errors: TG1502.  @any */
+TG_MUST_USE tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
+                                        struct tg_error *err);
+
+#endif

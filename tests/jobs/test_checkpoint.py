@@ -1,0 +1,144 @@
+"""turgo checkpoint: list, verify and dump against the stored directories of every format.
+
+TURGO_BIN names the command; default: build/release/turgo.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TURGO = os.environ.get("TURGO_BIN", str(ROOT / "build/release/turgo"))
+DATA = ROOT / "tests/data/checkpoint"
+V1 = DATA / "v1"
+
+
+class Checkpoint(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="turgo-checkpoint-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.copy = self.folder / "checkpoints"
+        shutil.copytree(V1, self.copy)
+
+    def turgo(self, code, *arguments, cwd=ROOT):
+        done = subprocess.run([TURGO, "checkpoint", *map(str, arguments)], cwd=cwd, timeout=120, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, code, f"{arguments}\n{done.stdout}{done.stderr}")
+        return done
+
+    def flip(self, name, at):
+        data = bytearray((self.copy / name).read_bytes())
+        data[at] ^= 0x40
+        (self.copy / name).write_bytes(data)
+
+    def test_list_shows_newest_first(self):
+        lines = self.turgo(0, "list", "--dir", V1).stdout.splitlines()
+        self.assertEqual(lines[0].split(), "EPOCH TIME KIND FILES BYTES KEYS AGE ACKED STATE".split())
+        rows = [line.split() for line in lines[1:]]
+        sizes = [sum(path.stat().st_size for path in V1.glob(pattern)) for pattern in ("e*/s*", "e1/s*")]
+        self.assertEqual(rows[0][:6], ["2", "2024-05-11T10:00:20Z", "base+1", "4", str(sizes[0]), "<=18"])
+        self.assertEqual(rows[0][7:], ["no", "whole"])
+        self.assertEqual(rows[1][:6], ["1", "2024-05-11T10:00:10Z", "base", "2", str(sizes[1]), "14"])
+        self.assertEqual(rows[1][7:], ["yes", "whole"])
+        self.assertRegex(rows[0][6], r"^\d+d")
+        self.assertEqual(len(self.turgo(0, "list", "--dir", V1, "1").stdout.splitlines()), 2)
+
+    def test_looking_changes_nothing(self):
+        before = sorted(str(path) for path in self.copy.rglob("*"))
+        for action in ("list", "verify", "dump"):
+            self.turgo(0, action, "--dir", self.copy)
+        self.assertEqual(before, sorted(str(path) for path in self.copy.rglob("*")))
+
+    def test_list_says_what_is_damaged_or_not_complete(self):
+        (self.copy / "e9").mkdir()
+        self.flip("MANIFEST-1", 30)
+        (self.copy / "e2/s1.delta").unlink()
+        lines = self.turgo(65, "list", "--dir", self.copy).stdout.splitlines()
+        self.assertIn("TG1512 e2/s1.delta is missing", lines[1])
+        self.assertIn("TG1512 MANIFEST-1: wrong checksum of the manifest at byte ", lines[2])
+        self.assertEqual(lines[3].split(), ["9", "not", "complete"])
+
+    def test_verify_reads_every_byte(self):
+        size = sum(path.stat().st_size for path in V1.glob("e*/s*"))
+        self.assertEqual(self.turgo(0, "verify", "--dir", V1).stdout,
+                         f"ok  checkpoint 2: 4 files, {size} bytes, 18 entries, 2 removals\n")
+        self.assertIn("checkpoint 1: 2 files", self.turgo(0, "verify", "--dir", V1, "1").stdout)
+        names = ["e1/s0.base", "e1/s1.base", "e2/s0.delta", "e2/s1.delta", "MANIFEST-2"]
+        for name in names:
+            for at in range(0, (V1 / name).stat().st_size, 97):
+                self.flip(name, at)
+                done = self.turgo(65, "verify", "--dir", self.copy)
+                self.assertRegex(done.stderr, rf"^error TG1512 {name}: .* at byte \d+ ")
+                self.assertEqual(done.stdout, "")
+                self.flip(name, at)
+
+    def test_dump_prints_what_it_always_printed(self):
+        for arguments, golden in (((), "v1.dump.jsonl"), (("--resolved",), "v1.resolved.jsonl")):
+            done = self.turgo(0, "dump", "--dir", V1, *arguments)
+            self.assertEqual(done.stdout, (DATA / golden).read_text())
+
+    def test_resolved_is_the_last_word_on_each_key(self):
+        entries = {}
+        for line in (DATA / "v1.dump.jsonl").read_text().splitlines():
+            record = json.loads(line)
+            key = (record.get("step"), record.get("source"), record["state"], json.dumps(record["key"]))
+            entries[key] = record.get("value")
+        wanted = {key: value for key, value in entries.items() if value is not None}
+        self.assertEqual(len(wanted), 13)
+        found = {}
+        for line in (DATA / "v1.resolved.jsonl").read_text().splitlines():
+            record = json.loads(line)
+            key = (record.get("step"), record.get("source"), record["state"], json.dumps(record["key"]))
+            self.assertNotIn(key, found)
+            found[key] = record["value"]
+        self.assertEqual(found, wanted)
+
+    def test_a_damaged_entry_ends_the_dump_with_an_error(self):
+        self.flip("e1/s1.base", 1200)
+        done = self.turgo(65, "dump", "--dir", self.copy)
+        self.assertIn("error TG1512 e1/s1.base: ", done.stderr)
+        for line in done.stdout.splitlines():
+            json.loads(line)
+
+    def test_a_job_file_names_the_directory(self):
+        (self.folder / "job.yaml").write_text((ROOT / "jobs/purchase_count.yaml").read_text())
+        arguments = (self.folder / "job.yaml", "--profile", "dev", "--set", f"state_dir={self.folder}")
+        self.assertIn("checkpoint 2: 4 files", self.turgo(0, "verify", *arguments).stdout)
+        self.assertIn("checkpoint 1: 2 files", self.turgo(0, "verify", *arguments, "1").stdout)
+        self.assertIn("TG1008", self.turgo(66, "list", self.folder / "none.yaml").stderr)
+
+    def test_nothing_there_is_66(self):
+        (self.folder / "empty").mkdir()
+        for directory in ("empty", "none"):
+            done = self.turgo(66, "list", "--dir", self.folder / directory)
+            self.assertIn("error TG1520 no checkpoint in ", done.stderr)
+        self.assertIn("TG1520 no checkpoint 3 in ", self.turgo(66, "verify", "--dir", V1, "3").stderr)
+        self.assertIn("TG1511", self.turgo(74, "list", "--dir", V1 / "ACK-1").stderr)
+
+    def test_a_newer_format_is_named(self):
+        data = bytearray((self.copy / "MANIFEST-2").read_bytes())
+        data[8:10] = struct.pack("<H", 2)
+        data[-8:-4] = struct.pack("<I", crc32c(data[:-8]))
+        (self.copy / "MANIFEST-2").write_bytes(data)
+        self.assertIn("TG1513 MANIFEST-2 has format 2, this turgo reads up to 1", self.turgo(78, "dump", "--dir", self.copy).stderr)
+
+
+def crc32c(data):
+    """By the definition, so that the format's checksum is checked by other code than its own."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,570 @@
+/* Choosing a checkpoint: the newest whole one, nothing doubled, nothing foreign; and what may be deleted meanwhile. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/checkpoint_world.h"
+#include "tests/faulty_ops.h"
+#include "tests/seed.h"
+
+static struct maker maker;
+static struct world world;
+static struct tg_store store;
+static struct tg_arena arena;
+static struct tg_error err;
+static struct tg_recovery_choice choice;
+static char folder[64];
+static char path[128];
+static uint64_t seed;
+
+static void open_store(void)
+{
+    struct tg_error why = {0};
+    cr_assert_eq(tg_store_open(&store, &(struct tg_store_config){.path = path, .pid = 1}, &why), TG_OK, "%s", why.text);
+}
+static void begin(void)
+{
+    seed = tg_test_seed();
+    maker_open(&maker, seed);
+    world_open(&world, &maker, 2);
+    (void)snprintf(folder, sizeof folder, "%s/turgo-recovery-XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    cr_assert_not_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/checkpoints", folder);
+    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
+    open_store();
+}
+static void end(void)
+{
+    char command[128];
+    tg_file_ops_use(NULL);
+    tg_store_close(&store);
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    cr_assert_eq(system(command), 0);
+    tg_arena_close(&arena);
+    maker_close(&maker);
+}
+TestSuite(recovery, .init = begin, .fini = end, .timeout = 300);
+
+static void checkpoints(uint64_t first, uint64_t last)
+{
+    for (uint64_t epoch = first; epoch <= last; epoch++) {
+        bool decided;
+        cr_assert_eq(world_checkpoint(&world, &store, epoch, &decided, &err), TG_OK, "%s", err.text);
+    }
+}
+static tg_status choose(const struct tg_recovery_wanted *wanted)
+{
+    err = (struct tg_error){0};
+    tg_arena_close(&arena);
+    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
+    return tg_recovery_choose(&store, wanted, &arena, &choice, &err);
+}
+static tg_status choose_plain(void)
+{
+    const struct tg_recovery_wanted wanted = world_wanted(&world);
+    return choose(&wanted);
+}
+static void chooses(uint64_t epoch)
+{
+    cr_assert_eq(choose_plain(), TG_OK, "seed %" PRIu64 ": %s", seed, err.text);
+    cr_assert(choice.found && choice.epoch == epoch && choice.manifest.epoch == epoch, "%" PRIu64, choice.epoch);
+}
+static void refuses(const struct tg_recovery_wanted *wanted, enum tg_code code, const char *what)
+{
+    cr_assert_neq(choose(wanted), TG_OK);
+    cr_assert_eq(err.code, code, "TG%d %s", (int)err.code, err.text);
+    cr_assert_not_null(strstr(err.text, what), "%s", err.text);
+}
+
+/* Change one byte of a file of the directory; `at` from the end when negative. */
+static void damage(const char *name, int64_t at)
+{
+    char file[256];
+    (void)snprintf(file, sizeof file, "%s/%s", path, name);
+    const int fd = open(file, O_RDWR);
+    cr_assert_geq(fd, 0, "%s", file);
+    struct stat about;
+    cr_assert_eq(fstat(fd, &about), 0);
+    at = at < 0 ? about.st_size + at : at;
+    uint8_t byte;
+    cr_assert_eq(pread(fd, &byte, 1, at), 1);
+    byte ^= 0x20;
+    cr_assert_eq(pwrite(fd, &byte, 1, at), 1);
+    cr_assert_eq(close(fd), 0);
+}
+static bool there(const char *name)
+{
+    char file[256];
+    (void)snprintf(file, sizeof file, "%s/%s", path, name);
+    return access(file, F_OK) == 0;
+}
+static void remove_file(const char *name)
+{
+    char file[256];
+    (void)snprintf(file, sizeof file, "%s/%s", path, name);
+    cr_assert_eq(unlink(file), 0);
+}
+
+Test(recovery, an_empty_directory_is_a_fresh_start)
+{
+    cr_assert_eq(choose_plain(), TG_OK);
+    cr_assert(!choice.found && choice.newest == 0);
+    cr_assert_eq(tg_store_epoch_begin(&store, 4, &err), TG_OK); /* an epoch that never became complete */
+    cr_assert_eq(choose_plain(), TG_OK);
+    cr_assert(!choice.found && choice.newest == 4);
+}
+
+Test(recovery, the_newest_is_chosen_and_its_chain_loads)
+{
+    checkpoints(1, 5); /* bases 1 and 4 */
+    chooses(5);
+    cr_assert(choice.newest == 5 && choice.acknowledged && choice.skipped_count == 0);
+    cr_assert_eq(choice.manifest.file_count, 4); /* base of 4, delta of 5, two shards */
+    uint64_t records = 0;
+    for (uint32_t i = 0; i < choice.manifest.file_count; i++) {
+        struct tg_recovery_file file;
+        cr_assert_eq(tg_recovery_file_open(&store, &choice.manifest, i, &file, &err), TG_OK, "%s", err.text);
+        struct tg_state_record record;
+        int more;
+        while ((more = tg_state_reader_next(&file.reader, &record, &err)) > 0) { records++; }
+        cr_assert_eq(more, 0, "%s", err.text);
+        tg_recovery_file_close(&file);
+    }
+    struct tg_recovery_totals totals;
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, &totals, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(totals.puts + totals.deletes, records);
+    cr_assert_eq(records, 4 * 2 * world.records);
+    struct tg_recovery_wanted wanted = world_wanted(&world);
+    wanted.every_byte = true;
+    cr_assert_eq(choose(&wanted), TG_OK);
+    cr_assert_eq(choice.epoch, 5);
+}
+
+Test(recovery, damage_of_any_kind_falls_back_to_the_next_whole_one)
+{
+    world.base_every = 1; /* every checkpoint stands alone */
+    checkpoints(1, 3);
+    static const struct {
+        const char *name;
+        int64_t at;
+    } places[] = {{"MANIFEST-3", 0},  {"MANIFEST-3", 40}, {"MANIFEST-3", -1}, {"e3/s0.base", 0},
+                  {"e3/s1.base", 60}, {"e3/s1.base", -1}, {"e3/s0.base", -10}};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        damage(places[i].name, places[i].at);
+        chooses(2);
+        cr_assert(choice.newest == 3 && choice.skipped_count == 1 && choice.skipped[0].epoch == 3);
+        cr_assert_eq(choice.skipped[0].why.code, TG1512);
+        damage(places[i].name, places[i].at); /* as it was */
+        chooses(3);
+    }
+    remove_file("e3/s1.base");
+    chooses(2);
+    cr_assert_not_null(strstr(choice.skipped[0].why.text, "e3/s1.base is missing"), "%s", choice.skipped[0].why.text);
+    damage("MANIFEST-2", 3);
+    chooses(1);
+    cr_assert_eq(choice.skipped_count, 2);
+    damage("e1/s0.base", 5);
+    const struct tg_recovery_wanted wanted = world_wanted(&world);
+    refuses(&wanted, TG1512, "every one of 3 checkpoints is damaged; the newest, 3: e3/s1.base is missing");
+}
+
+Test(recovery, a_block_damaged_inside_is_found_by_reading_or_told_by_the_loader)
+{
+    world.base_every = 1;
+    world.records = 50;
+    checkpoints(1, 3);
+    damage("e3/s0.base", -200); /* behind the header, before the footer */
+    chooses(3);
+    struct tg_recovery_totals totals;
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, &totals, &err), TG_ERR_DATA);
+    cr_assert_not_null(strstr(err.text, "e3/s0.base: wrong checksum of a block at byte"), "%s", err.text);
+    struct tg_recovery_wanted wanted = world_wanted(&world);
+    wanted.damaged_epoch = 3;
+    cr_assert_eq(choose(&wanted), TG_OK);
+    cr_assert(choice.epoch == 2 && choice.newest == 3);
+    wanted.damaged_epoch = 0;
+    wanted.every_byte = true;
+    cr_assert_eq(choose(&wanted), TG_OK);
+    cr_assert_eq(choice.epoch, 2);
+}
+
+Test(recovery, what_may_be_outside_is_not_written_again)
+{
+    world.base_every = 1;
+    world.commits = true;
+    checkpoints(1, 3);
+    chooses(3);
+    cr_assert_not(choice.acknowledged);
+    cr_assert_eq(tg_store_acknowledge(&store, 3, 1, &err), TG_OK);
+    chooses(3);
+    cr_assert(choice.acknowledged);
+    struct tg_recovery_wanted wanted = world_wanted(&world);
+    damage("e3/s0.base", 0); /* the manifest is whole and has committables */
+    refuses(&wanted, TG1518, "--accept-duplicates");
+    remove_file("ACK-3");
+    refuses(&wanted, TG1518, "checkpoint 3 is damaged (e3/s0.base: not the start of a state file at byte 0)");
+    wanted.accept_duplicates = true;
+    cr_assert_eq(choose(&wanted), TG_OK);
+    cr_assert_eq(choice.epoch, 2);
+    wanted.accept_duplicates = false;
+    damage("MANIFEST-3", 60);             /* unreadable: who knows */
+    cr_assert_eq(choose(&wanted), TG_OK); /* today's job commits nothing with checkpoints */
+    cr_assert_eq(choice.epoch, 2);
+    wanted.transactional = true;
+    refuses(&wanted, TG1518, "checkpoint 3 is damaged (MANIFEST-3: ");
+    cr_assert_eq(tg_store_acknowledge(&store, 3, 0, &err), TG_OK); /* nothing was committed */
+    cr_assert_eq(choose(&wanted), TG_OK);
+    cr_assert_eq(choice.epoch, 2);
+    wanted.transactional = false;
+    cr_assert_eq(tg_store_acknowledge(&store, 3, 2, &err), TG_OK);
+    refuses(&wanted, TG1518, "--accept-duplicates");
+    damage("ACK-3", 0); /* an acknowledgement nobody can read */
+    refuses(&wanted, TG1518, "--accept-duplicates");
+}
+
+Test(recovery, what_is_foreign_is_refused_with_its_reason)
+{
+    checkpoints(1, 2);
+    struct tg_recovery_wanted wanted = world_wanted(&world);
+    struct tg_recovery_source source = wanted.sources[0];
+    const struct tg_recovery_source original = source;
+    wanted.job = "other";
+    refuses(&wanted, TG1514, "checkpoint 2 is of job job, this is other");
+    wanted.job = "job";
+    wanted.graph_hash = 1;
+    refuses(&wanted, TG1515, "another graph of job job (000000000000abcd, now 0000000000000001)");
+    wanted = world_wanted(&world);
+    wanted.sources = &source;
+    source.topic = "payments";
+    refuses(&wanted, TG1516, "was made from topic transactions, source tx reads payments now");
+    source = original;
+    source.cluster = "cluster-2";
+    refuses(&wanted, TG1516, "was made from cluster cluster-1, source tx reads cluster cluster-2 now");
+    source.cluster = ""; /* unknown is not another one */
+    cr_assert_eq(choose(&wanted), TG_OK);
+    source = original;
+    source.partition_count = 3;
+    refuses(&wanted, TG1516, "was made from 2 partitions, source tx has 3 now");
+    source = original;
+    source.name = "ty";
+    refuses(&wanted, TG1516, "checkpoint 2 knows no source ty");
+    wanted.source_count = 0;
+    refuses(&wanted, TG1516, "was made from 1 sources, the job has 0");
+    damage("e2/s0.delta", 0); /* foreign and damaged: foreign */
+    wanted.job = "other";
+    refuses(&wanted, TG1514, "other");
+}
+
+Test(recovery, the_log_must_go_on_where_the_checkpoint_stops)
+{
+    checkpoints(1, 2); /* partition 0 goes on at 200, partition 1 at 201 */
+    struct tg_recovery_wanted wanted = world_wanted(&world);
+    struct tg_recovery_source source = wanted.sources[0];
+    wanted.sources = &source;
+    int64_t log_begin[2] = {200, 201};
+    int64_t log_end[2] = {200, 201};
+    source.log_begin = log_begin;
+    source.log_end = log_end;
+    cr_assert_eq(choose(&wanted), TG_OK, "%s", err.text);
+    log_end[1] = 200;
+    refuses(&wanted, TG1517, "partition 1: checkpoint 2 has read up to offset 201, the log ends at 200");
+    log_end[1] = 300;
+    log_begin[1] = 202;
+    refuses(&wanted, TG1205, "partition 1: checkpoint 2 goes on at offset 201, the log begins at 202");
+}
+
+Test(recovery, a_partition_nobody_read_may_have_any_log)
+{
+    struct tg_manifest manifest = world_manifest(&world, 1);
+    bool decided;
+    cr_assert_eq(world_checkpoint(&world, &store, 1, &decided, &err), TG_OK);
+    manifest = world_manifest(&world, 1);
+    struct tg_manifest_partition *partitions =
+        (struct tg_manifest_partition *)(uintptr_t)manifest.sources[0].partitions;
+    partitions[0].next_offset = -1;
+    struct tg_bytes_out out = {.data = maker_alloc(&maker, 1 << 20), .capacity = 1 << 20};
+    cr_assert_eq(tg_manifest_encode(&manifest, &out, &err), TG_OK);
+    remove_file("MANIFEST-1");
+    cr_assert_eq(tg_store_publish(&store, 1, out.data, out.used, &decided, &err), TG_OK, "%s", err.text);
+    struct tg_recovery_wanted wanted = world_wanted(&world);
+    struct tg_recovery_source source = wanted.sources[0];
+    const int64_t log_begin[2] = {500, 0}, log_end[2] = {500, 900};
+    source.log_begin = log_begin;
+    source.log_end = log_end;
+    wanted.sources = &source;
+    cr_assert_eq(choose(&wanted), TG_OK, "%s", err.text);
+}
+
+Test(recovery, a_newer_format_is_not_passed_over)
+{
+    checkpoints(1, 2);
+    char file[256];
+    (void)snprintf(file, sizeof file, "%s/MANIFEST-2", path);
+    const int fd = open(file, O_RDWR);
+    uint8_t bytes[8192];
+    const ssize_t count = read(fd, bytes, sizeof bytes);
+    cr_assert_gt(count, 100);
+    bytes[8] = 9;
+    extern uint32_t tg_crc32c(uint32_t crc, const void *data, size_t bytes);
+    const uint32_t crc = tg_crc32c(0, bytes, (size_t)count - 8);
+    memcpy(bytes + count - 8, &crc, 4);
+    cr_assert_eq(pwrite(fd, bytes, (size_t)count, 0), count);
+    cr_assert_eq(close(fd), 0);
+    const struct tg_recovery_wanted wanted = world_wanted(&world);
+    refuses(&wanted, TG1513, "MANIFEST-2 has format 9, this turgo reads up to 1");
+}
+
+Test(recovery, files_must_be_the_ones_the_manifest_means)
+{
+    checkpoints(1, 3);
+    const struct tg_manifest good = world_manifest(&world, 3);
+    static const char *const why[] = {
+        "state file of another job",
+        "state file of another run",
+        "state file of another job graph",
+        "the manifest says",
+        "footer that the manifest does not know",
+        "delta of another chain",
+        "state layout of another checkpoint",
+        "e3/s1.delta is missing",
+    };
+    for (uint32_t i = 0; i < sizeof why / sizeof why[0]; i++) {
+        struct tg_manifest manifest = good;
+        struct tg_manifest_file files[16];
+        memcpy(files, good.files, good.file_count * sizeof *files);
+        struct tg_manifest_step step = good.steps[0];
+        struct tg_state_layout layout = *step.layout;
+        manifest.files = files;
+        manifest.steps = &step;
+        uint32_t index = 2; /* shard 0's delta of epoch 3 */
+        switch (i) {
+        case 0: manifest.job = "x"; break;
+        case 1: manifest.run_id.bytes[0]++; break;
+        case 2: manifest.graph_hash++; break;
+        case 3: files[2].bytes--; break;
+        case 4: files[2].crc++; break;
+        case 5: files[1].epoch = 1; break;
+        case 6:
+            layout.version++;
+            step.layout = &layout;
+            break;
+        default:
+            index = 5;
+            remove_file("e3/s1.delta");
+            break;
+        }
+        struct tg_recovery_file file;
+        struct tg_error what = {0};
+        cr_assert_eq(tg_recovery_file_open(&store, &manifest, index, &file, &what), TG_ERR_DATA);
+        tg_recovery_file_close(&file);
+        cr_assert_not_null(strstr(what.text, why[i]), "%" PRIu32 ": %s", i, what.text);
+    }
+    char from[256], to[256]; /* another shard's, another epoch's */
+    (void)snprintf(from, sizeof from, "%s/e3/s0.delta", path);
+    (void)snprintf(to, sizeof to, "%s/e3/s1.delta", path);
+    cr_assert_eq(rename(from, to), 0);
+    struct tg_manifest_file files[16];
+    memcpy(files, good.files, good.file_count * sizeof *files);
+    files[5].bytes = files[2].bytes;
+    struct tg_manifest manifest = good;
+    manifest.files = files;
+    struct tg_recovery_file file;
+    struct tg_error what = {0};
+    cr_assert_eq(tg_recovery_file_open(&store, &manifest, 5, &file, &what), TG_ERR_DATA);
+    tg_recovery_file_close(&file);
+    cr_assert_not_null(strstr(what.text, "state file of another shard"), "%s", what.text);
+    (void)snprintf(from, sizeof from, "%s/e2/s0.delta", path);
+    (void)snprintf(to, sizeof to, "%s/e3/s0.delta", path);
+    cr_assert_eq(rename(from, to), 0);
+    files[2].bytes = files[1].bytes;
+    what = (struct tg_error){0};
+    cr_assert_eq(tg_recovery_file_open(&store, &manifest, 2, &file, &what), TG_ERR_DATA);
+    tg_recovery_file_close(&file);
+    cr_assert_not_null(strstr(what.text, "state file of another epoch"), "%s", what.text);
+}
+
+Test(recovery, a_manifest_under_another_number_is_damaged)
+{
+    checkpoints(1, 2);
+    char from[256], to[256];
+    (void)snprintf(from, sizeof from, "%s/MANIFEST-2", path);
+    (void)snprintf(to, sizeof to, "%s/MANIFEST-3", path);
+    cr_assert_eq(rename(from, to), 0);
+    chooses(1);
+    cr_assert_eq(choice.newest, 3);
+    cr_assert_not_null(strstr(choice.skipped[0].why.text, "MANIFEST-3 is the manifest of epoch 2"));
+}
+
+Test(recovery, verifying_looks_into_values_and_keys)
+{
+    static const char *const why[] = {"key of another shard", "bytes behind the last field", "cut short"};
+    for (uint32_t i = 0; i < 3; i++) {
+        const uint64_t epoch = i + 1;
+        const struct tg_state_field key = {.name = "k", .kind = TG_STATE_BIGINT};
+        const struct tg_state_layout layout = {.owner_kind = TG_STATE_OF_SOURCE,
+                                               .owner = "tx",
+                                               .name = "x",
+                                               .key_count = 1,
+                                               .keys = &key,
+                                               .field_count = 1,
+                                               .fields = &key};
+        struct tg_state_header header = maker_header(&maker, 0, 2, epoch, 0);
+        header.table_count = 1;
+        header.tables = &layout;
+        static uint8_t data[TG_STATE_HEADER_BYTES_MAX];
+        static uint8_t memory[4096];
+        struct tg_bytes_out out = {.data = data, .capacity = sizeof data};
+        struct tg_state_totals totals;
+        cr_assert_eq(tg_state_header_encode(&header, &out, &totals, &err), TG_OK);
+        struct tg_block block;
+        tg_block_begin(&block, memory, sizeof memory, 0);
+        for (uint64_t n = 0;; n++) {
+            uint8_t bytes[10] = {1};
+            memcpy(bytes + 1, &n, 8);
+            const bool is_own = tg_key_shard(tg_key_hash(bytes, 9), 2) == 0;
+            if (is_own == (i == 0)) { continue; } /* the first one wants a stranger */
+            const struct tg_key put = {.data = bytes, .bytes = i == 2 ? 5 : 9};
+            uint8_t *place = tg_block_put(&block, put, i == 1 ? 9 : 8);
+            memset(place, 0, i == 1 ? 9 : 8);
+            break;
+        }
+        uint8_t footer[TG_STATE_FOOTER_BYTES];
+        const uint32_t block_bytes = tg_block_end(&block, &header, &totals);
+        tg_state_footer_encode(&header, &totals, footer);
+        struct tg_store_file file;
+        cr_assert_eq(tg_store_epoch_begin(&store, epoch, &err), TG_OK);
+        cr_assert_eq(tg_store_file_create(&store, epoch, 0, true, &file, &err), TG_OK);
+        cr_assert_eq(tg_store_file_append(&store, &file, data, out.used, &err), TG_OK);
+        cr_assert_eq(tg_store_file_append(&store, &file, memory, block_bytes, &err), TG_OK);
+        cr_assert_eq(tg_store_file_append(&store, &file, footer, sizeof footer, &err), TG_OK);
+        cr_assert_eq(tg_store_file_finish(&store, &file, &err), TG_OK);
+        struct tg_manifest manifest = world_manifest(&world, epoch);
+        const struct tg_manifest_file listed = {
+            .shard = 0, .kind = TG_STATE_BASE, .epoch = epoch, .bytes = file.bytes, .crc = totals.footer_crc};
+        manifest.files = &listed;
+        manifest.file_count = 1;
+        struct tg_recovery_totals sum;
+        struct tg_error what = {0};
+        cr_assert_eq(tg_recovery_verify(&store, &manifest, &sum, &what), TG_ERR_DATA);
+        cr_assert_not_null(strstr(what.text, why[i]), "%s", what.text);
+    }
+}
+
+/* ---- failing calls and deletions --------------------------------------------------------------------------------- */
+
+static bool whole(uint64_t epoch)
+{
+    struct tg_recovery_wanted wanted = world_wanted(&world);
+    wanted.every_byte = true;
+    return choose(&wanted) == TG_OK && choice.found && choice.epoch == epoch && choice.skipped_count == 0;
+}
+
+Test(recovery, whatever_call_fails_the_previous_or_the_new_one_is_chosen_whole)
+{
+    static struct faulty faulty;
+    uint32_t previous = 0, new = 0;
+    for (int way = 0; way < FAULTY_WAYS; way++) {
+        for (uint64_t k = 1;; k++) {
+            end();
+            begin();
+            world.commits = k % 2 == 1;
+            checkpoints(1, 4); /* base, two deltas, base */
+            faulty_use(&faulty, (enum faulty_way)way, k, k % 3 == 0 ? 1000 : 1);
+            bool decided;
+            struct tg_error why = {0};
+            const tg_status status = world_checkpoint(&world, &store, 5, &decided, &why);
+            if (status == TG_OK) {
+                const tg_status ignored = tg_store_acknowledge(&store, 5, 1, &why);
+                (void)ignored;
+            }
+            const tg_status swept = tg_recovery_collect(&store, 3, 0, &why);
+            const bool hit = faulty.hit;
+            tg_file_ops_use(NULL);
+            tg_store_close(&store);
+            open_store();
+            cr_assert(status == TG_OK || hit);
+            cr_assert(swept == TG_OK || hit);
+            cr_assert(decided || status != TG_OK);
+            cr_assert(whole(decided ? 5 : 4), "way %d call %" PRIu64 ": chose %" PRIu64 ", decided %d: %s", way, k,
+                      choice.epoch, decided, err.text);
+            previous += !decided;
+            new += decided;
+            struct tg_error again = {0};
+            cr_assert_eq(tg_recovery_collect(&store, 3, 0, &again), TG_OK, "%s", again.text);
+            cr_assert(whole(decided ? 5 : 4));
+            if (!hit) { break; }
+            cr_assert_lt(k, 300);
+        }
+    }
+    cr_assert(previous > 50 && new > 50, "%" PRIu32 " %" PRIu32, previous, new);
+}
+
+Test(recovery, a_call_that_fails_while_choosing_chooses_nothing_wrong)
+{
+    static struct faulty faulty;
+    world.base_every = 1;
+    checkpoints(1, 3);
+    for (int way = 0; way < FAULTY_WAYS; way++) {
+        for (uint64_t k = 1;; k++) {
+            faulty_use(&faulty, (enum faulty_way)way, k, 1);
+            const tg_status status = choose_plain();
+            const bool hit = faulty.hit;
+            tg_file_ops_use(NULL);
+            if (status == TG_OK) {
+                cr_assert(choice.found);
+                cr_assert(choice.epoch == 3 || (choice.epoch == 2 && choice.skipped[0].why.os_errno == EIO));
+            } else {
+                cr_assert(err.code == TG1511 || err.code == TG1512, "%s", err.text);
+            }
+            if (!hit) { break; }
+        }
+    }
+    chooses(3);
+}
+
+Test(recovery, three_checkpoints_and_their_chains_stay)
+{
+    checkpoints(1, 8);                                                            /* bases 1, 4, 7 */
+    cr_assert_eq(tg_recovery_collect(&store, 1, 0, &err), TG_OK, "%s", err.text); /* fewer than 3 is 3 */
+    cr_assert(!there("MANIFEST-5") && there("MANIFEST-6") && there("MANIFEST-7") && there("MANIFEST-8"));
+    cr_assert(!there("e3") && there("e4") && there("e5") && there("e6") && there("e7") && there("e8"));
+    cr_assert(whole(8));
+    cr_assert_eq(tg_store_epoch_begin(&store, 9, &err), TG_OK);
+    cr_assert_eq(tg_recovery_collect(&store, 3, 9, &err), TG_OK);
+    cr_assert(there("e9")); /* being written */
+    cr_assert_eq(tg_recovery_collect(&store, 3, 0, &err), TG_OK);
+    cr_assert(!there("e9"));
+    checkpoints(10, 11);
+    cr_assert_eq(tg_recovery_collect(&store, 5, 0, &err), TG_OK);
+    cr_assert(there("MANIFEST-6") && there("e4"));
+    cr_assert_eq(tg_recovery_collect(&store, 4, 0, &err), TG_OK);
+    cr_assert(!there("MANIFEST-6") && there("MANIFEST-7") && !there("e4") && there("e7"));
+}
+
+Test(recovery, what_is_not_acknowledged_keeps_the_last_that_is)
+{
+    world.base_every = 1;
+    world.commits = true;
+    checkpoints(1, 6);
+    cr_assert_eq(tg_store_acknowledge(&store, 2, 1, &err), TG_OK);
+    cr_assert_eq(tg_recovery_collect(&store, 3, 0, &err), TG_OK, "%s", err.text);
+    cr_assert(!there("MANIFEST-1") && there("MANIFEST-2") && there("e2") && there("ACK-2") && there("MANIFEST-3"));
+    cr_assert_eq(tg_store_acknowledge(&store, 5, 1, &err), TG_OK);
+    cr_assert_eq(tg_recovery_collect(&store, 3, 0, &err), TG_OK);
+    cr_assert(!there("MANIFEST-2") && !there("ACK-2") && !there("e3") && there("MANIFEST-4"));
+}
+
+Test(recovery, a_damaged_manifest_stops_deletions_until_it_is_old)
+{
+    checkpoints(1, 6);
+    damage("MANIFEST-5", 50);
+    cr_assert_eq(tg_store_epoch_begin(&store, 7, &err), TG_OK);
+    cr_assert_eq(tg_recovery_collect(&store, 3, 0, &err), TG_OK, "%s", err.text);
+    cr_assert(there("MANIFEST-1") && there("e1") && there("MANIFEST-5") && there("e5") && !there("e7"));
+    checkpoints(8, 10);
+    cr_assert_eq(tg_recovery_collect(&store, 3, 0, &err), TG_OK);
+    cr_assert(!there("MANIFEST-5") && !there("e1") && there("MANIFEST-8"));
+    cr_assert(whole(10));
+}

@@ -1,0 +1,123 @@
+/* Checkpoints on a disk that forgets what was not synced: after a power cut or a kill at any call, with or without a
+ * disk that fails now and then, the newest durable checkpoint is chosen, whole, and no manifest is ever seen whose
+ * files are not. */
+#include <criterion/criterion.h>
+
+#include "engine/sim/disk.h"
+#include "tests/checkpoint_world.h"
+#include "tests/faulty_ops.h"
+#include "tests/seed.h"
+
+struct life {
+    struct maker maker;
+    struct world world;
+    struct tg_store store;
+    struct faulty faulty;
+    uint64_t durable;  /* newest checkpoint whose publication returned without an error */
+    uint64_t possible; /* newest one that may have been decided */
+    uint64_t next;
+};
+static struct life life;
+static struct tg_error err;
+
+static tg_status open_store(void)
+{
+    err = (struct tg_error){0};
+    return tg_store_open(&life.store, &(struct tg_store_config){.path = "var/job/checkpoints", .pid = 7}, &err);
+}
+
+/* Up to 8 checkpoints with acknowledgements and sweeps, until a call that cannot be passed over fails. */
+static void run(void)
+{
+    struct tg_error why = {0};
+    if (tg_store_open(&life.store, &(struct tg_store_config){.path = "var/job/checkpoints", .pid = 7}, &why) != TG_OK) {
+        return;
+    }
+    for (uint32_t i = 0; i < 8; i++) {
+        const uint64_t epoch = life.next++;
+        bool decided;
+        const tg_status status = world_checkpoint(&life.world, &life.store, epoch, &decided, &why);
+        if (decided) { life.possible = epoch; }
+        if (status == TG_OK) { life.durable = epoch; }
+        if (decided && status != TG_OK) { break; } /* nobody knows: stop and recover */
+        if (status != TG_OK) { continue; }
+        const tg_status acknowledged = tg_store_acknowledge(&life.store, epoch, 1, &why);
+        const tg_status swept = tg_recovery_collect(&life.store, 3, 0, &why);
+        (void)acknowledged; /* both may be lost */
+        (void)swept;
+    }
+    tg_store_close(&life.store);
+}
+
+/* What a start finds; takes the chains over, so that the next life goes on from it. */
+static void recover(uint64_t seed, uint64_t call)
+{
+    cr_assert_eq(open_store(), TG_OK, "seed %" PRIu64 " call %" PRIu64 ": %s", seed, call, err.text);
+    struct tg_recovery_wanted wanted = world_wanted(&life.world);
+    wanted.every_byte = true;
+    wanted.transactional = true;
+    struct tg_arena arena;
+    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
+    struct tg_recovery_choice choice;
+    cr_assert_eq(tg_recovery_choose(&life.store, &wanted, &arena, &choice, &err), TG_OK,
+                 "seed %" PRIu64 " call %" PRIu64 ": %s", seed, call, err.text);
+    cr_assert_eq(choice.skipped_count, 0, "seed %" PRIu64 " call %" PRIu64 ": %s", seed, call,
+                 choice.skipped[0].why.text);
+    const uint64_t found = choice.found ? choice.epoch : 0;
+    cr_assert(found == life.durable || found == life.possible,
+              "seed %" PRIu64 " call %" PRIu64 ": found %" PRIu64 ", durable %" PRIu64 ", possible %" PRIu64, seed,
+              call, found, life.durable, life.possible);
+    cr_assert_eq(tg_recovery_collect(&life.store, 3, 0, &err), TG_OK, "%s", err.text);
+    memset(life.world.chain_count, 0, sizeof life.world.chain_count); /* the next files are bases */
+    life.durable = life.possible = found;
+    life.next = choice.newest + 1;
+    tg_arena_close(&arena);
+    tg_store_close(&life.store);
+}
+
+static void lives(uint64_t seed, uint32_t count, const struct tg_sim_disk_faults *faults)
+{
+    static const struct tg_sim_disk_faults none;
+    struct tg_sim_disk *disk = tg_sim_disk_create(seed);
+    cr_assert_not_null(disk);
+    life = (struct life){.next = 1};
+    maker_open(&life.maker, seed);
+    for (uint32_t i = 0; i < count; i++) {
+        maker_close(&life.maker);
+        maker_open(&life.maker, seed + i);
+        world_open(&life.world, &life.maker, 1 + maker_below(&life.maker, 3));
+        life.world.records = 3;
+        life.world.commits = maker_below(&life.maker, 2) == 0;
+        const uint64_t call = 1 + maker_below(&life.maker, i % 4 == 0 ? 60 : 500);
+        faulty_use(&life.faulty, maker_below(&life.maker, 2) == 0 ? FAULTY_EIO : FAULTY_TORN_ERROR, call, UINT32_MAX);
+        life.faulty.real = tg_sim_disk_ops(disk);
+        tg_sim_disk_set_faults(disk, faults);
+        run();
+        tg_sim_disk_set_faults(disk, &none);
+        tg_sim_disk_crash(disk, maker_below(&life.maker, 3) == 0 ? TG_SIM_KILL : TG_SIM_POWER);
+        tg_sim_disk_check(disk);
+        tg_file_ops_use(tg_sim_disk_ops(disk));
+        recover(seed, call);
+    }
+    cr_assert_gt(life.durable, count / 4);
+    tg_file_ops_use(NULL);
+    tg_sim_disk_destroy(disk);
+    maker_close(&life.maker);
+}
+
+Test(checkpoints, survive_power_cuts_and_kills_at_any_call, .timeout = 200)
+{
+    const uint64_t seed = tg_test_seed();
+    const struct tg_sim_disk_faults none = {0};
+    for (uint32_t i = 0; i < 20; i++) { lives(seed + 1000 * i, 15, &none); }
+}
+
+Test(checkpoints, survive_them_on_a_disk_that_fails_now_and_then, .timeout = 200)
+{
+    const uint64_t seed = tg_test_seed();
+    for (uint32_t i = 0; i < 20; i++) {
+        const struct tg_sim_disk_faults faults = {
+            .read_ppm = 2000, .write_ppm = 10000, .short_ppm = 50000, .sync_ppm = 10000, .entry_ppm = 5000};
+        lives(seed + 1000 * i, 15, &faults);
+    }
+}

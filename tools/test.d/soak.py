@@ -1,0 +1,174 @@
+"""The long run of `tools/soak`: phases of the test command with other figures, and a result file."""
+
+import argparse
+import datetime
+import importlib.machinery
+import importlib.util
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import sys
+import time
+import unittest
+
+import main as test
+
+sys.path.insert(0, str(test.ROOT))
+
+# Every test of these modules is one fault; a loop that kills the engine itself is one more module here.
+FAULTS = ["tests.jobs.test_faults", "tests.jobs.test_signals", "tests.jobs.test_cassandra_sink", "tests.jobs.test_dead_letters"]
+TARGETS = ["turgo", "turgo-sim", "cassandra_sink_check"]
+# What a full run does, and which share of a short run's time each part gets.
+SEEDS, SEEDS_ASAN, FAULT_RUNS, REPLAY_ROUNDS, FUZZ_SECONDS_EACH = 2000, 200, 100, 100, 1800
+SHARES = {"simulator release": 0.2, "simulator asan": 0.1, "replay": 0.15, "faults": 0.35, "fuzz": 0.2}
+FOREVER = float("inf")
+SEED_LINES = re.compile(r"^seed \d+ and up.*|\(seeds \d+ to \d+\)|seed \d{6,}", re.M)
+
+
+class Soak(test.Run):
+    def __init__(self, minutes):
+        super().__init__(strict=True)
+        self.minutes = minutes
+        self.chosen = random.SystemRandom().randrange(1 << 31)
+        self.notes = {}  # phase -> what it did
+
+    def seconds(self, part):
+        return self.minutes * 60 * SHARES[part] if self.minutes else FOREVER
+
+    def rounds(self, name, part, most, one):
+        """A phase that calls one(phase, number) until its time is over or `most` are done; at least once."""
+        def body(phase):
+            until = time.monotonic() + self.seconds(part)
+            number = 0
+            while number < most and (number == 0 or time.monotonic() < until):
+                one(phase, number)
+                number += 1
+            self.notes[name] = f"{number} rounds"
+        self.phase(name, body)
+
+    def simulate(self, preset, seeds):
+        limit = self.seconds(f"simulator {preset}")
+        self.sim(preset, 300 if limit == FOREVER else int(limit), seeds if limit == FOREVER else 1)
+
+    def replay(self):
+        def one(phase, number):
+            log = phase.log.with_suffix(f".{number}.log")
+            code = self.command([sys.executable, "-m", "unittest", "-v", *test.REPLAY], log, 1500, {"TURGO_QUICK": None})
+            self.count_round(phase, code, log)
+        self.rounds("replay", "replay", REPLAY_ROUNDS, one)
+
+    def faults(self):
+        names = list(names_of(unittest.defaultTestLoader.loadTestsFromNames(FAULTS)))
+        random.Random(self.chosen).shuffle(names)
+        env = {"TURGO_QUICK": "1"} if self.minutes and self.minutes < 60 else {"TURGO_QUICK": None}
+
+        def one(phase, number):
+            name = names[number % len(names)]
+            log = phase.log.with_suffix(f".{number}.log")
+            log.unlink(missing_ok=True)
+            code = self.command([sys.executable, "-m", "unittest", "-v", name], log, 900, env)
+            self.count_round(phase, code, log)
+        self.rounds("faults", "faults", FAULT_RUNS, one)
+        self.notes["faults"] += f", of {len(names)} kinds, in the order of seed {self.chosen}"
+
+    @staticmethod
+    def count_round(phase, code, log):
+        """One round's unittest log into the phase; a skipped test is a failed one here."""
+        part = test.Phase("round")
+        part.log = log
+        test.count_unittest(part, code)
+        phase.count(part.passed, part.failed, part.skipped)
+        phase.bad += [f"{bad} ({log})" for bad in part.bad]
+        phase.slow += part.slow
+
+    def fuzz_for(self):
+        targets = len(list((test.ROOT / "tests/fuzz").glob("fuzz_*.c")))
+        limit = self.seconds("fuzz")
+        self.fuzz(FUZZ_SECONDS_EACH * targets // 2 if limit == FOREVER else int(limit))
+        executed = 0
+        for log in test.LOGS.glob("fuzz_*.log"):
+            executed += sum(map(int, re.findall(r"stat::number_of_executed_units: (\d+)", log.read_text(errors="replace"))))
+        self.notes["fuzz"] = f"{targets} targets, {executed:,} inputs"
+
+    # ---- the result ------------------------------------------------------------------------------------------------
+
+    def result(self, command):
+        """The text of the result file."""
+        bench = load(test.ROOT / "bench" / "run")
+        facts = bench.machine()
+        lines = ["turgo soak" + (f", short: {self.minutes:g} minutes" if self.minutes else ""),
+                 f"date      {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+                 f"command   {command}", f"commit    {bench.commit()}",
+                 f"machine   {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, kernel {facts['kernel']}, "
+                 f"load {' '.join(f'{load:.1f}' for load in os.getloadavg())}", "",
+                 f"{'part':<20}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}"]
+        for phase in self.phases:
+            note = self.notes.get(phase.name, "")
+            lines.append(f"{phase.name:<20}{phase.passed:>8}{phase.failed:>8}{phase.skipped:>9}{phase.seconds:>9.0f}{'  ' + note if note else ''}")
+        lines += ["", "seeds"]
+        for phase in self.phases:
+            found = sorted({seed for log in test.LOGS.glob(f"{phase.log.stem}*.log") for seed in SEED_LINES.findall(log.read_text(errors="replace"))})
+            if found:
+                lines.append(f"  {phase.name}: " + "; ".join(found[:40]) + (f"; {len(found) - 40} more in the logs" if len(found) > 40 else ""))
+        failures = [f"  {phase.name}: {bad}" for phase in self.phases for bad in phase.bad]
+        lines += ["", "failures" if failures else "no failure", *failures]
+        return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def names_of(suite):
+    """Dotted names of all tests; a module that does not load is one of them, and fails when it is run."""
+    for entry in suite:
+        if isinstance(entry, unittest.TestSuite):
+            yield from names_of(entry)
+        else:
+            yield entry.id()
+
+
+def load(path):
+    """A script without .py as a module: machine and commit are written down as in the results of bench/."""
+    loader = importlib.machinery.SourceFileLoader("bench_run", str(path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_run", loader))
+    loader.exec_module(module)
+    return module
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/soak", description="see tools/soak --help")
+    parser.add_argument("--minutes", type=float, default=0)
+    parser.add_argument("--out", type=pathlib.Path)
+    options = parser.parse_args()
+    sys.dont_write_bytecode = True
+    os.environ.pop("TG_SEED", None)  # fresh seeds in every round
+    test.LOGS = test.ROOT / "build" / "soak-logs"
+    shutil.rmtree(test.LOGS, ignore_errors=True)
+    test.LOGS.mkdir(parents=True)
+    run = Soak(options.minutes)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
+    try:
+        run.build("release", TARGETS)
+        run.build("asan", ["turgo-sim"])
+        run.services_up()
+        run.simulate("release", SEEDS)
+        run.simulate("asan", SEEDS_ASAN)
+        run.replay()
+        run.faults()
+        run.fuzz_for()
+    except KeyboardInterrupt:
+        print("\ninterrupted", flush=True)
+        return 130
+    finally:
+        run.close()
+    code = run.report()
+    out = options.out or test.ROOT / "docs" / "soak" / f"{datetime.date.today():%Y-%m-%d}.txt"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(run.result("tools/soak " + " ".join(sys.argv[1:])))
+    print(f"written to {out}", flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
