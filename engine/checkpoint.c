@@ -12,7 +12,7 @@
 #include "base/assert.h"
 
 enum { ARENA_BYTES = 64 << 20 };
-#define COMMIT_RETRY_NS 500000000u
+#define RETRY_NS 500000000u
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
@@ -79,8 +79,7 @@ static void begin_life(struct tg_checkpoint *checkpoint)
     atomic_init(&checkpoint->epoch, 0);
 }
 
-/* A run that drained its input has nothing to go on with. */
-static tg_status refuse_ended(const struct tg_checkpoint *checkpoint, struct tg_error *err)
+tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     if (!checkpoint->choice.found) { return TG_OK; }
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
@@ -108,7 +107,6 @@ tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_check
     }
     if (status == TG_OK && config->fresh) { status = forget_all(checkpoint, err); }
     if (status == TG_OK) { status = choose(checkpoint, err); }
-    if (status == TG_OK) { status = refuse_ended(checkpoint, err); }
     if (status == TG_OK) { status = start_chain(checkpoint, err); }
     if (status != TG_OK) {
         tg_checkpoint_destroy(checkpoint);
@@ -311,14 +309,17 @@ static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error 
            checkpoint->next_epoch, why->text);
 }
 
-static void wait_for_next(struct tg_checkpoint *checkpoint, uint64_t now_ns)
+/* The last checkpoint of a run is tried until it works: rows may be waiting to become visible. */
+static void wait_for_next(struct tg_checkpoint *checkpoint, bool succeeded, uint64_t now_ns)
 {
-    const uint64_t every_ns = (uint64_t)checkpoint->config.every * 1000;
-    const uint64_t due_ns = checkpoint->started_ns + every_ns;
+    const uint64_t due_ns = checkpoint->started_ns + (uint64_t)checkpoint->config.every * 1000;
     checkpoint->next_ns = due_ns > now_ns ? due_ns : now_ns;
+    if (!succeeded && checkpoint->is_final) { checkpoint->next_ns = now_ns + RETRY_NS; }
     checkpoint->next_epoch++;
     checkpoint->phase = TG_CHECKPOINT_WAITING;
-    if (checkpoint->is_final) { atomic_store_explicit(&checkpoint->final_over, true, memory_order_release); }
+    if (succeeded && checkpoint->is_final) {
+        atomic_store_explicit(&checkpoint->final_over, true, memory_order_release);
+    }
 }
 
 static void give_up(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
@@ -331,7 +332,9 @@ static void give_up(struct tg_checkpoint *checkpoint, const struct tg_error *why
 static uint32_t poll_waiting(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 {
     const bool final_wanted = atomic_load_explicit(&checkpoint->final_wanted, memory_order_acquire);
-    if (checkpoint->is_final || (!final_wanted && now_ns < checkpoint->next_ns)) { return 0; }
+    if (atomic_load_explicit(&checkpoint->final_over, memory_order_relaxed)) { return 0; }
+    const bool first_try = final_wanted && !checkpoint->is_final; /* at once */
+    if (!first_try && now_ns < checkpoint->next_ns) { return 0; }
     checkpoint->is_final = final_wanted;
     checkpoint->started_ns = now_ns;
     submit(checkpoint, run_begin);
@@ -425,7 +428,7 @@ static uint32_t poll_cleaning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
             tg_log(TG_LOG_WARN, TG2501, -1, NULL, "checkpoint %" PRIu64 " is complete, its rows are not visible yet: %s; "
                    "trying again", checkpoint->next_epoch, checkpoint->error.text);
         }
-        checkpoint->retry_ns = now_ns + COMMIT_RETRY_NS;
+        checkpoint->retry_ns = now_ns + RETRY_NS;
         submit(checkpoint, run_clean);
         return 1;
     }
@@ -433,7 +436,7 @@ static uint32_t poll_cleaning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
         tg_log(TG_LOG_WARN, TG2501, -1, NULL, "after checkpoint %" PRIu64 ": %s; old ones stay for now",
                checkpoint->next_epoch, checkpoint->error.text);
     }
-    wait_for_next(checkpoint, now_ns);
+    wait_for_next(checkpoint, true, now_ns);
     return 1;
 }
 
@@ -447,7 +450,7 @@ uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     case TG_CHECKPOINT_CLEANING: return poll_cleaning(checkpoint, now_ns);
     case TG_CHECKPOINT_ABORTING:
         if (!checkpoint->task_done) { return 0; }
-        wait_for_next(checkpoint, now_ns);
+        wait_for_next(checkpoint, false, now_ns);
         return 1;
     }
     return 0;

@@ -20,6 +20,7 @@ struct tg_checkpoint_config {
     bool fresh;    /* --fresh: what is there is removed */
     bool accept_duplicates;
     struct tg_clock clock;
+    uint64_t (*cpu_ns)(void); /* of the thread, to bound slices; NULL = the real one */
 };
 
 /* Numbers for people, written by shard 0. */
@@ -49,7 +50,7 @@ struct tg_checkpoint {
     _Atomic uint64_t epoch;  /* the one to be made; a shard starts when it sees a new one */
     _Atomic uint64_t unwanted; /* epochs up to this one are given up */
     _Atomic bool final_wanted; /* all input has ended: one last checkpoint, at rest */
-    _Atomic bool final_over;   /* it is complete, or failed */
+    _Atomic bool final_over;   /* it is complete and committed */
     /* shard 0's */
     enum {
         TG_CHECKPOINT_WAITING,
@@ -91,6 +92,9 @@ TG_MUST_USE tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint3
 const struct tg_manifest_partition *tg_checkpoint_partition(const struct tg_checkpoint *checkpoint, uint32_t source,
                                                             uint32_t partition);
 
+/* The chosen checkpoint is of a run that drained its input: there is nothing to go on with. After recommitting. Errors:
+ * TG1522.  @setup */
+TG_MUST_USE tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct tg_error *err);
 /* Does the chosen checkpoint have something of a sink's to commit?  @setup */
 bool tg_checkpoint_resumes(const struct tg_checkpoint *checkpoint, uint32_t sink);
 /* Commit what the chosen checkpoint decided: its run may have died before it did. Again and again with the same outcome.

@@ -122,6 +122,10 @@ static void run_finish(struct tg_task *base)
     struct tg_checkpoint_shard *part = task->part;
     struct tg_store *store = &part->checkpoint->store;
     if (part->file.fd < 0) { return; }
+    for (uint32_t i = 0; i < part->outlet_count; i++) {
+        if (part->committables[i] == NULL) { continue; }
+        part->committable_bytes[i] = tg_outlet_prepare(&part->outlets[i], part->committables[i]);
+    }
     if (tg_store_file_append(store, &part->file, part->foot, sizeof part->foot, &task->error) == TG_OK) {
         (void)tg_store_file_finish(store, &part->file, &task->error);
     }
@@ -236,7 +240,8 @@ static uint64_t thread_cpu_ns(void)
 /* One slice of writing; false = every table is in closed blocks. */
 static bool sweep(struct tg_checkpoint_shard *part)
 {
-    const uint64_t begin_ns = thread_cpu_ns();
+    uint64_t (*cpu_ns)(void) = part->checkpoint->config.cpu_ns != NULL ? part->checkpoint->config.cpu_ns : thread_cpu_ns;
+    const uint64_t begin_ns = cpu_ns();
     uint64_t spent_ns = 0;
     bool more = false;
     for (uint32_t i = 0; i < part->table_count; i++) {
@@ -245,7 +250,7 @@ static bool sweep(struct tg_checkpoint_shard *part)
         bool done = false;
         while (!done && spent_ns < SLICE_NS_MAX && tg_spool_used(part->spool) < TG_CHECKPOINT_BLOCKS_AHEAD) {
             done = tg_snapshot_step(snapshot, SLICE_ENTRIES);
-            spent_ns = thread_cpu_ns() - begin_ns;
+            spent_ns = cpu_ns() - begin_ns;
         }
         if (done) { part->puts += snapshot->written; }
         more = more || !done;
@@ -258,10 +263,6 @@ static bool sinks_done(struct tg_checkpoint_shard *part)
 {
     bool done = true;
     for (uint32_t i = 0; i < part->outlet_count; i++) { done = tg_outlet_cut_done(&part->outlets[i]) && done; }
-    for (uint32_t i = 0; done && i < part->outlet_count; i++) {
-        if (part->committables[i] == NULL) { continue; }
-        part->committable_bytes[i] = tg_outlet_prepare(&part->outlets[i], part->committables[i]);
-    }
     return done;
 }
 

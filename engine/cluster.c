@@ -80,6 +80,7 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
     if (status == TG_OK && cluster->checkpoint != NULL) {
         cluster->checkpoint->shared = cluster->shared;
         status = tg_checkpoint_recommit(cluster->checkpoint, err);
+        if (status == TG_OK) { status = tg_checkpoint_may_go_on(cluster->checkpoint, err); }
     }
     if (status == TG_OK && !config->simulated) { status = tg_helper_start(cluster->helper, err); }
     if (status == TG_OK) {

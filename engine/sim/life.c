@@ -110,6 +110,29 @@ static enum tg_sim_end work(struct run *run, struct tg_error *err)
 
 /* ---- start and end ----------------------------------------------------------------------------------------------- */
 
+/* A step of the schedule takes as long as another. */
+static uint64_t step_cpu_ns(void)
+{
+    static uint64_t spent_ns;
+    return spent_ns += 60000;
+}
+
+static tg_status open_checkpoints(const struct tg_sim_life *life, const struct tg_plan *plan,
+                                  struct tg_checkpoint **checkpoint, struct tg_error *err)
+{
+    const struct tg_checkpoint_config config = {
+        .plan = plan,
+        .dir = life->job->checkpoint.dir,
+        .every = life->job->checkpoint.every,
+        .timeout = life->job->checkpoint.timeout,
+        .keep = life->job->checkpoint.keep,
+        .fresh = life->fresh,
+        .clock = tg_sim_world_clock(life->chaos->world),
+        .cpu_ns = step_cpu_ns,
+    };
+    return tg_checkpoint_create(checkpoint, &config, err);
+}
+
 static tg_status begin(struct run *run, const struct tg_run_options *run_options, struct tg_error *err)
 {
     const struct tg_sim_life *life = run->life;
@@ -117,8 +140,15 @@ static tg_status begin(struct run *run, const struct tg_run_options *run_options
     tg_status status = tg_plan_create(&plan, life->job, life->options->shards, life->partitions, err);
     if (status != TG_OK) { return status; }
     for (uint32_t i = 0; life->options->project && i < plan->sink_count; i++) { plan->sinks[i].identity = false; }
+    struct tg_checkpoint *checkpoint = NULL;
+    if (life->job->checkpoint.is_on) { status = open_checkpoints(life, plan, &checkpoint, err); }
+    if (status != TG_OK) {
+        tg_plan_destroy(plan);
+        return status;
+    }
     const struct tg_cluster_config config = {
         .plan = plan,
+        .checkpoint = checkpoint,
         .options = run_options,
         .clock = tg_sim_world_clock(life->chaos->world),
         .simulated = true,

@@ -53,6 +53,7 @@ struct tg_sim_options {
     uint64_t outage_ns;    /* something goes down, or comes back, every so often; 0 = never */
     uint64_t heal_ns;      /* all is well from then on, when the crashes are over */
     uint32_t crashes;      /* so many lives end before their time, unless one is quicker; 0 unless asked for */
+    tg_us checkpoint;      /* from one to the next; 0 = none, and every life begins from nothing */
     uint64_t crash_steps;  /* longest such life */
     uint32_t crash_visits; /* 0; or half of them end at a failpoint, at the latest at its visit of this number */
     bool fatal; /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
