@@ -1,0 +1,474 @@
+"""A job with checkpoints is killed, stopped, refused and starved of disk space; the table it leaves is that of a run nobody touched."""
+
+import contextlib
+import errno
+import functools
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import time
+import unittest
+from unittest import mock
+
+from tests.jobs import turgo
+from tests.model import inputs
+from tests.model.purchase_count import Params, run
+
+KILLS = int(os.environ.get("TURGO_KILLS", "30"))
+RECORDS = 8_000 if turgo.QUICK else 40_000
+FILE_SINK = 'file: {path: "${TURGO_OUT:-out}/user_transaction_counts.jsonl"}'
+SQLITE_SINK = 'sqlite: {path: "${TURGO_OUT:-out}/counts.db", table: counts}'
+scratch = None
+
+
+def setUpModule():
+    global scratch
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="turgo-recovery-"))
+
+
+def tearDownModule():
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def job_file():
+    """Job A whose profile replay ends in a SQLite table."""
+    text = turgo.JOB.read_text()
+    if text.count(FILE_SINK) != 1:
+        raise AssertionError(f"{turgo.JOB} has no longer the sink this test replaces")
+    path = scratch / "purchase_count.yaml"
+    path.write_text(text.replace(FILE_SINK, SQLITE_SINK))
+    return path
+
+
+def read_table(folder):
+    """{user: (count, instant, timeout, version)}"""
+    path = pathlib.Path(folder) / "counts.db"
+    if not path.exists():
+        return {}
+    database = sqlite3.connect(path)
+    try:
+        rows = database.execute('SELECT "userId", "purchaseCount", "eventTimestamp", "isTimeout", "_version" FROM counts').fetchall()
+    finally:
+        database.close()
+    return {user: tuple(rest) for user, *rest in rows}
+
+
+class Case:
+    """Input files of a seed, what the model makes of them and what a run without checkpoints left."""
+
+    def __init__(self, seed):
+        self.seed = seed
+        chance = random.Random(seed)
+        params = inputs.choose_params(chance)
+        params.drain = False  # with it every count ends at 0
+        self.made = inputs.generate(seed, RECORDS, partitions=chance.choice((1, 2, 3, 4, 7)), malformed=0.02, params=params)
+        self.folder = scratch / str(seed)
+        self.made.write(self.folder / "in")
+        model = run(self.made.partitions, params)
+        self.expected = {user: (row["purchaseCount"], row["eventTimestamp"], int(row["isTimeout"]), row["_revision"])
+                         for user, row in model.table().items()}
+        life = Life(self, "plain", every="off")
+        code = life.run.wait(120)
+        if code != 0:
+            raise AssertionError(f"seed {seed}: exit {code}: {life.run.text()[-2000:]}")
+        self.plain = life.table()
+        life.close()
+
+    @property
+    def count(self):
+        return self.made.count
+
+
+@functools.lru_cache(maxsize=4)
+def case(seed):
+    return Case(seed)
+
+
+class Life:
+    """One process of a job over a case's files. Lives of one `name` share state folder and output."""
+
+    def __init__(self, its_case, name, *flags, every="50ms", env=None, fresh=False, job=None, sets=True):
+        self.folder = its_case.folder / name
+        self.out = self.folder / "out"
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.report_path = self.folder / "report.json"
+        self.report_path.unlink(missing_ok=True)
+        self.checkpoints = self.folder / "state" / "checkpoints"
+        values = [*(its_case.made.params.sets() if sets else []), f"checkpoint.every={every}"]
+        sets = [word for value in values for word in ("--set", value)]
+        self.run = turgo.Turgo("run", job or job_file(), "--profile", "replay", "--until", "end", "--no-drain", "--quiet", "--report", self.report_path,
+                               "--state-dir", self.folder / "state", *sets, *(["--fresh"] if fresh else []), *flags,
+                               env={"TURGO_IN": its_case.folder / "in", "TURGO_OUT": self.out, **(env or {})})
+
+    def newest(self):
+        """Number of the newest complete checkpoint, 0 when there is none."""
+        return newest_of(self.checkpoints)
+
+    def records(self):
+        return json.loads(self.report_path.read_text())["records_in"]
+
+    def table(self):
+        return read_table(self.out)
+
+    def close(self):
+        self.run.__exit__()
+
+
+def newest_of(folder):
+    names = os.listdir(folder) if folder.exists() else []
+    return max((int(name[9:]) for name in names if re.fullmatch(r"MANIFEST-\d+", name)), default=0)
+
+
+def wait_for_checkpoint(life, number, seconds=60):
+    deadline = time.monotonic() + seconds
+    while life.newest() < number:
+        if not life.run.running() or time.monotonic() > deadline:
+            raise AssertionError(f"no checkpoint {number}, the newest is {life.newest()}: {life.run.text()[-2000:]}")
+        time.sleep(0.001)
+
+
+class RecoveryTest(unittest.TestCase):
+    def live(self, its_case, *flags, name=None, **options):
+        life = Life(its_case, name or self._testMethodName, *flags, **options)
+        self.addCleanup(life.close)
+        return life
+
+    def live_to_end(self, its_case, *flags, code=0, **options):
+        life = self.live(its_case, *flags, **options)
+        self.assertEqual(life.run.wait(120), code, life.run.text()[-3000:])
+        return life
+
+    def assert_table(self, its_case, life, message=""):
+        """Equal to the model's, and to that of the run without checkpoints."""
+        have = life.table()
+        for name, want in (("model", its_case.expected), ("run without checkpoints", its_case.plain)):
+            wrong = [f"{user!r}: {name} {want.get(user)}, found {have.get(user)}" for user in want.keys() | have.keys() if want.get(user) != have.get(user)]
+            self.assertEqual(wrong[:5], [], f"seed {its_case.seed}: {len(wrong)} of {len(want)} users differ {message}")
+
+
+class Kills(RecoveryTest):
+    """kill -9 at seeded moments, each life with another number of shards, until the job has come to its end; then the next input."""
+
+    LIVES_MAX = 200  # of one input
+
+    def test_a_job_killed_again_and_again_leaves_the_table_of_a_run_nobody_touched(self):
+        seed = turgo.fresh_seeds(1)[0]
+        self.kills = self.behind = self.restores = self.skipped_ahead = 0
+        begun = time.monotonic()
+        cycle = 0
+        while self.kills < KILLS:
+            self.cycle(random.Random(seed + cycle), case(seed + cycle // 6), f"kills-{cycle}", f"TG_SEED={seed} cycle {cycle}")
+            cycle += 1
+        print(f"({self.kills} kills, {self.behind} behind a new checkpoint, {self.restores} lives began with one, {self.skipped_ahead} of the last lives "
+              f"read less than everything, {cycle} inputs, {time.monotonic() - begun:.0f} s) ", end="", flush=True)
+        self.assertGreater(self.behind, 0, "no kill came behind a checkpoint")
+        self.assertGreater(self.restores, 0, "no life began with a checkpoint")
+        self.assertGreater(self.skipped_ahead, 0, "every life read everything: checkpoints were not used")
+
+    def cycle(self, chance, its_case, name, where):
+        longest, idle = 0.25, 0
+        for number in range(self.LIVES_MAX):
+            flags = ("--shards", chance.randrange(1, 6), "--poll-size", chance.choice((1, 1, 7, 64)), "--io", chance.choice(("uring", "epoll")))
+            life = self.live(its_case, *flags, name=name, every=chance.choice(("50ms", "50ms", "10ms")))
+            before = life.newest()
+            self.restores += before != 0
+            limit = chance.uniform(0.005, 0.05) if chance.random() < 0.2 else chance.uniform(0.05, longest)
+            deadline = time.monotonic() + limit
+            while life.run.running() and time.monotonic() < deadline:
+                time.sleep(0.0005)
+            if not life.run.running():
+                self.finish(its_case, life, before, where)
+                shutil.rmtree(life.folder)
+                return
+            life.run.kill()
+            self.kills += 1
+            after = life.newest()
+            self.assertGreaterEqual(after, before, f"{where}: a complete checkpoint is gone")
+            self.behind += after > before
+            # A loaded machine may need longer than this for a start: give the next lives more when nothing comes of them.
+            idle = 0 if after > before else idle + 1
+            longest = min(3, longest * 1.5) if idle >= 3 else longest
+            life.close()
+        self.fail(f"{where}: not at the end after {self.LIVES_MAX} lives")
+
+    def finish(self, its_case, life, before, where):
+        self.assertEqual(life.run.wait(), 0, f"{where}: {life.run.text()[-3000:]}")
+        self.assert_table(its_case, life, where)
+        if before != 0:
+            self.skipped_ahead += life.records() < its_case.count
+        life.close()
+
+
+class Stops(RecoveryTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.seed = turgo.fresh_seeds(1)[0]
+
+    def test_a_stop_by_signal_is_gone_on_from_to_the_record(self):
+        seed, its_case = self.seed, case(self.seed)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(signal=number.name, seed=seed):
+                first = self.live(its_case, "--shards", 2, "--poll-size", 1, name=f"stop-{number.name}", every="10ms")
+                wait_for_checkpoint(first, 1)
+                first.run.send(number)
+                self.assertEqual(first.run.wait(30), 0, first.run.text()[-3000:])
+                read = first.records()
+                newest = first.newest()
+                second = self.live_to_end(its_case, "--shards", 3, name=f"stop-{number.name}")
+                self.assertEqual(read + second.records(), its_case.count, "each record is read once over both lives")
+                self.assertGreater(second.newest(), newest)
+                self.assert_table(its_case, second)
+
+    def test_a_restart_behind_the_end_reads_nothing_and_changes_nothing(self):
+        its_case = case(self.seed)
+        self.live_to_end(its_case)
+        again = self.live_to_end(its_case, "--shards", 4)
+        self.assertEqual(again.records(), 0)
+        self.assert_table(its_case, again)
+
+    def test_fresh_begins_anew(self):
+        its_case = case(self.seed)
+        self.live_to_end(its_case)
+        again = self.live_to_end(its_case, fresh=True)
+        self.assertEqual(again.records(), its_case.count)
+        self.assert_table(its_case, again)
+
+
+class Refusals(RecoveryTest):
+    """What a start says to a directory that does not fit."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.case = case(turgo.fresh_seeds(1)[0])
+
+    def assert_refused(self, run, code, word):
+        self.assertEqual(run.wait(60), code, run.text()[-3000:])
+        self.assertIn(word, run.text())
+
+    def test_a_run_that_was_drained_has_nothing_to_go_on_with(self):
+        drained = self.run_with_drain()
+        self.assertEqual(drained.wait(60), 0, drained.text()[-3000:])
+        self.assert_refused(self.run_with_drain(), 78, "TG1522")
+        fresh = self.run_with_drain("--fresh")
+        self.assertEqual(fresh.wait(60), 0, fresh.text()[-3000:])
+
+    def run_with_drain(self, *flags):
+        folder = self.case.folder / "drained"
+        (folder / "out").mkdir(parents=True, exist_ok=True)
+        sets = [word for value in (*self.case.made.params.sets(), "checkpoint.every=50ms") for word in ("--set", value)]
+        process = turgo.Turgo("run", job_file(), "--profile", "replay", "--until", "end", "--quiet", "--state-dir", folder / "state", *sets, *flags,
+                              env={"TURGO_IN": self.case.folder / "in", "TURGO_OUT": folder / "out"})
+        self.addCleanup(process.__exit__)
+        return process
+
+    def test_another_topic_is_refused(self):
+        first = self.live_to_end(self.case)
+        self.assert_refused(self.live(self.case, "--set", "sources.tx.file.topic=another").run, 78, "TG1516")
+        self.assertEqual(self.live_to_end(self.case).records(), 0, "a refusal changes nothing")
+        self.assert_table(self.case, first)
+
+    def test_another_number_of_partitions_is_refused(self):
+        self.live_to_end(self.case)
+        shutil.copytree(self.case.folder / "in", scratch / "more", dirs_exist_ok=True)
+        (scratch / "more" / inputs.TOPIC / f"p{len(self.case.made.partitions)}.jsonl").write_bytes(b"")
+        self.assert_refused(self.live(self.case, env={"TURGO_IN": scratch / "more"}).run, 78, "TG1516")
+
+    def test_another_graph_and_another_job_are_refused(self):
+        self.live_to_end(self.case)
+        original = job_file().read_text()
+        for word, text in (("TG1515", original.replace("  counts:", "  tallies:").replace("from: counts", "from: tallies")),
+                           ("TG1514", original.replace("job: purchase_count", "job: another"))):
+            self.assertNotEqual(text, original)
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml", dir=scratch) as other:
+                other.write(text)
+                other.flush()
+                life = self.live(self.case, job=other.name, sets=word != "TG1515")
+                self.assert_refused(life.run, 78, word)
+
+    def test_a_second_process_on_the_same_directory_is_told_who_has_it(self):
+        first = self.live(self.case, "--poll-size", 1, every="10ms")
+        wait_for_checkpoint(first, 1)
+        first.run.send(signal.SIGSTOP)
+        second = self.live(self.case)
+        self.assert_refused(second.run, 75, "TG1604")
+        self.assertIn(str(first.run.pid), second.run.text())
+        first.run.send(signal.SIGCONT)
+        self.assertEqual(first.run.wait(60), 0, first.run.text()[-3000:])
+        self.assert_table(self.case, first)
+
+    def killed_late(self, checkpoints):
+        """A killed life that left that many checkpoints."""
+        for attempt in range(20):
+            life = self.live(self.case, "--poll-size", 1, "--shards", 2, every="10ms", fresh=attempt == 0)
+            while life.run.running() and life.newest() < checkpoints:
+                time.sleep(0.001)
+            if life.run.running():
+                life.run.kill()
+                return life
+            self.live(self.case, fresh=True).run.kill()
+        self.fail(f"the job was always faster than {checkpoints} checkpoints")
+
+    def test_a_damaged_manifest_leads_to_the_checkpoint_before_it(self):
+        for kind in ("damaged", "cut", "empty"):
+            with self.subTest(kind=kind):
+                life = self.killed_late(3)
+                path = life.checkpoints / f"MANIFEST-{life.newest()}"
+                data = path.read_bytes()
+                path.write_bytes({"damaged": flip(data, len(data) // 2), "cut": data[:len(data) // 2], "empty": b""}[kind])
+                again = self.live_to_end(self.case, "--shards", 3)
+                self.assertLess(again.records(), self.case.count, "the one before it is used")
+                self.assert_table(self.case, again)
+
+    def test_a_start_says_what_it_passes_over(self):
+        life = self.killed_late(3)
+        path = life.checkpoints / f"MANIFEST-{life.newest()}"
+        path.write_bytes(b"")
+        again = self.live_to_end(self.case)
+        self.assertRegex(again.run.text(), f"warn.*{path.name}")
+
+    def test_damaged_state_is_never_loaded(self):
+        life = self.killed_late(3)
+        newest = life.checkpoints / f"e{life.newest()}"
+        for path in newest.iterdir():
+            data = path.read_bytes()
+            path.write_bytes(flip(data, len(data) // 2))
+        again = self.live(self.case)
+        code = again.run.wait(60)
+        self.assertIn(code, (0, 65), again.run.text()[-3000:])
+        if code == 0:
+            self.assert_table(self.case, again)
+        else:
+            self.assertIn("TG1512", again.run.text())
+
+    def test_a_directory_of_damaged_manifests_only_is_refused_and_fresh_begins_anew(self):
+        life = self.killed_late(3)
+        for path in life.checkpoints.glob("MANIFEST-*"):
+            path.write_bytes(flip(path.read_bytes(), 60))
+        self.assert_refused(self.live(self.case).run, 65, "TG1512")
+        fresh = self.live_to_end(self.case, fresh=True)
+        self.assertEqual(fresh.records(), self.case.count)
+        self.assert_table(self.case, fresh)
+
+
+def flip(data, at):
+    return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1:]
+
+
+class Failpoints(RecoveryTest):
+    """Killed at each place that has a name, at its first three visits."""
+
+    def test_a_kill_at_every_failpoint_is_survived(self):
+        code, text = turgo.run("failpoints")
+        self.assertEqual(code, 0, text)
+        its_case = case(turgo.fresh_seeds(1)[0])
+        reached = set()
+        for name in text.split():
+            for visit in (1, 2, 3):
+                with self.subTest(failpoint=name, visit=visit, seed=its_case.seed):
+                    where = f"failpoint-{name}-{visit}"
+                    first = self.live(its_case, "--poll-size", 7, "--shards", 2, name=where, every="10ms", env={"TURGO_FAILPOINT": f"{name}:{visit}:kill"})
+                    code = first.run.wait(60)
+                    self.assertIn(code, (0, -signal.SIGKILL), first.run.text()[-3000:])
+                    reached |= {name} if code != 0 else set()
+                    again = self.live_to_end(its_case, "--shards", 3, name=where)
+                    self.assert_table(its_case, again, where)
+                    shutil.rmtree(first.folder)
+        self.assertTrue(reached, "no failpoint was ever reached")
+        print(f"(killed at {', '.join(sorted(reached))}) ", end="", flush=True)
+
+
+class FullDisk(RecoveryTest):
+    """Checkpoints on a file system of 2 MiB that is full for a while: the job goes on, and so do checkpoints once there is room."""
+
+    JOB = """
+job: full_disk
+state_dir: "%(state)s"
+checkpoint: {every: "%(every)s"}
+sources:
+  tx:
+    generate: {kind: tx, rate: 10k/s, count: 60000, keys: 300, seed: 5, start_time: "2026-03-01T10:00:00Z"}
+    fields: {user: {type: text, path: userId, required: true}, at: {type: timestamp, path: transactionTimestamp, required: true}}
+    event_time: at
+    watermark: {delay: 5s, idle_after: 1h, max_skew: off}
+    partitioned_by: [user]
+steps: {counts: {process: {operator: purchase_count, from: tx, key: [user], params: {window: 5m, idle: 30s}}}}
+sinks:
+  counts:
+    from: counts
+    sqlite: {path: "%(folder)s/counts.db", table: counts}
+    columns: {userId: user, purchaseCount: n, eventTimestamp: at, isTimeout: timeout}
+dead_letters: {"null": {}}
+late: {"null": {}}
+"""
+
+    def start(self, name, every, mount=None):
+        """A run; with `mount` options its state folder is a file system of its own, seen by this run alone."""
+        folder = scratch / f"disk-{name}"
+        state = folder / "state"
+        state.mkdir(parents=True)
+        job = folder / "job.yaml"
+        job.write_text(self.JOB % {"state": state, "every": every, "folder": folder})
+        program = turgo.BIN
+        if mount:
+            program = folder / "turgo"
+            program.write_text(f"#!/bin/sh\nexec unshare -m sh -c 'mount -t tmpfs -o {mount} turgo {state} && exec {turgo.BIN} \"$@\"' sh \"$@\"\n")
+            program.chmod(0o755)
+        with mock.patch.object(turgo, "BIN", program):
+            process = turgo.Turgo("run", job, "--until", "end", "--no-drain", "--quiet", "--shards", 2)
+        self.addCleanup(process.__exit__)
+        return process, folder
+
+    def setUp(self):
+        probe = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "-o", "size=64k", "turgo", scratch], capture_output=True, text=True, check=False) \
+            if shutil.which("unshare") else None
+        if probe is None or probe.returncode != 0:
+            self.skipTest(f"no small file system can be mounted here: {probe.stderr.strip() if probe else 'there is no unshare'}")
+
+    def test_a_full_disk_costs_checkpoints_and_nothing_else(self):
+        plain, plain_folder = self.start("plain", "off")
+        run, folder = self.start("full", "100ms", "size=2m")
+        state = pathlib.Path(f"/proc/{run.pid}/root{folder}/state")
+        checkpoints = state / "checkpoints"
+        self.wait(run, lambda: newest_of(checkpoints) >= 1, "a first checkpoint")
+        with open(state / "filler", "wb") as filler:
+            try:
+                while filler.write(b"x" * 4096):
+                    filler.flush()
+            except OSError as error:
+                self.assertEqual(error.errno, errno.ENOSPC)
+            with contextlib.suppress(OSError):
+                filler.close()
+        self.wait(run, lambda: "TG2501" in run.text(), "the warning of a checkpoint that failed")
+        self.assertRegex(run.text(), "warn.*TG2501.*checkpoint .*No space left on device")
+        before = newest_of(checkpoints)
+        self.assertGreaterEqual(before, 1, "the complete ones stay")
+        time.sleep(0.5)
+        self.assertTrue(run.running(), run.text()[-2000:])
+        (state / "filler").unlink()
+        self.wait(run, lambda: newest_of(checkpoints) > before, "a checkpoint after the lack of space")
+        self.assertEqual(run.wait(120), 0, run.text()[-2000:])
+        self.assertEqual(plain.wait(120), 0, plain.text()[-2000:])
+        self.assertEqual(read_table(folder), read_table(plain_folder))
+        self.assertGreater(len(read_table(folder)), 100)
+
+    def test_a_read_only_folder_is_refused_at_the_start(self):
+        run, _ = self.start("read-only", "100ms", "size=2m,ro")
+        self.assertEqual(run.wait(30), 74, run.text())
+        self.assertIn("TG1510", run.text())
+
+    def wait(self, run, condition, what):
+        deadline = time.monotonic() + 60
+        while not condition():
+            self.assertTrue(run.running() and time.monotonic() < deadline, f"{what} did not come: {run.text()[-2000:]}")
+            time.sleep(0.005)
+
+
+if __name__ == "__main__":
+    unittest.main()
