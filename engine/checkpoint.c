@@ -46,7 +46,7 @@ static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *e
 }
 
 /* The chosen checkpoint's chain is what the next deltas of each shard continue, if the shards are the same. */
-static tg_status start_chain(struct tg_checkpoint *checkpoint, struct tg_error *err)
+static tg_status parts_create(struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     const uint32_t shard_count = checkpoint->config.plan->shard_count;
     const size_t files = (size_t)shard_count * TG_MANIFEST_CHAIN_MAX;
@@ -74,8 +74,7 @@ static void begin_life(struct tg_checkpoint *checkpoint)
         checkpoint->version_base = tg_clock_wall_us(&checkpoint->config.clock);
     }
     checkpoint->next_epoch = checkpoint->choice.newest + 1;
-    checkpoint->next_ns =
-        tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)checkpoint->config.every * 1000;
+    checkpoint->next_ns = tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)checkpoint->config.every * 1000;
     atomic_init(&checkpoint->epoch, 0);
 }
 
@@ -88,8 +87,8 @@ tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct
             if (manifest->sources[s].partitions[p].wm != TG_TS_MAX) { return TG_OK; }
         }
     }
-    return tg_fail(err, TG1522, 0, "checkpoint %" PRIu64 " in %s is of a run that has come to its end",
-                   manifest->epoch, checkpoint->config.dir);
+    return tg_fail(err, TG1522, 0, "checkpoint %" PRIu64 " in %s is of a run that has come to its end", manifest->epoch,
+                   checkpoint->config.dir);
 }
 
 tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_checkpoint_config *config,
@@ -102,12 +101,10 @@ tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_check
     const struct tg_store_config store = {.path = config->dir, .pid = getpid()};
     tg_status status = tg_store_open(&checkpoint->store, &store, err);
     if (status == TG_OK) { status = tg_arena_open(&checkpoint->arena, TG_RECOVERY_ARENA_BYTES + ARENA_BYTES, err); }
-    if (status == TG_OK) {
-        status = tg_job_tables_make(config->plan, &checkpoint->arena, &checkpoint->tables, err);
-    }
+    if (status == TG_OK) { status = tg_job_tables_make(config->plan, &checkpoint->arena, &checkpoint->tables, err); }
     if (status == TG_OK && config->fresh) { status = forget_all(checkpoint, err); }
     if (status == TG_OK) { status = choose(checkpoint, err); }
-    if (status == TG_OK) { status = start_chain(checkpoint, err); }
+    if (status == TG_OK) { status = parts_create(checkpoint, err); }
     if (status != TG_OK) {
         tg_checkpoint_destroy(checkpoint);
         return status;
@@ -230,49 +227,63 @@ static void extend_chain(struct tg_checkpoint *checkpoint, uint32_t shard)
     checkpoint->chain[(size_t)shard * TG_MANIFEST_CHAIN_MAX + (*count)++] = *file;
 }
 
-/* Everything the parts left at their cuts, as a manifest. Memory is the caller's, released after publishing. */
-static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena *arena, struct tg_error *err)
+/* The parts of a manifest, each in memory of `arena`; NULL = it is spent. */
+
+static const struct tg_manifest_source *make_sources(const struct tg_checkpoint *checkpoint, struct tg_arena *arena)
 {
     const struct tg_plan *plan = checkpoint->config.plan;
     const struct tg_job *job = plan->job;
     struct tg_manifest_source *sources = tg_arena_alloc(arena, job->source_count * sizeof *sources, 8);
-    struct tg_manifest_step *steps = tg_arena_alloc(arena, job->step_count * sizeof *steps, 8);
-    struct tg_manifest_sink *sinks = tg_arena_alloc(arena, plan->sink_count * sizeof *sinks, 8);
-    struct tg_manifest_file *files =
-        tg_arena_alloc(arena, (size_t)plan->shard_count * TG_MANIFEST_CHAIN_MAX * sizeof *files, 8);
-    if (sources == NULL || steps == NULL || sinks == NULL || files == NULL) {
-        return tg_fail(err, TG1601, ENOMEM, "no memory for a manifest");
-    }
-    for (uint32_t i = 0; i < job->source_count; i++) {
+    for (uint32_t i = 0; sources != NULL && i < job->source_count; i++) {
         const uint32_t count = plan->source_partitions[i];
         struct tg_manifest_partition *partitions = tg_arena_alloc(arena, count * sizeof *partitions, 8);
-        if (partitions == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for a manifest"); }
+        if (partitions == NULL) { return NULL; }
         for (uint32_t p = 0; p < count; p++) {
             const struct tg_ingest *ingest = &checkpoint->parts[p % plan->shard_count].ingests[i];
             partitions[p] = ingest->cut_state[ingest->owned_index[p]];
         }
-        sources[i] = (struct tg_manifest_source){
-            .name = job->sources[i].name, .connector = job->sources[i].ops->name, .cluster = "",
-            .topic = job->sources[i].topic, .partition_count = count, .partitions = partitions};
+        sources[i] = (struct tg_manifest_source){.name = job->sources[i].name,
+                                                 .connector = job->sources[i].ops->name,
+                                                 .cluster = "",
+                                                 .topic = job->sources[i].topic,
+                                                 .partition_count = count,
+                                                 .partitions = partitions};
     }
-    for (uint32_t i = 0; i < job->step_count; i++) {
+    return sources;
+}
+
+static const struct tg_manifest_step *make_steps(const struct tg_checkpoint *checkpoint, struct tg_arena *arena)
+{
+    const struct tg_plan *plan = checkpoint->config.plan;
+    const struct tg_job *job = plan->job;
+    struct tg_manifest_step *steps = tg_arena_alloc(arena, job->step_count * sizeof *steps, 8);
+    for (uint32_t i = 0; steps != NULL && i < job->step_count; i++) {
         const struct tg_ctx *stage = &checkpoint->parts[0].stages[i];
         const uint32_t own_count = stage->edge_plan->partition_count;
         int64_t *clocks = tg_arena_alloc(arena, (plan->partition_count + 1) * sizeof *clocks, 8);
-        if (clocks == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for a manifest"); }
+        if (clocks == NULL) { return NULL; }
         for (uint32_t p = 0; p < plan->partition_count; p++) { clocks[p] = TG_TS_MIN; }
         memcpy(clocks + stage->edge_plan->partition_first, stage->cut_clocks, own_count * sizeof *clocks);
         clocks[plan->partition_count] = stage->cut_clocks[own_count];
-        steps[i] = (struct tg_manifest_step){
-            .name = job->steps[i].name, .op = job->steps[i].op->name, .layout = &checkpoint->tables.layouts[i],
-            .clock_count = plan->partition_count + 1, .clocks = clocks};
+        steps[i] = (struct tg_manifest_step){.name = job->steps[i].name,
+                                             .op = job->steps[i].op->name,
+                                             .layout = &checkpoint->tables.layouts[i],
+                                             .clock_count = plan->partition_count + 1,
+                                             .clocks = clocks};
     }
-    for (uint32_t i = 0; i < plan->sink_count; i++) {
-        sinks[i] = (struct tg_manifest_sink){
-            .name = plan->sinks[i].spec->name, .connector = plan->sinks[i].spec->ops->name};
+    return steps;
+}
+
+static const struct tg_manifest_sink *make_sinks(const struct tg_checkpoint *checkpoint, struct tg_arena *arena)
+{
+    const struct tg_plan *plan = checkpoint->config.plan;
+    struct tg_manifest_sink *sinks = tg_arena_alloc(arena, plan->sink_count * sizeof *sinks, 8);
+    for (uint32_t i = 0; sinks != NULL && i < plan->sink_count; i++) {
+        sinks[i] =
+            (struct tg_manifest_sink){.name = plan->sinks[i].spec->name, .connector = plan->sinks[i].spec->ops->name};
         if (checkpoint->parts[0].committables[i] == NULL) { continue; }
         struct tg_committable *list = tg_arena_alloc(arena, plan->shard_count * sizeof *list, 8);
-        if (list == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for a manifest"); }
+        if (list == NULL) { return NULL; }
         for (uint32_t s = 0; s < plan->shard_count; s++) {
             const struct tg_checkpoint_shard *part = &checkpoint->parts[s];
             list[s] = (struct tg_committable){part->committables[i], part->committable_bytes[i]};
@@ -280,21 +291,49 @@ static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena
         sinks[i].committable_count = plan->shard_count;
         sinks[i].committables = list;
     }
-    uint32_t file_count = 0;
-    for (uint32_t s = 0; s < plan->shard_count; s++) {
+    return sinks;
+}
+
+static const struct tg_manifest_file *make_files(const struct tg_checkpoint *checkpoint, struct tg_arena *arena,
+                                                 uint32_t *count)
+{
+    const uint32_t shard_count = checkpoint->config.plan->shard_count;
+    struct tg_manifest_file *files =
+        tg_arena_alloc(arena, (size_t)shard_count * TG_MANIFEST_CHAIN_MAX * sizeof *files, 8);
+    *count = 0;
+    for (uint32_t s = 0; files != NULL && s < shard_count; s++) {
         for (uint32_t f = 0; f < checkpoint->chain_counts[s]; f++) {
-            files[file_count++] = checkpoint->chain[(size_t)s * TG_MANIFEST_CHAIN_MAX + f];
+            files[(*count)++] = checkpoint->chain[(size_t)s * TG_MANIFEST_CHAIN_MAX + f];
         }
     }
+    return files;
+}
+
+/* Everything the parts left at their cuts, as a manifest in memory of `arena`. */
+static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena *arena, struct tg_error *err)
+{
+    const struct tg_plan *plan = checkpoint->config.plan;
+    struct tg_manifest *manifest = &checkpoint->manifest;
+    *manifest = (struct tg_manifest){.job = plan->job->name,
+                                     .run_id = checkpoint->run_id,
+                                     .epoch = checkpoint->next_epoch,
+                                     .created_us = tg_clock_wall_us(&checkpoint->config.clock),
+                                     .version_base = checkpoint->version_base,
+                                     .graph_hash = checkpoint->graph_hash,
+                                     .key_group_count = TG_KEY_GROUP_COUNT,
+                                     .shard_count = plan->shard_count,
+                                     .source_count = plan->job->source_count,
+                                     .step_count = plan->job->step_count,
+                                     .sink_count = plan->sink_count};
+    manifest->sources = make_sources(checkpoint, arena);
+    manifest->steps = make_steps(checkpoint, arena);
+    manifest->sinks = make_sinks(checkpoint, arena);
+    manifest->files = make_files(checkpoint, arena, &manifest->file_count);
     checkpoint->manifest_bytes = tg_arena_alloc(arena, TG_MANIFEST_BYTES_MAX, 64);
-    if (checkpoint->manifest_bytes == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for a manifest"); }
-    checkpoint->manifest = (struct tg_manifest){
-        .job = job->name, .run_id = checkpoint->run_id, .epoch = checkpoint->next_epoch,
-        .created_us = tg_clock_wall_us(&checkpoint->config.clock), .version_base = checkpoint->version_base,
-        .graph_hash = checkpoint->graph_hash, .key_group_count = TG_KEY_GROUP_COUNT,
-        .shard_count = plan->shard_count, .source_count = job->source_count, .step_count = job->step_count,
-        .file_count = file_count, .sink_count = plan->sink_count,
-        .sources = sources, .steps = steps, .files = files, .sinks = sinks};
+    if (manifest->sources == NULL || manifest->steps == NULL || manifest->sinks == NULL || manifest->files == NULL ||
+        checkpoint->manifest_bytes == NULL) {
+        return tg_fail(err, TG1601, ENOMEM, "no memory for a manifest");
+    }
     return TG_OK;
 }
 
@@ -425,8 +464,10 @@ static uint32_t poll_cleaning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     uint64_t suppressed = 0;
     if (!checkpoint->committed) {
         if (tg_log_allowed(&checkpoint->log_limit, now_ns, &suppressed)) {
-            tg_log(TG_LOG_WARN, TG2501, -1, NULL, "checkpoint %" PRIu64 " is complete, its rows are not visible yet: %s; "
-                   "trying again", checkpoint->next_epoch, checkpoint->error.text);
+            tg_log(TG_LOG_WARN, TG2501, -1, NULL,
+                   "checkpoint %" PRIu64 " is complete, its rows are not visible yet: %s; "
+                   "trying again",
+                   checkpoint->next_epoch, checkpoint->error.text);
         }
         checkpoint->retry_ns = now_ns + RETRY_NS;
         submit(checkpoint, run_clean);

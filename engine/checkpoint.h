@@ -38,7 +38,7 @@ struct tg_checkpoint {
     struct tg_checkpoint_config config;
     struct tg_store store;
     struct tg_helper *helper;
-    void *const *shared; /* [sink_count] what the sinks share: the cluster's */
+    void *const *shared;   /* [sink_count] what the sinks share: the cluster's */
     struct tg_arena arena; /* layouts, the choice, the list of files */
     struct tg_job_tables tables;
     struct tg_recovery_choice choice; /* what the start found */
@@ -47,7 +47,7 @@ struct tg_checkpoint {
     uint64_t graph_hash;
     struct tg_checkpoint_shard *parts; /* [shard_count] */
     struct tg_checkpoint_stats stats;
-    _Atomic uint64_t epoch;  /* the one to be made; a shard starts when it sees a new one */
+    _Atomic uint64_t epoch;    /* the one to be made; a shard starts when it sees a new one */
     _Atomic uint64_t unwanted; /* epochs up to this one are given up */
     _Atomic bool final_wanted; /* all input has ended: one last checkpoint, at rest */
     _Atomic bool final_over;   /* it is complete and committed */
@@ -70,18 +70,18 @@ struct tg_checkpoint {
     struct tg_task task;
     bool task_done;
     struct tg_error error;
-    struct tg_error fatal;    /* the job must stop: nobody knows whether a checkpoint is complete */
+    struct tg_error fatal; /* the job must stop: nobody knows whether a checkpoint is complete */
     struct tg_manifest manifest;
     struct tg_arena manifest_arena;
-    uint8_t *manifest_bytes; /* [TG_MANIFEST_BYTES_MAX] */
+    uint8_t *manifest_bytes;        /* [TG_MANIFEST_BYTES_MAX] */
     struct tg_manifest_file *chain; /* [TG_MANIFEST_CHAIN_MAX x shard_count] by shard */
     uint32_t *chain_counts;         /* [shard_count] */
     struct tg_log_limit log_limit;
 };
 
 /* Open the directory, choose what to start from. Errors: the store's and recovery's.  @setup */
-TG_MUST_USE tg_status tg_checkpoint_create(struct tg_checkpoint **checkpoint,
-                                           const struct tg_checkpoint_config *config, struct tg_error *err);
+TG_MUST_USE tg_status tg_checkpoint_create(struct tg_checkpoint **checkpoint, const struct tg_checkpoint_config *config,
+                                           struct tg_error *err);
 /* After the workers have closed.  @setup */
 void tg_checkpoint_destroy(struct tg_checkpoint *checkpoint);
 
@@ -97,8 +97,8 @@ const struct tg_manifest_partition *tg_checkpoint_partition(const struct tg_chec
 TG_MUST_USE tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct tg_error *err);
 /* Does the chosen checkpoint have something of a sink's to commit?  @setup */
 bool tg_checkpoint_resumes(const struct tg_checkpoint *checkpoint, uint32_t sink);
-/* Commit what the chosen checkpoint decided: its run may have died before it did. Again and again with the same outcome.
- * Errors: the sinks'.  @setup */
+/* Commit what the chosen checkpoint decided: its run may have died before it did. Again and again with the same
+ * outcome. Errors: the sinks'.  @setup */
 TG_MUST_USE tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, struct tg_error *err);
 
 /* One step of shard 0's side. Returns a work count.  @shard */

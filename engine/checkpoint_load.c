@@ -1,5 +1,5 @@
-/* Loading: every shard reads the files that can hold keys of its own and keeps those. With as many shards as before that
- * is its own chain, else all of them. */
+/* Loading: every shard reads the files that can hold keys of its own and keeps those. With as many shards as before
+ * that is its own chain, else all of them. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -33,7 +33,7 @@ const struct tg_manifest_partition *tg_checkpoint_partition(const struct tg_chec
 /* What the callbacks of one table know. */
 struct chooser {
     const struct tg_checkpoint *checkpoint;
-    struct tg_ctx *stage;        /* a step's state ... */
+    struct tg_ctx *stage;           /* a step's state ... */
     const struct tg_ingest *ingest; /* ... or a source's identities */
     uint32_t shard;
     uint32_t shard_count;
@@ -67,8 +67,8 @@ static tg_status load_file(struct load *load, uint32_t index, struct tg_error *e
 {
     const struct tg_job_tables *tables = &load->checkpoint->tables;
     static _Thread_local struct tg_recovery_file file;
-    tg_status status = tg_recovery_file_open(&load->checkpoint->store, &load->checkpoint->choice.manifest, index, &file,
-                                             err);
+    tg_status status =
+        tg_recovery_file_open(&load->checkpoint->store, &load->checkpoint->choice.manifest, index, &file, err);
     const struct tg_state_header *header = &file.reader.header;
     uint32_t ours[TG_STATE_TABLES_MAX]; /* table of the file -> table of the job */
     for (uint32_t t = 0; status == TG_OK && t < header->table_count; t++) {
@@ -79,8 +79,8 @@ static tg_status load_file(struct load *load, uint32_t index, struct tg_error *e
             if (now->owner_kind == stored->owner_kind && strcmp(now->owner, stored->owner) == 0) { ours[t] = i; }
         }
         if (ours[t] == UINT32_MAX) {
-            status = tg_fail(err, TG1519, 0, "%s holds state of %s, which the job does not have", file.reader.input.name,
-                             stored->owner);
+            status = tg_fail(err, TG1519, 0, "%s holds state of %s, which the job does not have",
+                             file.reader.input.name, stored->owner);
         } else {
             status = tg_restore_begin(&load->restores[ours[t]], stored, err);
         }
@@ -127,16 +127,20 @@ static void load_clocks(const struct load *load, uint32_t step)
 static void begin_tables(struct load *load, struct chooser *choosers)
 {
     const struct tg_job_tables *tables = &load->checkpoint->tables;
-    const struct chooser chooser = {.checkpoint = load->checkpoint, .shard = load->part->shard,
-                                    .shard_count = load->plan->shard_count};
+    const struct chooser chooser = {
+        .checkpoint = load->checkpoint, .shard = load->part->shard, .shard_count = load->plan->shard_count};
     for (uint32_t i = 0; i < load->part->stage_count; i++) {
         struct tg_ctx *stage = &load->part->stages[i];
         choosers[i] = chooser;
         choosers[i].stage = stage;
-        load->restores[i] = (struct tg_restore){
-            .table = stage->table, .heap = stage->heap, .now = &tables->layouts[i],
-            .value_bytes = stage->plan->value_bytes, .mark_offset = offsetof(struct tg_key_state, mark),
-            .wanted = key_is_ours, .make_fresh = make_key_fresh, .self = &choosers[i]};
+        load->restores[i] = (struct tg_restore){.table = stage->table,
+                                                .heap = stage->heap,
+                                                .now = &tables->layouts[i],
+                                                .value_bytes = stage->plan->value_bytes,
+                                                .mark_offset = offsetof(struct tg_key_state, mark),
+                                                .wanted = key_is_ours,
+                                                .make_fresh = make_key_fresh,
+                                                .self = &choosers[i]};
     }
     for (uint32_t i = 0; i < load->part->ingest_count; i++) {
         const uint32_t table = tables->of_source[i];
@@ -144,10 +148,13 @@ static void begin_tables(struct load *load, struct chooser *choosers)
         const struct tg_ingest *ingest = &load->part->ingests[i];
         choosers[table] = chooser;
         choosers[table].ingest = ingest;
-        load->restores[table] = (struct tg_restore){
-            .table = ingest->dedupe.table, .heap = ingest->dedupe.heap, .now = &tables->layouts[table],
-            .value_bytes = tg_dedupe_value_bytes, .mark_offset = tg_dedupe_mark_offset,
-            .wanted = identity_is_ours, .self = &choosers[table]};
+        load->restores[table] = (struct tg_restore){.table = ingest->dedupe.table,
+                                                    .heap = ingest->dedupe.heap,
+                                                    .now = &tables->layouts[table],
+                                                    .value_bytes = tg_dedupe_value_bytes,
+                                                    .mark_offset = tg_dedupe_mark_offset,
+                                                    .wanted = identity_is_ours,
+                                                    .self = &choosers[table]};
     }
 }
 
@@ -157,8 +164,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
     static _Thread_local struct load load;
     struct chooser choosers[TG_STATE_TABLES_MAX];
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
-    load = (struct load){
-        .checkpoint = checkpoint, .part = &checkpoint->parts[shard], .plan = checkpoint->config.plan};
+    load = (struct load){.checkpoint = checkpoint, .part = &checkpoint->parts[shard], .plan = checkpoint->config.plan};
     begin_tables(&load, choosers);
     const bool same_shards = manifest->shard_count == load.plan->shard_count;
     tg_status status = TG_OK;

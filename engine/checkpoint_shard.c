@@ -240,7 +240,8 @@ static uint64_t thread_cpu_ns(void)
 /* One slice of writing; false = every table is in closed blocks. */
 static bool sweep(struct tg_checkpoint_shard *part)
 {
-    uint64_t (*cpu_ns)(void) = part->checkpoint->config.cpu_ns != NULL ? part->checkpoint->config.cpu_ns : thread_cpu_ns;
+    uint64_t (*cpu_ns)(void) =
+        part->checkpoint->config.cpu_ns != NULL ? part->checkpoint->config.cpu_ns : thread_cpu_ns;
     const uint64_t begin_ns = cpu_ns();
     uint64_t spent_ns = 0;
     bool more = false;
@@ -278,9 +279,11 @@ static void report(struct tg_checkpoint_shard *part)
 {
     struct tg_checkpoint_stats *stats = &part->checkpoint->stats;
     part->complete = !part->spoiled;
-    part->result = (struct tg_manifest_file){
-        .shard = part->shard, .kind = part->header.kind, .epoch = part->epoch, .bytes = part->file.bytes,
-        .crc = part->totals.footer_crc};
+    part->result = (struct tg_manifest_file){.shard = part->shard,
+                                             .kind = part->header.kind,
+                                             .epoch = part->epoch,
+                                             .bytes = part->file.bytes,
+                                             .crc = part->totals.footer_crc};
     if (part->complete) {
         part->chain_length = part->base ? 0 : part->chain_length + 1;
         part->base_bytes = part->base ? part->file.bytes : part->base_bytes;

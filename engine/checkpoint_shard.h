@@ -43,7 +43,8 @@ struct tg_checkpoint_shard {
     uint32_t outlet_count;
     struct tg_spool *spool;
     uint32_t table_count;
-    struct tg_snapshot *snapshots[TG_STATE_TABLES_MAX]; /* in the order of the file's tables; NULL = not on this shard */
+    struct tg_snapshot
+        *snapshots[TG_STATE_TABLES_MAX]; /* in the order of the file's tables; NULL = not on this shard */
     struct tg_snapshot space[TG_STATE_TABLES_MAX];
     /* the checkpoint under way */
     enum { TG_PART_IDLE, TG_PART_CUTTING, TG_PART_WRITING, TG_PART_FINISHING } phase;
@@ -68,7 +69,7 @@ struct tg_checkpoint_shard {
     uint64_t last_epoch;   /* of the newest file in the chain; 0 = none */
     uint32_t chain_length; /* deltas behind the base */
     uint64_t base_bytes;
-    uint64_t chain_bytes;  /* of the deltas */
+    uint64_t chain_bytes;                    /* of the deltas */
     uint8_t *committables[TG_SINKS_MAX + 2]; /* [TG_COMMITTABLE_BYTES_MAX] of each sink that commits; NULL = does not */
     uint32_t committable_bytes[TG_SINKS_MAX + 2];
     /* for shard 0, valid once `done` says the epoch */

@@ -2,11 +2,26 @@
  * them. */
 #include "engine/config.h"
 
-#define KEY(name, kind, fallback, choices, doc) {{name, kind, false, fallback, choices, doc}, TG_READ_KIND, NULL}
-#define MUST(name, kind, choices, doc) {{name, kind, true, NULL, choices, doc}, TG_READ_KIND, NULL}
-#define HAND(name, required, doc) {{name, TG_OPTION_LIST, required, NULL, NULL, doc}, TG_READ_HAND, NULL}
-#define NAME(name, required, doc) {{name, TG_OPTION_TEXT, required, NULL, NULL, doc}, TG_READ_HAND, NULL}
-#define BLOCK(name, required, block, doc) {{name, TG_OPTION_MAP, required, NULL, NULL, doc}, TG_READ_BLOCK, block}
+#define KEY(name, kind, fallback, choices, doc) \
+    { \
+        {name, kind, false, fallback, choices, doc}, TG_READ_KIND, NULL \
+    }
+#define MUST(name, kind, choices, doc) \
+    { \
+        {name, kind, true, NULL, choices, doc}, TG_READ_KIND, NULL \
+    }
+#define HAND(name, required, doc) \
+    { \
+        {name, TG_OPTION_LIST, required, NULL, NULL, doc}, TG_READ_HAND, NULL \
+    }
+#define NAME(name, required, doc) \
+    { \
+        {name, TG_OPTION_TEXT, required, NULL, NULL, doc}, TG_READ_HAND, NULL \
+    }
+#define BLOCK(name, required, block, doc) \
+    { \
+        {name, TG_OPTION_MAP, required, NULL, NULL, doc}, TG_READ_BLOCK, block \
+    }
 
 static const struct tg_config_key job_keys[] = {
     MUST("job", TG_OPTION_TEXT, NULL, "Name of the job: letters, digits, `_` and `-`."),
@@ -88,7 +103,8 @@ static const struct tg_config_key sink_keys[] = {
 static const struct tg_config_key checkpoint_keys[] = {
     KEY("every", TG_OPTION_DURATION, "10s", "off", "From the start of one checkpoint to the start of the next."),
     KEY("keep", TG_OPTION_INTEGER, "3", NULL, "Complete checkpoints to keep, at least 3."),
-    KEY("dir", TG_OPTION_TEXT, NULL, NULL, "Folder of the checkpoints; `checkpoints` in the state folder when not given."),
+    KEY("dir", TG_OPTION_TEXT, NULL, NULL,
+        "Folder of the checkpoints; `checkpoints` in the state folder when not given."),
     KEY("timeout", TG_OPTION_DURATION, "10m", NULL,
         "A checkpoint that is not complete by then (a sink is away) is given up; the job goes on."),
 };

@@ -19,7 +19,9 @@ const uint32_t tg_dedupe_value_bytes = sizeof(struct seen);
 void tg_dedupe_key(const struct tg_source_spec *source, struct tg_key_spec *out)
 {
     *out = (struct tg_key_spec){.schema = &source->schema};
-    for (uint32_t i = 0; i < source->dedupe_per_count; i++) { out->columns[out->column_count++] = source->dedupe_per[i]; }
+    for (uint32_t i = 0; i < source->dedupe_per_count; i++) {
+        out->columns[out->column_count++] = source->dedupe_per[i];
+    }
     out->columns[out->column_count++] = source->dedupe_by;
 }
 

@@ -21,9 +21,9 @@ struct tg_dedupe {
     struct tg_table *table;
     struct tg_wheel **wheels; /* [owned partitions] */
     uint32_t by;
-    const uint32_t *partitions;   /* [owned partitions] their numbers in the source */
-    struct tg_snapshot *snapshot; /* NULL = the job makes no checkpoints */
-    uint32_t key_bytes; /* 0 = the row has no identity */
+    const uint32_t *partitions;                             /* [owned partitions] their numbers in the source */
+    struct tg_snapshot *snapshot;                           /* NULL = the job makes no checkpoints */
+    uint32_t key_bytes;                                     /* 0 = the row has no identity */
     uint8_t key[TG_KEY_BYTES_MAX + TG_DEDUPE_PREFIX_BYTES]; /* of the row that began: its partition, then the spec's */
 };
 
@@ -43,7 +43,8 @@ extern const uint32_t tg_dedupe_mark_offset;
 extern const uint32_t tg_dedupe_value_bytes;
 /* Of a record: partition and first_ts, for those who choose what to load.  @setup */
 uint32_t tg_dedupe_record_partition(const uint8_t *key);
-/* After values came back from a checkpoint: arm their timers. owned_index[partition of the source] as the ingest has it.
+/* After values came back from a checkpoint: arm their timers. owned_index[partition of the source] as the ingest has
+ * it.
  * @setup */
 void tg_dedupe_restored(struct tg_dedupe *dedupe, const uint32_t *owned_index);
 

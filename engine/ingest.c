@@ -35,7 +35,8 @@ static tg_status own_partitions(struct tg_ingest *ingest, const struct tg_ingest
     ingest->owned_index = tg_arena_alloc(env->arena, count * sizeof *ingest->owned_index, 8);
     ingest->partitions = tg_arena_alloc(env->arena, count * sizeof *ingest->partitions, 64);
     ingest->positions = tg_arena_alloc(env->arena, count * sizeof *ingest->positions, 8);
-    if (ingest->positions == NULL || ingest->owned == NULL || ingest->owned_index == NULL || ingest->partitions == NULL) {
+    if (ingest->positions == NULL || ingest->owned == NULL || ingest->owned_index == NULL ||
+        ingest->partitions == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for partitions");
     }
     for (uint32_t p = 0; p < count; p++) {
@@ -47,9 +48,7 @@ static tg_status own_partitions(struct tg_ingest *ingest, const struct tg_ingest
         tg_partition_init(partition, &env->published[first + p]);
         const struct tg_manifest_partition *saved =
             env->saved != NULL ? env->saved(env->saved_self, env->source, p) : NULL;
-        if (saved != NULL) {
-            tg_partition_restore(partition, saved, tg_clock_wall_us(&env->clock) - env->saved_us);
-        }
+        if (saved != NULL) { tg_partition_restore(partition, saved, tg_clock_wall_us(&env->clock) - env->saved_us); }
         ingest->positions[ingest->owned_count] = saved != NULL ? saved->next_offset : -1;
         ingest->owned_count++;
     }
@@ -323,7 +322,8 @@ static bool route(struct tg_ingest *ingest, uint32_t index)
 
 /* ----------------------------------------------------------------------------------------------------------------- */
 
-/* Drop records that were taken in before: a source that goes on may begin a little, or all the way, before its position.
+/* Drop records that were taken in before: a source that goes on may begin a little, or all the way, before its
+ * position.
  */
 static void fence(struct tg_raw_batch *raw, int64_t next_offset)
 {

@@ -54,8 +54,8 @@ bool tg_outlet_push_row(struct tg_outlet *outlet, const struct tg_row *row, uint
 uint32_t tg_outlet_poll(struct tg_outlet *outlet, uint64_t now_ns);
 /* Begin to write out everything; true once it is.  @shard */
 bool tg_outlet_flush(struct tg_outlet *outlet);
-/* Do rows of somebody who has made `epochs` cuts belong into the sink's current epoch? Not before it has cut, too: until
- * then they wait.  @shard */
+/* Do rows of somebody who has made `epochs` cuts belong into the sink's current epoch? Not before it has cut, too:
+ * until then they wait.  @shard */
 static inline bool tg_outlet_takes(const struct tg_outlet *outlet, uint64_t epochs) { return outlet->epochs >= epochs; }
 /* The epoch ends here: all who feed the sink have cut.  @shard */
 void tg_outlet_cut(struct tg_outlet *outlet);

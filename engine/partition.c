@@ -1,3 +1,4 @@
+/* The clock of a partition while it is read, while it is silent, and over a restart. */
 #include "engine/partition.h"
 
 void tg_partition_init(struct tg_partition *partition, struct tg_published *published)

@@ -141,10 +141,14 @@ static tg_status layout_of_step(const struct tg_plan *plan, uint32_t step, struc
             return no_memory(stage->step->name, err);
         }
     }
-    *out = (struct tg_state_layout){
-        .owner_kind = TG_STATE_OF_STEP, .owner = stage->step->name, .name = op->state->name,
-        .version = op->state->version, .key_count = key->column_count, .keys = keys,
-        .field_count = count, .fields = fields};
+    *out = (struct tg_state_layout){.owner_kind = TG_STATE_OF_STEP,
+                                    .owner = stage->step->name,
+                                    .name = op->state->name,
+                                    .version = op->state->version,
+                                    .key_count = key->column_count,
+                                    .keys = keys,
+                                    .field_count = count,
+                                    .fields = fields};
     return tg_state_layout_check(out, err);
 }
 
@@ -155,10 +159,14 @@ static tg_status layout_of_source(const struct tg_source_spec *source, struct tg
     tg_dedupe_key(source, &spec);
     struct tg_state_field *keys = key_fields(&spec, true, arena);
     if (keys == NULL) { return no_memory(source->name, err); }
-    *out = (struct tg_state_layout){
-        .owner_kind = TG_STATE_OF_SOURCE, .owner = source->name, .name = "dedupe", .version = 1,
-        .key_count = spec.column_count + 1, .keys = keys,
-        .field_count = 1, .fields = &tg_dedupe_first_ts};
+    *out = (struct tg_state_layout){.owner_kind = TG_STATE_OF_SOURCE,
+                                    .owner = source->name,
+                                    .name = "dedupe",
+                                    .version = 1,
+                                    .key_count = spec.column_count + 1,
+                                    .keys = keys,
+                                    .field_count = 1,
+                                    .fields = &tg_dedupe_first_ts};
     return tg_state_layout_check(out, err);
 }
 
@@ -179,7 +187,7 @@ tg_status tg_job_tables_make(const struct tg_plan *plan, struct tg_arena *arena,
     return status;
 }
 
-/* ---- the graph ---------------------------------------------------------------------------------------------------- */
+/* ---- the graph --------------------------------------------------------------------------------------------------- */
 
 uint64_t tg_job_graph_hash(const struct tg_plan *plan)
 {

@@ -261,7 +261,8 @@ static tg_status open_sources(struct tg_worker *worker, struct tg_error *err)
             .progress = &worker->progress,
             .bounded = options->until_end,
             .no_drain = options->no_drain,
-            .fresh = options->fresh || worker->part != NULL, /* positions are the checkpoint's then, never the group's */
+            .fresh =
+                options->fresh || worker->part != NULL, /* positions are the checkpoint's then, never the group's */
             .saved = worker->part != NULL && worker->cluster->checkpoint->choice.found ? saved_partition : NULL,
             .saved_self = worker->cluster->checkpoint,
             .saved_us = worker->part != NULL ? worker->cluster->checkpoint->choice.manifest.created_us : 0,

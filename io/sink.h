@@ -22,12 +22,12 @@ struct tg_sink_env {
     const struct tg_schema *schema;
     const uint32_t *key_columns; /* [key_count] row key in this schema; key_count 0 = append log */
     uint32_t key_count;
-    bool with_revision;  /* file-like sinks: add _revision and _final */
+    bool with_revision;   /* file-like sinks: add _revision and _final */
     int64_t version_base; /* version in the sink = version_base + row revision */
     bool create_tables;
     uint32_t shard;
     uint32_t shard_count;
-    uint64_t max_keys;      /* of the job: how many different row keys may be pending */
+    uint64_t max_keys; /* of the job: how many different row keys may be pending */
     /* Rows become visible with checkpoints, where the sink can do that: what is pushed is staged until `commit`. */
     bool staged;
     bool resumes; /* `commit` follows `share`, with what the checkpoint says: keep what earlier runs committed */
@@ -51,7 +51,7 @@ struct tg_sink_stats {
     uint64_t rows_written; /* acknowledged; less than taken where rows were coalesced */
     uint64_t retries;
     uint64_t errors;
-    uint64_t digest;       /* null sink: see io/null; 0 elsewhere */
+    uint64_t digest; /* null sink: see io/null; 0 elsewhere */
     uint64_t digest_core;
     uint64_t rows_core;
     uint64_t pending; /* rows or keys waiting to be written */
@@ -61,7 +61,7 @@ struct tg_sink_ops {
     const char *name;
     const struct tg_option *options;
     uint32_t option_count;
-    bool keyed; /* row-per-key sink: needs key columns */
+    bool keyed;        /* row-per-key sink: needs key columns */
     bool needs_server; /* the contract suite runs it only where services are up */
     /* Verify the target against env (reachable, table and columns there, types fit), create it when create_tables. May
      * wait for a peer until the monotonic instant deadline_ns. TG1301-like "not reachable yet" is retried by run.
@@ -86,7 +86,8 @@ struct tg_sink_ops {
      * The epoch ends: a flush, and what is pushed from now on belongs to the next one.  @shard */
     void (*cut)(void *state);
     /* What `commit` needs of this shard, of all rows since the last commit, once flushed() says true after a cut; at
-     * most TG_COMMITTABLE_BYTES_MAX bytes. Returns their number. On the helper, while the shard goes on pushing.  @any */
+     * most TG_COMMITTABLE_BYTES_MAX bytes. Returns their number. On the helper, while the shard goes on pushing.  @any
+     */
     uint32_t (*prepare)(void *state, uint8_t *out);
     /* The checkpoint is complete: make the rows visible. One element per shard of the run that prepared them. Again
      * after a crash or an error, with the same outcome. On the helper while a job runs; may block.  @any */

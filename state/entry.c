@@ -55,7 +55,7 @@ static struct tg_map_shape shape_of(const struct tg_state_field *map)
     return (struct tg_map_shape){.key_bytes = map->key_bytes, .value_bytes = map->element_bytes, .align = map->align};
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 /* Bytes of elements first..last - 1 when all have a fixed width, 0 when one is a text. */
 static uint32_t fixed_bytes(const struct tg_state_field *field)
@@ -183,7 +183,7 @@ void tg_state_entry_write(const struct tg_state_layout *layout, const void *valu
     }
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /* What reading one container needs; `now` is NULL when the field is gone: then it is only walked over. */
 struct container {
@@ -249,17 +249,18 @@ static void map_read(const struct container *c)
     }
 }
 
-bool tg_state_entry_read(const struct tg_state_layout *stored, const struct tg_state_layout *now,
-                         const struct tg_state_mapping *mapping, struct tg_bytes_in *in, void *value,
-                         struct tg_heap *heap, bool *full)
+bool tg_state_entry_read(struct tg_state_entry_reading *reading, struct tg_bytes_in *in, void *value)
 {
+    const struct tg_state_mapping *mapping = reading->mapping;
+    bool *full = &reading->full;
     *full = false;
-    for (uint32_t i = 0; i < stored->field_count && in->wrong == NULL && !*full; i++) {
-        const struct tg_state_field *field = &stored->fields[i];
+    for (uint32_t i = 0; i < reading->stored->field_count && in->wrong == NULL && !*full; i++) {
+        const struct tg_state_field *field = &reading->stored->fields[i];
         const bool gone = !mapping->same && mapping->fate[i] == TG_STATE_GONE;
-        const struct tg_state_field *target = gone ? NULL : &now->fields[mapping->same ? i : mapping->target[i]];
+        const struct tg_state_field *target =
+            gone ? NULL : &reading->now->fields[mapping->same ? i : mapping->target[i]];
         uint8_t *at = gone ? NULL : (uint8_t *)value + target->offset;
-        const struct container container = {field, target, in, heap, at, full};
+        const struct container container = {field, target, in, reading->heap, at, full};
         switch (field->kind) {
         case TG_STATE_DEQUE: deque_read(&container); break;
         case TG_STATE_LIST: list_read(&container); break;
@@ -267,7 +268,9 @@ bool tg_state_entry_read(const struct tg_state_layout *stored, const struct tg_s
         default: scalar_read(field, target, in, at);
         }
     }
-    if (in->wrong == NULL && !*full && tg_bytes_left(in) != 0) { tg_bytes_wrong_at(in, in->at, "bytes behind the value"); }
+    if (in->wrong == NULL && !*full && tg_bytes_left(in) != 0) {
+        tg_bytes_wrong_at(in, in->at, "bytes behind the value");
+    }
     return in->wrong == NULL && !*full;
 }
 

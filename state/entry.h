@@ -11,12 +11,17 @@
 TG_HOT uint64_t tg_state_entry_bytes(const struct tg_state_layout *layout, const void *value);
 /* Write them to out[tg_state_entry_bytes].  @shard */
 TG_HOT void tg_state_entry_write(const struct tg_state_layout *layout, const void *value, uint8_t *out);
-/* Read a record of layout `stored` into `value` of layout `now`, which is fresh (zero); containers take from `heap`.
- * Fields that `stored` does not have stay as they are. False: `in` says what is wrong and where, or *full is true: the
- * heap is spent.  @setup */
-TG_MUST_USE bool tg_state_entry_read(const struct tg_state_layout *stored, const struct tg_state_layout *now,
-                                     const struct tg_state_mapping *mapping, struct tg_bytes_in *in, void *value,
-                                     struct tg_heap *heap, bool *full);
+/* How records of one layout become values of another. */
+struct tg_state_entry_reading {
+    const struct tg_state_layout *stored;
+    const struct tg_state_layout *now;
+    const struct tg_state_mapping *mapping;
+    struct tg_heap *heap; /* of containers */
+    bool full;            /* out: the heap is spent */
+};
+/* Read a record into `value` of reading->now, which is fresh (zero). Fields that the record does not have stay as they
+ * are. False: `in` says what is wrong and where, or reading->full is true.  @setup */
+TG_MUST_USE bool tg_state_entry_read(struct tg_state_entry_reading *reading, struct tg_bytes_in *in, void *value);
 /* Give back what the containers of `value` hold; they are empty then.  @shard */
 void tg_state_entry_clear(const struct tg_state_layout *layout, void *value, struct tg_heap *heap);
 

@@ -28,11 +28,10 @@ static tg_status put(struct tg_restore *restore, const struct tg_state_record *r
     if (restore->make_fresh != NULL) { restore->make_fresh(restore->self, value); }
     tg_snapshot_loaded((struct tg_mark *)(void *)((uint8_t *)value + restore->mark_offset));
     struct tg_bytes_in in = {.data = record->value, .bytes = record->value_bytes};
-    bool full;
-    if (tg_state_entry_read(restore->stored, restore->now, &restore->mapping, &in, value, restore->heap, &full)) {
-        return TG_OK;
-    }
-    if (full) { return tg_fail(err, TG1601, 0, "%s holds more state than max_state allows", file); }
+    struct tg_state_entry_reading reading = {
+        .stored = restore->stored, .now = restore->now, .mapping = &restore->mapping, .heap = restore->heap};
+    if (tg_state_entry_read(&reading, &in, value)) { return TG_OK; }
+    if (reading.full) { return tg_fail(err, TG1601, 0, "%s holds more state than max_state allows", file); }
     return tg_fail(err, TG1512, 0, "%s, byte %llu: a value is damaged: %s", file,
                    (unsigned long long)(record->at + in.wrong_at), in.wrong);
 }

@@ -1,14 +1,14 @@
-/* An entry's mark has a bit for each of the two epochs that can be open at a time, told apart by parity: the current one
- * and the one being written. With the current bit set, the entry has been dealt with in this epoch: nothing to do. With
- * only the old bit set, it belongs to the delta being written and was not reached yet. A third bit says that a file has
- * the entry, so that its removal must be written, too.
+/* An entry's mark has a bit for each of the two epochs that can be open at a time, told apart by parity: the current
+ * one and the one being written. With the current bit set, the entry has been dealt with in this epoch: nothing to do.
+ * With only the old bit set, it belongs to the delta being written and was not reached yet. A third bit says that a
+ * file has the entry, so that its removal must be written, too.
  *
  * Changed slots are listed, so that a delta looks at nothing else; a list that is full, or too many removed keys, make
- * the next epoch a base, which needs neither. A base walks the slots; an entry ahead of the walk without the current bit
- * was there at the cut and is still as it was.
+ * the next epoch a base, which needs neither. A base walks the slots; an entry ahead of the walk without the current
+ * bit was there at the cut and is still as it was.
  *
- * A removed key's record is made at once, into blocks that wait for the cut: written before any entry of that epoch, they
- * can never undo a later PUT of the same key. */
+ * A removed key's record is made at once, into blocks that wait for the cut: written before any entry of that epoch,
+ * they can never undo a later PUT of the same key. */
 #include "state/snapshot.h"
 
 #include "base/assert.h"
@@ -51,7 +51,7 @@ tg_status tg_snapshot_init(struct tg_snapshot *snapshot, const struct tg_snapsho
     return TG_OK;
 }
 
-/* ---- records ------------------------------------------------------------------------------------------------------ */
+/* ---- records ----------------------------------------------------------------------------------------------------- */
 
 /* The entry as it is now, into the blocks of the epoch being written. Without memory the spool says failed. */
 static void entry_write(struct tg_snapshot *snapshot, void *value)
@@ -123,7 +123,7 @@ static void removal_write(struct tg_snapshot *snapshot, struct tg_key key)
     TG_ASSERT(tg_block_delete(snapshot->removed, key));
 }
 
-/* ---- changes ------------------------------------------------------------------------------------------------------ */
+/* ---- changes ----------------------------------------------------------------------------------------------------- */
 
 /* Is the entry, which has not changed in the current epoch, part of what is being written and not there yet? */
 static bool is_due(const struct tg_snapshot *snapshot, const struct tg_mark *mark, const void *value)
@@ -165,7 +165,7 @@ void tg_snapshot_removing(struct tg_snapshot *snapshot, void *value)
     mark->bits = 0; /* the lists may still name the slot */
 }
 
-/* ---- epochs ------------------------------------------------------------------------------------------------------- */
+/* ---- epochs ------------------------------------------------------------------------------------------------------ */
 
 bool tg_snapshot_has_delta(const struct tg_snapshot *snapshot) { return snapshot->complete; }
 uint64_t tg_snapshot_changed(const struct tg_snapshot *snapshot) { return snapshot->list_counts[snapshot->parity]; }

@@ -1,8 +1,8 @@
 /* Checkpoints of one table while it is being changed. The table's owner says `touch` before it changes an entry; a cut
  * divides time into epochs; entries that changed before the cut are then written a few at a time, each as it was at the
- * cut: if it is to change before its turn comes, it is written first. So nothing is ever copied but into the record that
- * had to be written anyway (the idea of CALC, K. Ren et al., SIGMOD 2016, at the grain of an entry), and an epoch costs
- * what changed in it.
+ * cut: if it is to change before its turn comes, it is written first. So nothing is ever copied but into the record
+ * that had to be written anyway (the idea of CALC, K. Ren et al., SIGMOD 2016, at the grain of an entry), and an epoch
+ * costs what changed in it.
  *
  *   base   every entry            delta   entries changed since the last cut, after the keys removed since then
  *
@@ -43,10 +43,10 @@ struct tg_snapshot {
     uint16_t changed;     /* mark bit of the current epoch */
     uint16_t changed_old; /* of the epoch being written */
     enum { TG_SNAPSHOT_IDLE, TG_SNAPSHOT_WRITING_BASE, TG_SNAPSHOT_WRITING_DELTA } phase;
-    bool unwanted;          /* what is being written was aborted: only the marks are still to be cleared */
-    bool complete;          /* the current epoch's changes are all known: a delta is possible */
-    struct tg_block *puts;  /* being filled, of the epoch being written */
-    struct tg_block *removed; /* being filled, of the current epoch */
+    bool unwanted;                  /* what is being written was aborted: only the marks are still to be cleared */
+    bool complete;                  /* the current epoch's changes are all known: a delta is possible */
+    struct tg_block *puts;          /* being filled, of the epoch being written */
+    struct tg_block *removed;       /* being filled, of the current epoch */
     struct tg_block **removed_full; /* [TG_SNAPSHOT_REMOVED_MAX] full ones of the current epoch */
     uint32_t removed_count;
     uint32_t *lists[2]; /* slots changed, per parity; [list_max] */
@@ -69,6 +69,7 @@ TG_MUST_USE tg_status tg_snapshot_init(struct tg_snapshot *snapshot, const struc
 /* Of an entry that a checkpoint gave back: a file has it.  @setup */
 static inline void tg_snapshot_loaded(struct tg_mark *mark) { mark->bits = TG_MARK_SAVED; }
 
+/* What tg_snapshot_touch does the first time in an epoch.  @shard */
 void tg_snapshot_touch_first(struct tg_snapshot *snapshot, void *value);
 /* Before anything the layout names changes in `value`.  @shard */
 static inline void tg_snapshot_touch(struct tg_snapshot *snapshot, void *value)
@@ -92,8 +93,8 @@ void tg_snapshot_cut(struct tg_snapshot *snapshot, bool base);
 /* Write entries of the epoch that was cut, looking at no more than `entries`; true when all of it is in closed blocks.
  * The caller looks at the clock and at the spool.  @shard */
 TG_MUST_USE bool tg_snapshot_step(struct tg_snapshot *snapshot, uint32_t entries);
-/* The epoch being written is not wanted any more, and the next one is a base. Steps go on until they say true: marks are
- * to be cleared. Its closed blocks are the caller's.  @shard */
+/* The epoch being written is not wanted any more, and the next one is a base. Steps go on until they say true: marks
+ * are to be cleared. Its closed blocks are the caller's.  @shard */
 void tg_snapshot_abort(struct tg_snapshot *snapshot);
 
 #endif

@@ -41,8 +41,8 @@ tg_status tg_spool_create(struct tg_spool **spool, const struct tg_spool_config 
     if (self == NULL || memory == NULL || taken == NULL || busy == NULL || blocks == NULL || queue == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for %u blocks of checkpoints", count);
     }
-    *self = (struct tg_spool){.block_count = count, .memory = memory, .taken = taken, .busy = busy, .blocks = blocks,
-                              .queue = queue};
+    *self = (struct tg_spool){
+        .block_count = count, .memory = memory, .taken = taken, .busy = busy, .blocks = blocks, .queue = queue};
     *spool = self;
     return TG_OK;
 }

@@ -1,6 +1,7 @@
 /* Blocks of state between the tables that fill them and the file they go to: memory of a fixed number of blocks, and
- * the queue of full ones in the order in which they belong into the file. One per shard. Running out of memory spoils the
- * checkpoint under way, never the job: what asked for a block goes on without it, and the epoch is to be aborted. */
+ * the queue of full ones in the order in which they belong into the file. One per shard. Running out of memory spoils
+ * the checkpoint under way, never the job: what asked for a block goes on without it, and the epoch is to be aborted.
+ */
 #ifndef TG_STATE_SPOOL_H
 #define TG_STATE_SPOOL_H
 
@@ -25,7 +26,8 @@ TG_MUST_USE tg_status tg_spool_create(struct tg_spool **spool, const struct tg_s
 TG_MUST_USE struct tg_block *tg_spool_open(struct tg_spool *spool, uint32_t table, uint32_t bytes);
 /* The block is full: behind all closed before it. An empty one goes back at once.  @shard */
 void tg_spool_close(struct tg_spool *spool, struct tg_block *block);
-/* The oldest closed block, NULL when there is none. It leaves the queue; release it once its bytes are written.  @shard */
+/* The oldest closed block, NULL when there is none. It leaves the queue; release it once its bytes are written.  @shard
+ */
 struct tg_block *tg_spool_next(struct tg_spool *spool);
 /* Give a block back, from wherever it is: being filled or taken from the queue.  @shard */
 void tg_spool_release(struct tg_spool *spool, struct tg_block *block);

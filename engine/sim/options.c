@@ -58,7 +58,9 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     options->fatal = crashes_max != 0 && tg_prng_below(prng, 4) == 0;
     options->checkpoint = crashes_max == 0 ? 0 : pick_us(prng, 6, checkpoints);
     bound_time(options);
-    if (options->cassandra || options->checkpoint != 0) { options->max_keys = 0; } /* who is refused is told apart by every single row */
+    if (options->cassandra || options->checkpoint != 0) {
+        options->max_keys = 0;
+    } /* who is refused is told apart by every single row */
 }
 
 void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed, uint32_t crashes_max)
@@ -119,10 +121,11 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
     (void)fprintf(out,
                   " log=%d cassandra=%d nodes=%u protocol=%u timeout_us=%" PRId64 " flush_us=%" PRId64
                   " tick_ns=%" PRIu64 " grow_ns=%" PRIu64 " disk_faults=%u log_faults=%u net_faults=%u cql_faults=%u "
-                  "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " checkpoint_us=%" PRId64 " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
+                  "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " checkpoint_us=%" PRId64
+                  " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
                   "fatal=%d",
                   options->log, options->cassandra, options->nodes, options->protocol, options->timeout, options->flush,
                   options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults, options->net_faults,
-                  options->cql_faults, options->outage_ns, options->heal_ns, options->checkpoint, options->crashes, options->crash_steps,
-                  options->crash_visits, options->fatal);
+                  options->cql_faults, options->outage_ns, options->heal_ns, options->checkpoint, options->crashes,
+                  options->crash_steps, options->crash_visits, options->fatal);
 }

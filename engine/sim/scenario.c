@@ -169,7 +169,8 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
                                .job = s->job,
                                .partitions = s->partitions,
                                .prng = &s->prng,
-                               .fresh = s->options->checkpoint == 0}; /* without checkpoints a life begins from nothing */
+                               .fresh =
+                                   s->options->checkpoint == 0}; /* without checkpoints a life begins from nothing */
     for (;;) { /* ends: crashes are counted, failures end with healing, and time goes on */
         const bool dies = outcome->crashes < s->options->crashes;
         const bool at_failpoint = dies && s->options->crash_visits > 0 && tg_prng_below(&s->chaos.prng, 2) == 0;

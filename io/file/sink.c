@@ -6,8 +6,8 @@
  * fdatasync. An fdatasync that fails ends the job: the kernel may have dropped what earlier blocks left with it, and a
  * second call would report success. An existing file is replaced when a run starts.
  *
- * With checkpoints the rows are staged instead and become visible when their checkpoint is complete (staging.h): whoever
- * reads the file sees each row once, whatever crashes. */
+ * With checkpoints the rows are staged instead and become visible when their checkpoint is complete (staging.h):
+ * whoever reads the file sees each row once, whatever crashes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -33,8 +33,8 @@ struct file_target {
     bool has_staging;
     bool resumes;
     struct tg_staging staging;
-    bool torn;             /* bytes behind `length` may have to be cut off */
-    bool durable;          /* nothing was written since the last fdatasync */
+    bool torn;                 /* bytes behind `length` may have to be cut off */
+    bool durable;              /* nothing was written since the last fdatasync */
     uint64_t failing_since_ns; /* 0 = the last attempt went well */
     struct tg_log_limit limit;
 };
@@ -48,9 +48,13 @@ struct file_sink {
 };
 
 static const struct tg_option file_options[] = {
-    {.name = "path", .kind = TG_OPTION_TEXT, .required = true,
+    {.name = "path",
+     .kind = TG_OPTION_TEXT,
+     .required = true,
      .doc = "File of JSON lines; folders are created, an existing file is replaced when the run starts."},
-    {.name = "flush_every", .kind = TG_OPTION_DURATION, .fallback = "200ms",
+    {.name = "flush_every",
+     .kind = TG_OPTION_DURATION,
+     .fallback = "200ms",
      .doc = "Rows wait at most this long before they are handed to the operating system."},
 };
 
@@ -147,8 +151,8 @@ static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *b
         while (failed == -EINTR) { failed = target->ops->fdatasync(target->ops->self, target->fd); }
         if (failed != 0) {
             (void)tg_fail(&block->error, TG1502, -failed,
-                          "sink %s: make %s durable; rows since the last flush may be missing",
-                          target->sink_name, target->path);
+                          "sink %s: make %s durable; rows since the last flush may be missing", target->sink_name,
+                          target->path);
             return TG_OUTBOX_FAILED;
         }
         target->durable = true;
@@ -163,8 +167,7 @@ static tg_status not_a_file(const struct tg_sink_env *env, const char *path, int
     if (os_errno == ESPIPE) {
         return tg_fail(err, TG1502, 0,
                        "sink %s: %s is not a regular file; to write to a terminal or a pipe use the console sink",
-                       env->sink_name,
-                       path);
+                       env->sink_name, path);
     }
     return tg_fail(err, TG1502, os_errno, "sink %s: look at %s", env->sink_name, path);
 }
@@ -238,7 +241,9 @@ static tg_status file_share(const struct tg_sink_env *env, void **shared, struct
     }
     if (status == TG_OK && env->staged && !env->resumes) {
         const int failed = tg_staging_clean(&target->staging);
-        if (failed != 0) { status = tg_fail(err, TG1502, -failed, "sink %s: remove old parts of %s", env->sink_name, target->path); }
+        if (failed != 0) {
+            status = tg_fail(err, TG1502, -failed, "sink %s: remove old parts of %s", env->sink_name, target->path);
+        }
     }
     if (status != TG_OK) {
         file_unshare(target);
@@ -316,7 +321,10 @@ static tg_status file_commit(void *shared, const struct tg_committable *list, ui
     const tg_status status = tg_staging_commit(&target->staging, list, count, err);
     if (status == TG_OK && target->resumes) { /* what is left now are parts that no checkpoint knows */
         target->resumes = false;
-        (void)tg_staging_clean(&target->staging);
+        if (tg_staging_clean(&target->staging) != 0) { /* what stays is removed by a later start */
+            tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "sink %s: old parts of %s stay for now", target->sink_name,
+                   target->path);
+        }
     }
     return status;
 }

@@ -50,6 +50,8 @@ tg_status tg_staging_open(struct tg_staging *staging, const char *path, int fina
 {
     *staging = (struct tg_staging){
         .ops = tg_file_ops(), .path = path, .final_fd = final_fd, .shard_count = shard_count, .next_segment = 1};
+    staging->copy = malloc(COPY_BYTES);
+    if (staging->copy == NULL) { return tg_fail(err, TG1601, ENOMEM, "stage rows of %s", path); }
     for (uint32_t i = 0; i < shard_count; i++) {
         staging->shards[i].fd = -1;
         staging->shards[i].segments = calloc(TG_STAGING_SEGMENTS_MAX, sizeof(struct tg_staging_segment));
@@ -67,6 +69,7 @@ void tg_staging_close(struct tg_staging *staging)
         if (shard->fd >= 0 && shard->segments != NULL) { (void)staging->ops->close(staging->ops->self, shard->fd); }
         free(shard->segments);
     }
+    free(staging->copy);
     staging->shard_count = 0;
 }
 
@@ -197,19 +200,25 @@ static tg_status lost(const struct tg_staging *staging, const char *what, int fa
     return tg_fail(err, TG1502, -failed, "commit rows to %s: %s", staging->path, what);
 }
 
-/* Do all parts exist? *bytes is what they hold together, *base the final file's length before. */
+/* What a list of committables comes to. */
+struct survey {
+    bool complete; /* all parts exist */
+    int64_t base;  /* the final file's length before the commit; -1 = there is nothing to commit, not even nothing */
+    int64_t bytes; /* of all parts together */
+};
+
 static tg_status survey(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
-                        bool *complete, int64_t *base, int64_t *bytes, struct tg_error *err)
+                        struct survey *out, struct tg_error *err)
 {
-    *complete = true;
-    *base = -1;
-    *bytes = 0;
+    *out = (struct survey){.complete = true, .base = -1};
     for (uint32_t shard = 0; shard < count; shard++) {
         struct tg_bytes_in in = {.data = list[shard].data, .bytes = list[shard].bytes};
         if (list[shard].bytes == 0) { continue; }
         const int64_t own_base = tg_bytes_get_i64(&in);
-        if (*base >= 0 && own_base != *base) { return lost(staging, "the shards' committables disagree", 0, err); }
-        *base = own_base;
+        if (out->base >= 0 && own_base != out->base) {
+            return lost(staging, "the shards' committables disagree", 0, err);
+        }
+        out->base = own_base;
         while (in.wrong == NULL && tg_bytes_left(&in) != 0) {
             char path[PATH_BYTES];
             const uint64_t number = tg_bytes_get_u64(&in);
@@ -218,8 +227,8 @@ static tg_status survey(struct tg_staging *staging, const struct tg_committable 
             if (fd < 0 && fd != -ENOENT) { return lost(staging, path, fd, err); }
             const int64_t size = fd < 0 ? -1 : staging->ops->size(staging->ops->self, fd);
             if (fd >= 0) { (void)staging->ops->close(staging->ops->self, fd); }
-            *complete = *complete && size >= (int64_t)part_bytes;
-            *bytes += (int64_t)part_bytes;
+            out->complete = out->complete && size >= (int64_t)part_bytes;
+            out->bytes += (int64_t)part_bytes;
             if (number >= staging->next_segment) { staging->next_segment = number + 1; }
         }
         if (in.wrong != NULL) { return lost(staging, "a committable is damaged", 0, err); }
@@ -290,31 +299,28 @@ static int remove_part(struct tg_staging *staging, uint32_t shard, const struct 
 tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
                             struct tg_error *err)
 {
-    bool complete;
-    int64_t base;
-    int64_t bytes;
-    const tg_status status = survey(staging, list, count, &complete, &base, &bytes, err);
-    if (status != TG_OK || base < 0) { return status; }
+    struct survey found;
+    const tg_status status = survey(staging, list, count, &found, err);
+    if (status != TG_OK || found.base < 0) { return status; }
     const struct tg_file_ops *ops = staging->ops;
     const int64_t size = ops->size(ops->self, staging->final_fd);
-    if (!complete) { /* parts go once the rows are durable in the final file */
-        if (size < base + bytes) { return lost(staging, "parts are missing, and the file does not have their rows", 0, err); }
-        staging->length = base + bytes;
+    if (!found.complete) { /* parts go once the rows are durable in the final file */
+        if (size < found.base + found.bytes) {
+            return lost(staging, "parts are missing, and the file does not have their rows", 0, err);
+        }
+        staging->length = found.base + found.bytes;
         (void)for_parts(staging, list, count, NULL, remove_part);
         return TG_OK;
     }
-    if (size < base) { return lost(staging, "the file is shorter than the checkpoint says", 0, err); }
-    char *copy = malloc(COPY_BYTES);
-    if (copy == NULL) { return lost(staging, "no memory", -ENOMEM, err); }
-    int failed = ops->ftruncate(ops->self, staging->final_fd, base);
-    staging->length = base;
+    if (size < found.base) { return lost(staging, "the file is shorter than the checkpoint says", 0, err); }
+    int failed = ops->ftruncate(ops->self, staging->final_fd, found.base);
+    staging->length = found.base;
     if (failed == 0) { failed = -TG_FAILPOINT("file.commit"); }
-    if (failed == 0) { failed = for_parts(staging, list, count, copy, append_part); }
+    if (failed == 0) { failed = for_parts(staging, list, count, staging->copy, append_part); }
     if (failed == 0) { failed = sync_file(ops, staging->final_fd); }
     if (failed == 0) { failed = sync_folder(staging); }
-    free(copy);
     if (failed != 0) {
-        staging->length = base; /* a commit that is repeated begins there */
+        staging->length = found.base; /* a commit that is repeated begins there */
         return lost(staging, "append", failed, err);
     }
     (void)for_parts(staging, list, count, NULL, remove_part);

@@ -20,8 +20,8 @@ struct tg_staging_segment {
 };
 /* Parts of one shard. */
 struct tg_staging_shard {
-    int fd;          /* of the newest segment; -1 = none is open */
-    bool torn;       /* bytes behind the newest segment's may have to be cut off */
+    int fd;    /* of the newest segment; -1 = none is open */
+    bool torn; /* bytes behind the newest segment's may have to be cut off */
     uint32_t count;
     struct tg_staging_segment *segments; /* [TG_STAGING_SEGMENTS_MAX] not committed yet, oldest first */
 };
@@ -31,6 +31,7 @@ struct tg_staging {
     const char *path; /* final */
     int final_fd;
     int64_t length; /* of the final file: what is committed */
+    char *copy;     /* for commits */
     uint32_t shard_count;
     uint64_t next_segment; /* larger than any that was committed: a name that a checkpoint knows is never used again */
     struct tg_staging_shard shards[TG_SHARDS_MAX];
@@ -49,7 +50,8 @@ TG_MUST_USE int tg_staging_append(struct tg_staging *staging, uint32_t shard, ui
                                   uint32_t bytes);
 /* Make a shard's newest segment durable. 0 or -errno.  @any */
 TG_MUST_USE int tg_staging_sync(struct tg_staging *staging, uint32_t shard);
-/* The committable of all segments of a shard up to `segment`; out[TG_COMMITTABLE_BYTES_MAX]. Returns its bytes.  @any */
+/* The committable of all segments of a shard up to `segment`; out[TG_COMMITTABLE_BYTES_MAX]. Returns its bytes.  @any
+ */
 uint32_t tg_staging_prepare(const struct tg_staging *staging, uint32_t shard, uint64_t segment, uint8_t *out);
 /* Append what the committables name. Errors: TG1502.  @any */
 TG_MUST_USE tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,

@@ -37,16 +37,35 @@ static const struct tg_state_field map_elements[] = {{.name = "id", .kind = TG_S
 static const struct tg_state_field fields[] = {
     {.name = "number", .kind = TG_STATE_BIGINT, .offset = offsetof(struct value, number)},
     {.name = "label", .kind = TG_STATE_LABEL, .offset = offsetof(struct value, label)},
-    {.name = "deque", .kind = TG_STATE_DEQUE, .offset = offsetof(struct value, deque), .element_count = 1,
+    {.name = "deque",
+     .kind = TG_STATE_DEQUE,
+     .offset = offsetof(struct value, deque),
+     .element_count = 1,
      .elements = deque_elements},
-    {.name = "list", .kind = TG_STATE_LIST, .offset = offsetof(struct value, list), .element_count = 2,
-     .elements = list_elements, .element_bytes = sizeof(struct pair)},
-    {.name = "map", .kind = TG_STATE_MAP, .offset = offsetof(struct value, map), .element_count = 2, .key_count = 1,
-     .elements = map_elements, .element_bytes = 8, .key_bytes = 8, .align = 8},
+    {.name = "list",
+     .kind = TG_STATE_LIST,
+     .offset = offsetof(struct value, list),
+     .element_count = 2,
+     .elements = list_elements,
+     .element_bytes = sizeof(struct pair)},
+    {.name = "map",
+     .kind = TG_STATE_MAP,
+     .offset = offsetof(struct value, map),
+     .element_count = 2,
+     .key_count = 1,
+     .elements = map_elements,
+     .element_bytes = 8,
+     .key_bytes = 8,
+     .align = 8},
 };
-static const struct tg_state_layout layout = {
-    .owner_kind = TG_STATE_OF_STEP, .owner = "counts", .name = "value", .version = 1,
-    .key_count = 1, .keys = key_columns, .field_count = sizeof fields / sizeof fields[0], .fields = fields};
+static const struct tg_state_layout layout = {.owner_kind = TG_STATE_OF_STEP,
+                                              .owner = "counts",
+                                              .name = "value",
+                                              .version = 1,
+                                              .key_count = 1,
+                                              .keys = key_columns,
+                                              .field_count = sizeof fields / sizeof fields[0],
+                                              .fields = fields};
 static const struct tg_map_shape shape = {.key_bytes = 8, .value_bytes = 8, .align = 8};
 
 /* What a key should hold. The list's and map's contents follow from their counts and the number. */
@@ -70,7 +89,8 @@ struct table {
 static void table_open(struct table *t)
 {
     struct tg_error err = {0};
-    const struct tg_table_config config = {.entry_count_max = KEYS, .hash_seed = 77, .value_bytes = sizeof(struct value)};
+    const struct tg_table_config config = {
+        .entry_count_max = KEYS, .hash_seed = 77, .value_bytes = sizeof(struct value)};
     cr_assert_eq(tg_arena_open(&t->arena, (size_t)512 << 20, &err), TG_OK);
     cr_assert_eq(tg_heap_create(&t->heap, 32 << 20, &t->arena, &err), TG_OK);
     cr_assert_eq(tg_table_create(&t->table, &config, t->heap, &t->arena, &err), TG_OK);
@@ -107,7 +127,7 @@ static struct tg_key key_of(int64_t id, uint8_t out[9])
     return (struct tg_key){out, 9};
 }
 
-/* ---- changes ------------------------------------------------------------------------------------------------------ */
+/* ---- changes ----------------------------------------------------------------------------------------------------- */
 
 static void change(struct fixture *f, uint32_t id, struct value *v)
 {
@@ -125,7 +145,8 @@ static void change(struct fixture *f, uint32_t id, struct value *v)
             e->deque_count -= ELEMENTS / 2 + 1;
             memmove(e->deque, e->deque + ELEMENTS / 2 + 1, e->deque_count * sizeof e->deque[0]);
         }
-        e->deque[e->deque_count] = (e->deque_count == 0 ? 0 : e->deque[e->deque_count - 1]) + 1 + tg_prng_below(&f->prng, 9);
+        e->deque[e->deque_count] =
+            (e->deque_count == 0 ? 0 : e->deque[e->deque_count - 1]) + 1 + tg_prng_below(&f->prng, 9);
         cr_assert(tg_deque_i64_insert(&v->deque, f->live.heap, e->deque[e->deque_count]));
         e->deque_count++;
         break;
@@ -180,7 +201,7 @@ static void mutate(struct fixture *f, uint32_t steps)
     }
 }
 
-/* ---- files -------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 
 static void put_bytes(struct file *file, const void *data, size_t bytes)
 {
@@ -194,10 +215,16 @@ static void begin_file(struct fixture *f)
     static uint8_t space[TG_STATE_HEADER_BYTES_MAX];
     struct tg_bytes_out out = {.data = space, .capacity = sizeof space};
     struct tg_error err = {0};
-    f->header = (struct tg_state_header){
-        .job = "test", .epoch = f->epoch, .previous = f->is_base ? 0 : f->last_complete,
-        .kind = f->is_base ? TG_STATE_BASE : TG_STATE_DELTA, .shard = 0, .shard_count = 1,
-        .group_first = 0, .group_last = 1023, .table_count = 1, .tables = &layout};
+    f->header = (struct tg_state_header){.job = "test",
+                                         .epoch = f->epoch,
+                                         .previous = f->is_base ? 0 : f->last_complete,
+                                         .kind = f->is_base ? TG_STATE_BASE : TG_STATE_DELTA,
+                                         .shard = 0,
+                                         .shard_count = 1,
+                                         .group_first = 0,
+                                         .group_last = 1023,
+                                         .table_count = 1,
+                                         .tables = &layout};
     cr_assert_eq(tg_state_header_encode(&f->header, &out, &f->totals, &err), TG_OK, "%s", err.text);
     f->writing.bytes = 0;
     put_bytes(&f->writing, space, out.used);
@@ -224,8 +251,11 @@ static tg_status memory_read(void *self, uint64_t at, void *data, size_t bytes, 
 
 static void load(struct fixture *f, struct table *into)
 {
-    struct tg_restore restore = {.table = into->table, .heap = into->heap, .now = &layout,
-                                 .value_bytes = sizeof(struct value), .mark_offset = offsetof(struct value, mark)};
+    struct tg_restore restore = {.table = into->table,
+                                 .heap = into->heap,
+                                 .now = &layout,
+                                 .value_bytes = sizeof(struct value),
+                                 .mark_offset = offsetof(struct value, mark)};
     for (uint32_t i = 0; i < f->chain_count; i++) {
         struct tg_error err = {0};
         struct tg_state_reader reader;
@@ -255,7 +285,9 @@ static void compare(const struct fixture *f, struct table *found)
         count++;
         cr_assert_eq(v->number, e->number, "seed %" PRIu64, f->seed);
         cr_assert_eq(v->label_bytes, (uint64_t)v->number % 16);
-        for (uint32_t i = 0; i < v->label_bytes; i++) { cr_assert_eq(v->label[i], 'a' + (int)((uint64_t)v->number % 26)); }
+        for (uint32_t i = 0; i < v->label_bytes; i++) {
+            cr_assert_eq(v->label[i], 'a' + (int)((uint64_t)v->number % 26));
+        }
         cr_assert_eq(v->deque.count, e->deque_count);
         for (uint32_t i = 0; i < e->deque_count; i++) { cr_assert_eq(tg_deque_i64_at(&v->deque, i), e->deque[i]); }
         cr_assert_eq(v->list.count, e->list_count);
@@ -292,7 +324,7 @@ static void finish_file(struct fixture *f)
     tg_arena_close(&found.arena);
 }
 
-/* ---- claims ------------------------------------------------------------------------------------------------------- */
+/* ---- claims ------------------------------------------------------------------------------------------------------ */
 
 static struct fixture *fixture_open(uint32_t blocks)
 {
@@ -301,9 +333,11 @@ static struct fixture *fixture_open(uint32_t blocks)
     const struct tg_spool_config spool = {.block_count = blocks};
     table_open(&f->live);
     cr_assert_eq(tg_spool_create(&f->spool, &spool, &f->live.arena, &err), TG_OK);
-    const struct tg_snapshot_config config = {
-        .table = f->live.table, .layout = &layout, .spool = f->spool, .entry_count_max = KEYS,
-        .mark_offset = offsetof(struct value, mark)};
+    const struct tg_snapshot_config config = {.table = f->live.table,
+                                              .layout = &layout,
+                                              .spool = f->spool,
+                                              .entry_count_max = KEYS,
+                                              .mark_offset = offsetof(struct value, mark)};
     cr_assert_eq(tg_snapshot_init(&f->snapshot, &config, &f->live.arena, &err), TG_OK);
     f->seed = tg_test_seed();
     f->prng = (struct tg_prng){f->seed};
@@ -322,8 +356,8 @@ static void fixture_close(struct fixture *f)
 static void cut(struct fixture *f)
 {
     f->epoch++;
-    f->is_base = !tg_snapshot_has_delta(&f->snapshot) || f->chain_count == CHAIN ||
-                 tg_prng_below(&f->prng, 6) == 0 || f->chain_count == 0;
+    f->is_base = !tg_snapshot_has_delta(&f->snapshot) || f->chain_count == CHAIN || tg_prng_below(&f->prng, 6) == 0 ||
+                 f->chain_count == 0;
     tg_snapshot_cut(&f->snapshot, f->is_base);
     memcpy(f->at_cut, f->now, sizeof f->now);
     begin_file(f);
