@@ -132,6 +132,7 @@ static void submit(struct tg_checkpoint *checkpoint, void (*run)(struct tg_task 
 {
     checkpoint->task = (struct tg_task){.run = run, .done = task_done, .owner = checkpoint};
     checkpoint->task_done = false;
+    checkpoint->status = TG_OK;
     checkpoint->error = (struct tg_error){0};
     TG_ASSERT(tg_helper_submit(checkpoint->helper, 0, &checkpoint->task)); /* one of ours is under way at a time */
 }
@@ -139,7 +140,7 @@ static void submit(struct tg_checkpoint *checkpoint, void (*run)(struct tg_task 
 static void run_begin(struct tg_task *task)
 {
     struct tg_checkpoint *checkpoint = task->owner;
-    (void)tg_store_epoch_begin(&checkpoint->store, checkpoint->next_epoch, &checkpoint->error);
+    checkpoint->status = tg_store_epoch_begin(&checkpoint->store, checkpoint->next_epoch, &checkpoint->error);
 }
 
 static void run_publish(struct tg_task *task)
@@ -148,11 +149,13 @@ static void run_publish(struct tg_task *task)
     const struct tg_manifest *manifest = &checkpoint->manifest;
     struct tg_error *err = &checkpoint->error;
     checkpoint->decided = false;
-    if (tg_store_epoch_sync(&checkpoint->store, manifest->epoch, err) != TG_OK) { return; }
+    checkpoint->status = tg_store_epoch_sync(&checkpoint->store, manifest->epoch, err);
+    if (checkpoint->status != TG_OK) { return; }
     struct tg_bytes_out out = {.data = checkpoint->manifest_bytes, .capacity = TG_MANIFEST_BYTES_MAX};
-    if (tg_manifest_encode(manifest, &out, err) == TG_OK) {
-        (void)tg_store_publish(&checkpoint->store, manifest->epoch, out.data, out.used, &checkpoint->decided, err);
-    }
+    checkpoint->status = tg_manifest_encode(manifest, &out, err);
+    if (checkpoint->status != TG_OK) { return; }
+    checkpoint->status =
+        tg_store_publish(&checkpoint->store, manifest->epoch, out.data, out.used, &checkpoint->decided, err);
 }
 
 /* Sinks make the rows of a decided checkpoint visible. *count is how many committables that were. */
@@ -206,6 +209,7 @@ static void run_clean(struct tg_task *task)
     if (tg_store_acknowledge(&checkpoint->store, epoch, count, &error) != TG_OK ||
         tg_recovery_collect(&checkpoint->store, checkpoint->config.keep, 0, &error) != TG_OK) {
         checkpoint->error = error;
+        checkpoint->status = error.status;
     }
 }
 
@@ -384,7 +388,7 @@ static uint32_t poll_waiting(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 static uint32_t poll_beginning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 {
     if (!checkpoint->task_done) { return 0; }
-    if (checkpoint->error.status != TG_OK) {
+    if (checkpoint->status != TG_OK) {
         give_up(checkpoint, &checkpoint->error, now_ns);
         return 1;
     }
@@ -443,12 +447,12 @@ static void note_success(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 static uint32_t poll_publishing(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 {
     if (!checkpoint->task_done) { return 0; }
-    if (checkpoint->error.status != TG_OK && !checkpoint->decided) {
+    if (checkpoint->status != TG_OK && !checkpoint->decided) {
         for (uint32_t i = 0; i < checkpoint->config.plan->shard_count; i++) { checkpoint->parts[i].last_epoch = 0; }
         give_up(checkpoint, &checkpoint->error, now_ns);
         return 1;
     }
-    if (checkpoint->error.status != TG_OK) { /* complete or not: only a new start can tell */
+    if (checkpoint->status != TG_OK) { /* complete or not: only a new start can tell */
         checkpoint->fatal = checkpoint->error;
         return 0;
     }
@@ -473,7 +477,7 @@ static uint32_t poll_cleaning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
         submit(checkpoint, run_clean);
         return 1;
     }
-    if (checkpoint->error.status != TG_OK && tg_log_allowed(&checkpoint->log_limit, now_ns, &suppressed)) {
+    if (checkpoint->status != TG_OK && tg_log_allowed(&checkpoint->log_limit, now_ns, &suppressed)) {
         tg_log(TG_LOG_WARN, TG2501, -1, NULL, "after checkpoint %" PRIu64 ": %s; old ones stay for now",
                checkpoint->next_epoch, checkpoint->error.text);
     }

@@ -69,6 +69,7 @@ struct tg_checkpoint {
     uint64_t retry_ns; /* a commit that failed is repeated then */
     struct tg_task task;
     bool task_done;
+    tg_status status; /* of the task, with error */
     struct tg_error error;
     struct tg_error fatal; /* the job must stop: nobody knows whether a checkpoint is complete */
     struct tg_manifest manifest;

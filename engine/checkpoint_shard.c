@@ -91,7 +91,7 @@ static void task_done(struct tg_task *base)
     part->under_way--;
     if (task->block != NULL) { tg_spool_release(part->spool, task->block); }
     task->block = NULL;
-    if (task->error.status != TG_OK) { spoil(part, &task->error); }
+    if (task->status != TG_OK) { spoil(part, &task->error); }
     if (task == &part->last) { part->last_done = true; }
 }
 
@@ -101,11 +101,10 @@ static void run_first(struct tg_task *base)
     struct tg_checkpoint_task *task = (struct tg_checkpoint_task *)(void *)base;
     struct tg_checkpoint_shard *part = task->part;
     struct tg_store *store = &part->checkpoint->store;
-    tg_status status = tg_store_file_create(store, part->epoch, part->shard, part->base, &part->file, &task->error);
-    if (status == TG_OK) {
-        status = tg_store_file_append(store, &part->file, part->head, part->head_bytes, &task->error);
+    task->status = tg_store_file_create(store, part->epoch, part->shard, part->base, &part->file, &task->error);
+    if (task->status == TG_OK) {
+        task->status = tg_store_file_append(store, &part->file, part->head, part->head_bytes, &task->error);
     }
-    (void)status; /* task->error has it */
 }
 
 static void run_append(struct tg_task *base)
@@ -113,7 +112,8 @@ static void run_append(struct tg_task *base)
     struct tg_checkpoint_task *task = (struct tg_checkpoint_task *)(void *)base;
     struct tg_checkpoint_shard *part = task->part;
     if (part->file.fd < 0) { return; }
-    (void)tg_store_file_append(&part->checkpoint->store, &part->file, task->block->data, task->bytes, &task->error);
+    task->status =
+        tg_store_file_append(&part->checkpoint->store, &part->file, task->block->data, task->bytes, &task->error);
 }
 
 static void run_finish(struct tg_task *base)
@@ -126,9 +126,8 @@ static void run_finish(struct tg_task *base)
         if (part->committables[i] == NULL) { continue; }
         part->committable_bytes[i] = tg_outlet_prepare(&part->outlets[i], part->committables[i]);
     }
-    if (tg_store_file_append(store, &part->file, part->foot, sizeof part->foot, &task->error) == TG_OK) {
-        (void)tg_store_file_finish(store, &part->file, &task->error);
-    }
+    task->status = tg_store_file_append(store, &part->file, part->foot, sizeof part->foot, &task->error);
+    if (task->status == TG_OK) { task->status = tg_store_file_finish(store, &part->file, &task->error); }
 }
 
 static void run_drop(struct tg_task *base)
@@ -141,6 +140,7 @@ static bool submit(struct tg_checkpoint_shard *part, struct tg_checkpoint_task *
 {
     task->part = part;
     task->task = (struct tg_task){.run = run, .done = task_done, .owner = part};
+    task->status = TG_OK;
     task->error = (struct tg_error){0};
     if (!tg_helper_submit(part->checkpoint->helper, part->shard, &task->task)) { return false; }
     task->under_way = true;

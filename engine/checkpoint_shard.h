@@ -27,6 +27,7 @@ struct tg_checkpoint_task {
     struct tg_block *block; /* NULL = none */
     uint32_t bytes;
     bool under_way;
+    tg_status status; /* of its run, with error */
     struct tg_error error;
 };
 
