@@ -261,7 +261,7 @@ static tg_status file_open(void *state, const struct tg_sink_env *env, struct tg
     sink->with_revision = env->with_revision;
     sink->target = env->shared;
     sink->shard = env->shard;
-    sink->outbox.tag = 1;
+    sink->outbox.tag = sink->target->staged ? sink->target->staging.next_segment : 0;
     const struct tg_outbox_config config = {
         .write = block_write,
         .flush_every_ns = (uint64_t)tg_option_number(env->options, "flush_every") * 1000,

@@ -32,16 +32,31 @@ static const char *split(const char *path, char folder[PATH_BYTES])
     return slash + 1;
 }
 
+/* Every folder on the way to the final file, the nearest first: each one's name lies in the one above. 0 or -errno. */
+static int sync_way(const struct tg_staging *staging)
+{
+    char folder[PATH_BYTES];
+    (void)snprintf(folder, sizeof folder, "%s", staging->path);
+    for (char *slash = strrchr(folder, '/'); slash != NULL && slash != folder; slash = strrchr(folder, '/')) {
+        *slash = '\0';
+        const int failed = staging->ops->sync_dir(staging->ops->self, folder);
+        if (failed != 0) { return failed; }
+    }
+    return staging->ops->sync_dir(staging->ops->self, staging->path[0] == '/' ? "/" : ".");
+}
+
 tg_status tg_staging_open(struct tg_staging *staging, const char *path, int final_fd, uint32_t shard_count,
                           struct tg_error *err)
 {
     *staging = (struct tg_staging){
-        .ops = tg_file_ops(), .path = path, .final_fd = final_fd, .shard_count = shard_count};
+        .ops = tg_file_ops(), .path = path, .final_fd = final_fd, .shard_count = shard_count, .next_segment = 1};
     for (uint32_t i = 0; i < shard_count; i++) {
         staging->shards[i].fd = -1;
         staging->shards[i].segments = calloc(TG_STAGING_SEGMENTS_MAX, sizeof(struct tg_staging_segment));
         if (staging->shards[i].segments == NULL) { return tg_fail(err, TG1601, ENOMEM, "stage rows of %s", path); }
     }
+    const int failed = sync_way(staging);
+    if (failed != 0) { return tg_fail(err, TG1502, -failed, "make the folders of %s durable", path); }
     return TG_OK;
 }
 
@@ -183,7 +198,7 @@ static tg_status lost(const struct tg_staging *staging, const char *what, int fa
 }
 
 /* Do all parts exist? *bytes is what they hold together, *base the final file's length before. */
-static tg_status survey(const struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
+static tg_status survey(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
                         bool *complete, int64_t *base, int64_t *bytes, struct tg_error *err)
 {
     *complete = true;
@@ -205,6 +220,7 @@ static tg_status survey(const struct tg_staging *staging, const struct tg_commit
             if (fd >= 0) { (void)staging->ops->close(staging->ops->self, fd); }
             *complete = *complete && size >= (int64_t)part_bytes;
             *bytes += (int64_t)part_bytes;
+            if (number >= staging->next_segment) { staging->next_segment = number + 1; }
         }
         if (in.wrong != NULL) { return lost(staging, "a committable is damaged", 0, err); }
     }

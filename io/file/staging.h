@@ -32,10 +32,11 @@ struct tg_staging {
     int final_fd;
     int64_t length; /* of the final file: what is committed */
     uint32_t shard_count;
+    uint64_t next_segment; /* larger than any that was committed: a name that a checkpoint knows is never used again */
     struct tg_staging_shard shards[TG_SHARDS_MAX];
 };
 
-/* Over an open final file. Errors: TG1601.  @setup */
+/* Over an open final file, whose name and folders are durable after this. Errors: TG1502, TG1601.  @setup */
 TG_MUST_USE tg_status tg_staging_open(struct tg_staging *staging, const char *path, int final_fd, uint32_t shard_count,
                                       struct tg_error *err);
 /* Remove parts that nobody will commit: of runs before this one. 0 or -errno.  @setup */
