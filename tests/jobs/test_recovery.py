@@ -25,6 +25,7 @@ KILLS = int(os.environ.get("TURGO_KILLS", "30"))
 RECORDS = 8_000 if turgo.QUICK else 40_000
 FILE_SINK = 'file: {path: "${TURGO_OUT:-out}/user_transaction_counts.jsonl"}'
 SQLITE_SINK = 'sqlite: {path: "${TURGO_OUT:-out}/counts.db", table: counts}'
+SIDE_SINKS = ('file: {path: "${TURGO_OUT:-out}/dead_letters.jsonl"}', 'file: {path: "${TURGO_OUT:-out}/late.jsonl"}')
 scratch = None
 
 
@@ -37,13 +38,20 @@ def tearDownModule():
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def job_file():
-    """Job A whose profile replay ends in a SQLite table."""
+def job_file(outputs="sqlite"):
+    """Job A with profile replay's outputs changed: "file" is the job as it stands, "sqlite" writes the rows into a table and the side outputs into
+    files, "table" writes the table alone, so that nothing is committed with a checkpoint."""
     text = turgo.JOB.read_text()
-    if text.count(FILE_SINK) != 1:
-        raise AssertionError(f"{turgo.JOB} has no longer the sink this test replaces")
-    path = scratch / "purchase_count.yaml"
-    path.write_text(text.replace(FILE_SINK, SQLITE_SINK))
+    if outputs == "file":
+        return turgo.JOB
+    for sink in (FILE_SINK, *SIDE_SINKS):
+        if text.count(sink) != 1:
+            raise AssertionError(f"{turgo.JOB} has no longer the sink this test replaces: {sink}")
+    text = text.replace(FILE_SINK, SQLITE_SINK)
+    for sink in SIDE_SINKS if outputs == "table" else ():
+        text = text.replace(sink, '"null": {}')
+    path = scratch / f"{outputs}.yaml"
+    path.write_text(text)
     return path
 
 
@@ -71,7 +79,7 @@ class Case:
         self.made = inputs.generate(seed, RECORDS, partitions=chance.choice((1, 2, 3, 4, 7)), malformed=0.02, params=params)
         self.folder = scratch / str(seed)
         self.made.write(self.folder / "in")
-        model = run(self.made.partitions, params)
+        self.model = model = run(self.made.partitions, params)
         self.expected = {user: (row["purchaseCount"], row["eventTimestamp"], int(row["isTimeout"]), row["_revision"])
                          for user, row in model.table().items()}
         life = Life(self, "plain", every="off")
@@ -94,7 +102,8 @@ def case(seed):
 class Life:
     """One process of a job over a case's files. Lives of one `name` share state folder and output."""
 
-    def __init__(self, its_case, name, *flags, every="50ms", env=None, fresh=False, job=None, sets=True):
+    def __init__(self, its_case, name, *flags, every="50ms", env=None, fresh=False, job=None, outputs="sqlite", sets=True):
+        self.outputs = outputs
         self.folder = its_case.folder / name
         self.out = self.folder / "out"
         self.out.mkdir(parents=True, exist_ok=True)
@@ -103,7 +112,7 @@ class Life:
         self.checkpoints = self.folder / "state" / "checkpoints"
         values = [*(its_case.made.params.sets() if sets else []), f"checkpoint.every={every}"]
         sets = [word for value in values for word in ("--set", value)]
-        self.run = turgo.Turgo("run", job or job_file(), "--profile", "replay", "--until", "end", "--no-drain", "--quiet", "--report", self.report_path,
+        self.run = turgo.Turgo("run", job or job_file(outputs), "--profile", "replay", "--until", "end", "--no-drain", "--quiet", "--report", self.report_path,
                                "--state-dir", self.folder / "state", *sets, *(["--fresh"] if fresh else []), *flags,
                                env={"TURGO_IN": its_case.folder / "in", "TURGO_OUT": self.out, **(env or {})})
 
@@ -145,8 +154,19 @@ class RecoveryTest(unittest.TestCase):
         self.assertEqual(life.run.wait(120), code, life.run.text()[-3000:])
         return life
 
+    def assert_result(self, its_case, life, message=""):
+        """What the job's outputs hold is the model's, nothing twice; a table equals that of the run without checkpoints, too."""
+        where = f"seed {its_case.seed} {message}"
+        found = turgo.read_result(life.out)
+        if life.outputs == "file":
+            self.assertEqual(turgo.differences(its_case.model, found), [], where)
+            return
+        self.assert_table(its_case, life, message)
+        if life.outputs == "sqlite":
+            self.assertEqual(turgo.compare_bags("dead letter", its_case.model.dead, found.dead), [], where)
+            self.assertEqual(turgo.compare_bags("late entry", its_case.model.late, found.late), [], where)
+
     def assert_table(self, its_case, life, message=""):
-        """Equal to the model's, and to that of the run without checkpoints."""
         have = life.table()
         for name, want in (("model", its_case.expected), ("run without checkpoints", its_case.plain)):
             wrong = [f"{user!r}: {name} {want.get(user)}, found {have.get(user)}" for user in want.keys() | have.keys() if want.get(user) != have.get(user)]
@@ -174,9 +194,10 @@ class Kills(RecoveryTest):
 
     def cycle(self, chance, its_case, name, where):
         longest, idle = 0.25, 0
+        outputs = chance.choice(("sqlite", "file"))
         for number in range(self.LIVES_MAX):
             flags = ("--shards", chance.randrange(1, 6), "--poll-size", chance.choice((1, 1, 7, 64)), "--io", chance.choice(("uring", "epoll")))
-            life = self.live(its_case, *flags, name=name, every=chance.choice(("50ms", "50ms", "10ms")))
+            life = self.live(its_case, *flags, name=name, outputs=outputs, every=chance.choice(("50ms", "50ms", "10ms")))
             before = life.newest()
             self.restores += before != 0
             limit = chance.uniform(0.005, 0.05) if chance.random() < 0.2 else chance.uniform(0.05, longest)
@@ -200,7 +221,7 @@ class Kills(RecoveryTest):
 
     def finish(self, its_case, life, before, where):
         self.assertEqual(life.run.wait(), 0, f"{where}: {life.run.text()[-3000:]}")
-        self.assert_table(its_case, life, where)
+        self.assert_result(its_case, life, f"{where} {life.outputs}")
         if before != 0:
             self.skipped_ahead += life.records() < its_case.count
         life.close()
@@ -224,21 +245,21 @@ class Stops(RecoveryTest):
                 second = self.live_to_end(its_case, "--shards", 3, name=f"stop-{number.name}")
                 self.assertEqual(read + second.records(), its_case.count, "each record is read once over both lives")
                 self.assertGreater(second.newest(), newest)
-                self.assert_table(its_case, second)
+                self.assert_result(its_case, second)
 
     def test_a_restart_behind_the_end_reads_nothing_and_changes_nothing(self):
         its_case = case(self.seed)
         self.live_to_end(its_case)
         again = self.live_to_end(its_case, "--shards", 4)
         self.assertEqual(again.records(), 0)
-        self.assert_table(its_case, again)
+        self.assert_result(its_case, again)
 
     def test_fresh_begins_anew(self):
         its_case = case(self.seed)
         self.live_to_end(its_case)
         again = self.live_to_end(its_case, fresh=True)
         self.assertEqual(again.records(), its_case.count)
-        self.assert_table(its_case, again)
+        self.assert_result(its_case, again)
 
 
 class Refusals(RecoveryTest):
@@ -303,16 +324,15 @@ class Refusals(RecoveryTest):
         self.assertEqual(first.run.wait(60), 0, first.run.text()[-3000:])
         self.assert_table(self.case, first)
 
-    def killed_late(self, checkpoints):
+    def killed_late(self, checkpoints, outputs="table"):
         """A killed life that left that many checkpoints."""
-        for attempt in range(20):
-            life = self.live(self.case, "--poll-size", 1, "--shards", 2, every="10ms", fresh=attempt == 0)
+        for _ in range(20):
+            life = self.live(self.case, "--poll-size", 1, "--shards", 2, every="10ms", outputs=outputs, fresh=True)
             while life.run.running() and life.newest() < checkpoints:
                 time.sleep(0.001)
             if life.run.running():
                 life.run.kill()
                 return life
-            self.live(self.case, fresh=True).run.kill()
         self.fail(f"the job was always faster than {checkpoints} checkpoints")
 
     def test_a_damaged_manifest_leads_to_the_checkpoint_before_it(self):
@@ -322,7 +342,7 @@ class Refusals(RecoveryTest):
                 path = life.checkpoints / f"MANIFEST-{life.newest()}"
                 data = path.read_bytes()
                 path.write_bytes({"damaged": flip(data, len(data) // 2), "cut": data[:len(data) // 2], "empty": b""}[kind])
-                again = self.live_to_end(self.case, "--shards", 3)
+                again = self.live_to_end(self.case, "--shards", 3, outputs="table")
                 self.assertLess(again.records(), self.case.count, "the one before it is used")
                 self.assert_table(self.case, again)
 
@@ -330,7 +350,7 @@ class Refusals(RecoveryTest):
         life = self.killed_late(3)
         path = life.checkpoints / f"MANIFEST-{life.newest()}"
         path.write_bytes(b"")
-        again = self.live_to_end(self.case)
+        again = self.live_to_end(self.case, outputs="table")
         self.assertRegex(again.run.text(), f"warn.*{path.name}")
 
     def test_damaged_state_is_never_loaded(self):
@@ -339,7 +359,7 @@ class Refusals(RecoveryTest):
         for path in newest.iterdir():
             data = path.read_bytes()
             path.write_bytes(flip(data, len(data) // 2))
-        again = self.live(self.case)
+        again = self.live(self.case, outputs="table")
         code = again.run.wait(60)
         self.assertIn(code, (0, 65), again.run.text()[-3000:])
         if code == 0:
@@ -351,10 +371,18 @@ class Refusals(RecoveryTest):
         life = self.killed_late(3)
         for path in life.checkpoints.glob("MANIFEST-*"):
             path.write_bytes(flip(path.read_bytes(), 60))
-        self.assert_refused(self.live(self.case).run, 65, "TG1512")
-        fresh = self.live_to_end(self.case, fresh=True)
+        self.assert_refused(self.live(self.case, outputs="table").run, 65, "TG1512")
+        fresh = self.live_to_end(self.case, outputs="table", fresh=True)
         self.assertEqual(fresh.records(), self.case.count)
         self.assert_table(self.case, fresh)
+
+    def test_a_damaged_checkpoint_whose_rows_are_outside_is_not_passed_over_silently(self):
+        life = self.killed_late(3, outputs="file")
+        for path in life.checkpoints.glob("MANIFEST-*"):
+            path.write_bytes(b"")
+        again = self.live(self.case, outputs="file")
+        self.assertEqual(again.run.wait(60), 65, again.run.text()[-3000:])
+        self.assertRegex(again.run.text(), "TG1518|TG1512")
 
 
 def flip(data, at):
@@ -378,7 +406,7 @@ class Failpoints(RecoveryTest):
                     self.assertIn(code, (0, -signal.SIGKILL), first.run.text()[-3000:])
                     reached |= {name} if code != 0 else set()
                     again = self.live_to_end(its_case, "--shards", 3, name=where)
-                    self.assert_table(its_case, again, where)
+                    self.assert_result(its_case, again, where)
                     shutil.rmtree(first.folder)
         self.assertTrue(reached, "no failpoint was ever reached")
         print(f"(killed at {', '.join(sorted(reached))}) ", end="", flush=True)
