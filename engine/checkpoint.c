@@ -442,6 +442,7 @@ static void note_success(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     atomic_store_explicit(&stats->last_bytes, bytes, memory_order_relaxed);
     atomic_store_explicit(&stats->last_entries, entries, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&stats->completed, 1, memory_order_relaxed);
+    atomic_store_explicit(&checkpoint->complete, checkpoint->next_epoch, memory_order_release);
 }
 
 static uint32_t poll_publishing(struct tg_checkpoint *checkpoint, uint64_t now_ns)

@@ -49,6 +49,7 @@ struct tg_checkpoint {
     struct tg_checkpoint_stats stats;
     _Atomic uint64_t epoch;    /* the one to be made; a shard starts when it sees a new one */
     _Atomic uint64_t unwanted; /* epochs up to this one are given up */
+    _Atomic uint64_t complete; /* newest complete epoch: positions may be told to the sources */
     _Atomic bool final_wanted; /* all input has ended: one last checkpoint, at rest */
     _Atomic bool final_over;   /* it is complete and committed */
     /* shard 0's */
@@ -101,6 +102,9 @@ bool tg_checkpoint_resumes(const struct tg_checkpoint *checkpoint, uint32_t sink
 /* Commit what the chosen checkpoint decided: its run may have died before it did. Again and again with the same
  * outcome. Errors: the sinks'.  @setup */
 TG_MUST_USE tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, struct tg_error *err);
+
+/* Tell people what came back, once all shards have loaded; nothing when the start was fresh.  @any */
+void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint);
 
 /* One step of shard 0's side. Returns a work count.  @shard */
 uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns);

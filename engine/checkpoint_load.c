@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/key.h"
+#include "engine/amounts.h"
 #include "engine/checkpoint.h"
 #include "state/restore.h"
 
@@ -12,7 +13,7 @@ struct load {
     struct tg_checkpoint *checkpoint;
     const struct tg_checkpoint_shard *part;
     const struct tg_plan *plan;
-    uint32_t table; /* of the record in work */
+    uint64_t bytes;
     struct tg_restore restores[TG_STATE_TABLES_MAX];
 };
 
@@ -91,6 +92,7 @@ static tg_status load_file(struct load *load, uint32_t index, struct tg_error *e
         status = tg_restore_record(&load->restores[ours[record.table]], &record, file.reader.input.name, err);
     }
     if (more < 0) { status = (tg_status)more; }
+    load->bytes += file.reading.bytes;
     tg_recovery_file_close(&file);
     return status;
 }
@@ -166,6 +168,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
     load = (struct load){.checkpoint = checkpoint, .part = &checkpoint->parts[shard], .plan = checkpoint->config.plan};
     begin_tables(&load, choosers);
+    const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
     const bool same_shards = manifest->shard_count == load.plan->shard_count;
     tg_status status = TG_OK;
     for (uint32_t f = 0; status == TG_OK && f < manifest->file_count; f++) {
@@ -180,5 +183,32 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
         struct tg_ingest *ingest = &load.part->ingests[i];
         if (ingest->dedupe.table != NULL) { tg_dedupe_restored(&ingest->dedupe, ingest->owned_index); }
     }
+    struct tg_checkpoint_shard *part = &checkpoint->parts[shard];
+    for (uint32_t i = 0; i < part->stage_count; i++) { part->loaded_keys += tg_table_count(part->stages[i].table); }
+    part->loaded_bytes = load.bytes;
+    part->load_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;
     return status;
+}
+
+void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint)
+{
+    if (checkpoint == NULL || !checkpoint->choice.found) { return; }
+    uint64_t keys = 0;
+    uint64_t bytes = 0;
+    uint64_t longest_ns = 0;
+    for (uint32_t i = 0; i < checkpoint->config.plan->shard_count; i++) {
+        const struct tg_checkpoint_shard *part = &checkpoint->parts[i];
+        keys += part->loaded_keys;
+        bytes += part->loaded_bytes;
+        longest_ns = part->load_ns > longest_ns ? part->load_ns : longest_ns;
+    }
+    for (uint32_t i = 0; i < checkpoint->choice.skipped_count && i < TG_RECOVERY_SKIPPED_MAX; i++) {
+        tg_log(TG_LOG_WARN, TG1512, -1, NULL, "checkpoint %" PRIu64 " was passed over: %s",
+               checkpoint->choice.skipped[i].epoch, checkpoint->choice.skipped[i].why.text);
+    }
+    char count[TG_AMOUNT_BYTES];
+    char size[TG_AMOUNT_BYTES];
+    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "restored checkpoint %" PRIu64 ": %s keys, %s, %.1f s",
+           checkpoint->choice.epoch, tg_count_text((double)keys, count), tg_bytes_text((int64_t)bytes, size),
+           (double)longest_ns / 1e9);
 }

@@ -326,9 +326,25 @@ static void finish_file(struct tg_checkpoint_shard *part)
     part->phase = TG_PART_FINISHING;
 }
 
+/* A complete checkpoint's positions, for the sources' displays of lag; nothing depends on them. */
+static void tell_positions(struct tg_checkpoint_shard *part)
+{
+    if (part->told_epoch == part->epoch || part->phase != TG_PART_IDLE) { return; }
+    if (atomic_load_explicit(&part->checkpoint->complete, memory_order_acquire) != part->epoch) { return; }
+    part->told_epoch = part->epoch;
+    for (uint32_t i = 0; i < part->ingest_count; i++) {
+        const struct tg_ingest *ingest = &part->ingests[i];
+        for (uint32_t p = 0; p < ingest->owned_count; p++) {
+            const int64_t offset = ingest->cut_state[p].next_offset;
+            if (offset >= 0) { ingest->source->ops->commit(ingest->state, ingest->owned[p], offset); }
+        }
+    }
+}
+
 uint32_t tg_checkpoint_shard_poll(struct tg_checkpoint_shard *part, uint64_t now_ns)
 {
     if (part->phase == TG_PART_IDLE) {
+        tell_positions(part);
         const uint64_t epoch = atomic_load_explicit(&part->checkpoint->epoch, memory_order_acquire);
         if (epoch <= part->epoch) { return 0; }
         begin(part, epoch, now_ns);

@@ -51,6 +51,36 @@ static void print_dead(const struct tg_totals *totals, FILE *out)
     (void)fputc('\n', out);
 }
 
+static void print_checkpoints(const struct tg_checkpoint *checkpoint, FILE *out)
+{
+    char a[TG_AMOUNT_BYTES];
+    if (checkpoint == NULL) { return; }
+    const struct tg_checkpoint_stats *stats = &checkpoint->stats;
+    (void)fprintf(out, "  checkpoints     %" PRIu64 " complete, %" PRIu64 " failed; the last one %.1f ms, %s\n",
+                  atomic_load_explicit(&stats->completed, memory_order_relaxed),
+                  atomic_load_explicit(&stats->failed, memory_order_relaxed),
+                  (double)atomic_load_explicit(&stats->last_ns, memory_order_relaxed) / 1e6,
+                  tg_bytes_text((int64_t)atomic_load_explicit(&stats->last_bytes, memory_order_relaxed), a));
+}
+
+static void write_checkpoints(const struct tg_checkpoint *checkpoint, FILE *out)
+{
+    if (checkpoint == NULL) { return; }
+    const struct tg_checkpoint_stats *stats = &checkpoint->stats;
+    (void)fprintf(out,
+                  "  \"checkpoints\": {\"complete\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"last_ns\": %" PRIu64
+                  ", \"last_bytes\": %" PRIu64 ", \"last_entries\": %" PRIu64 ", \"align_ns_max\": %" PRIu64
+                  ", \"slice_cpu_ns_max\": %" PRIu64 ", \"restored\": %" PRIu64 "},\n",
+                  atomic_load_explicit(&stats->completed, memory_order_relaxed),
+                  atomic_load_explicit(&stats->failed, memory_order_relaxed),
+                  atomic_load_explicit(&stats->last_ns, memory_order_relaxed),
+                  atomic_load_explicit(&stats->last_bytes, memory_order_relaxed),
+                  atomic_load_explicit(&stats->last_entries, memory_order_relaxed),
+                  atomic_load_explicit(&stats->align_ns_max, memory_order_relaxed),
+                  atomic_load_explicit(&stats->slice_ns_max, memory_order_relaxed),
+                  checkpoint->choice.found ? checkpoint->choice.epoch : 0);
+}
+
 /* What the input does that the job file says it does not. */
 static void print_oddities(const struct tg_totals *totals, FILE *out)
 {
@@ -84,6 +114,7 @@ void tg_report_print(const struct tg_cluster *cluster, const struct tg_closing *
                   tg_bytes_text((int64_t)rss_max_bytes(), b));
     (void)fprintf(out, "  state           %s keys, %s, %" PRIu64 " timers fired\n",
                   tg_count_text((double)totals.keys, a), tg_bytes_text(totals.state_bytes, b), totals.timers_fired);
+    print_checkpoints(cluster->checkpoint, out);
     for (uint32_t s = 0; s < cluster->plan->sink_count; s++) {
         struct tg_sink_stats stats;
         tg_cluster_sink_stats(cluster, s, &stats);
@@ -173,15 +204,15 @@ tg_status tg_report_write(const struct tg_cluster *cluster, const struct tg_clos
     (void)fprintf(out, "{\n");
     write_text(out, "job", cluster->plan->job->name);
     write_text(out, "exit_reason", closing->exit_reason);
-    (void)fprintf(out,
-                  "  \"exit_code\": %d,\n  \"shards\": %u,\n  \"records_in\": %" PRIu64 ",\n  \"bytes_in\": %" PRIu64
-                  ",\n  \"records_late\": %" PRIu64 ",\n  \"records_dead\": %" PRIu64
-                  ",\n  \"records_duplicate\": %" PRIu64 ",\n  \"records_ignored\": %" PRIu64
-                  ",\n  \"keys_moved\": %" PRIu64 ",\n  \"stamps_adjusted\": %" PRIu64
-                  ",\n  \"rows_out\": %" PRIu64 ",\n  \"timers_fired\": %" PRIu64 ",\n",
-                  closing->exit_code, cluster->plan->shard_count, totals.records_in, totals.bytes_in, totals.late,
-                  totals.dead, totals.duplicates, totals.ignored, totals.moved_keys, totals.adjusted, totals.rows_out,
-                  totals.timers_fired);
+    (void)fprintf(
+        out,
+        "  \"exit_code\": %d,\n  \"shards\": %u,\n  \"records_in\": %" PRIu64 ",\n  \"bytes_in\": %" PRIu64
+        ",\n  \"records_late\": %" PRIu64 ",\n  \"records_dead\": %" PRIu64 ",\n  \"records_duplicate\": %" PRIu64
+        ",\n  \"records_ignored\": %" PRIu64 ",\n  \"keys_moved\": %" PRIu64 ",\n  \"stamps_adjusted\": %" PRIu64
+        ",\n  \"rows_out\": %" PRIu64 ",\n  \"timers_fired\": %" PRIu64 ",\n",
+        closing->exit_code, cluster->plan->shard_count, totals.records_in, totals.bytes_in, totals.late, totals.dead,
+        totals.duplicates, totals.ignored, totals.moved_keys, totals.adjusted, totals.rows_out, totals.timers_fired);
+    write_checkpoints(cluster->checkpoint, out);
     (void)fprintf(out, "  \"dead_by_reason\": {");
     const char *comma = "";
     for (uint32_t r = 1; r < TG_REASON_COUNT; r++) {

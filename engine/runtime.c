@@ -244,6 +244,7 @@ static enum outcome watch(struct run *run)
         }
         if (opening == 0 && !noted) {
             note_io(run);
+            tg_checkpoint_note_restored(run->cluster->checkpoint);
             noted = true;
         }
         const char *reason = opening == 0 ? stop_reason(run, now_ns) : NULL;
@@ -343,6 +344,7 @@ static tg_status open_checkpoints(const struct run *run, const struct tg_plan *p
         .timeout = run->job->checkpoint.timeout,
         .keep = run->job->checkpoint.keep,
         .fresh = run->options->fresh,
+        .accept_duplicates = run->options->accept_duplicates,
         .clock = run->clock,
     };
     return tg_checkpoint_create(checkpoint, &config, err);

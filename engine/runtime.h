@@ -5,7 +5,8 @@
 #include "engine/job.h"
 
 struct tg_run_options {
-    bool fresh;              /* --fresh: forget committed positions and earlier output versions */
+    bool fresh;              /* --fresh: forget checkpoints, committed positions and earlier output versions */
+    bool accept_duplicates;  /* --accept-duplicates: pass over a damaged checkpoint though its output is outside */
     bool create_tables;      /* --create-tables */
     bool until_end;          /* --until end: bounded input, timers drained (event time runs to infinity) */
     bool no_drain;           /* --no-drain: with until_end, event time stays where the input left it */

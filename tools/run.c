@@ -66,6 +66,7 @@ static int read_options(const struct tg_args *args, struct tg_run_options *optio
 {
     *options = (struct tg_run_options){
         .fresh = tg_args_given(args, "fresh"),
+        .accept_duplicates = tg_args_given(args, "accept-duplicates"),
         .create_tables = tg_args_given(args, "create-tables"),
         .no_drain = tg_args_given(args, "no-drain"),
         .quiet = tg_args_given(args, "quiet"),

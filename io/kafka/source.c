@@ -428,6 +428,16 @@ static tg_status failure(const void *state, struct tg_error *err)
     return source->intake.status;
 }
 
+/* Nothing is held back between polls: what is wanted next is delivered next. */
+static int64_t position(const void *state, uint32_t number)
+{
+    const struct kafka_source *source = state;
+    for (uint32_t i = 0; source->has_positions && i < source->owned_count; i++) {
+        if (source->partitions[i].number == number) { return source->partitions[i].next; }
+    }
+    return -1;
+}
+
 static int64_t lag(const void *state)
 {
     const struct kafka_source *source = state;
@@ -462,6 +472,7 @@ const struct tg_source_ops tg_kafka_source = {
     .open = open_source,
     .poll = poll_source,
     .failure = failure,
+    .position = position,
     .lag = lag,
     .commit = commit,
     .close = close_source,
