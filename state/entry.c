@@ -135,15 +135,19 @@ static uint8_t *count_write(uint32_t count, uint8_t *out)
     return out + sizeof count;
 }
 
+/* The ring's two stretches, oldest first. */
 static uint8_t *deque_write(const struct tg_deque_i64 *deque, uint8_t *out)
 {
+    const int64_t *elements = deque->capacity == 0 ? deque->inlined : deque->elements;
+    const uint32_t capacity = deque->capacity == 0 ? TG_DEQUE_INLINE : deque->capacity;
+    const uint32_t to_end = capacity - deque->first;
+    const uint32_t first = deque->count < to_end ? deque->count : to_end;
+    const size_t first_bytes = first * sizeof(int64_t);
+    const size_t rest_bytes = (deque->count - first) * sizeof(int64_t);
     out = count_write(deque->count, out);
-    for (uint32_t i = 0; i < deque->count; i++) {
-        const int64_t element = tg_deque_i64_at(deque, i);
-        memcpy(out, &element, sizeof element);
-        out += sizeof element;
-    }
-    return out;
+    memcpy(out, elements + deque->first, first_bytes);
+    memcpy(out + first_bytes, elements, rest_bytes);
+    return out + first_bytes + rest_bytes;
 }
 
 static uint8_t *list_write(const struct tg_state_field *field, const struct tg_list *list, uint8_t *out)

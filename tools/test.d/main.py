@@ -22,6 +22,7 @@ UNITTEST_BAD = re.compile(r"(failures|errors|skipped|expected failures|unexpecte
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 FUZZ_SECONDS = 120
 SIM_SEEDS_MIN = 300
+SIM_CRASHES_MAX = 40  # of one seed; half as many on average
 
 
 class Phase:
@@ -140,9 +141,10 @@ class Run:
             phase.count(passed=code == 0, failed=code != 0, bad=f"exit {code}: {tail(phase.log)}" if code else None)
         self.phase(name, body)
 
-    def sim(self, preset, seconds, seeds):
+    def sim(self, preset, seconds, seeds, crashes=0):
         def body(phase):
-            code = self.command([sys.executable, "tests/sim/run", "--preset", preset, "--seconds", seconds, "--seeds", seeds],
+            code = self.command([sys.executable, "tests/sim/run", "--preset", preset, "--seconds", seconds, "--seeds", seeds,
+                                 "--crashes", crashes],
                                 phase.log, seconds * 6 + 900, sanitizer_env())
             text = phase.log.read_text(errors="replace")
             found = re.findall(r"^(\d+) seeds passed, (\d+) failed", text, re.M)
@@ -151,7 +153,7 @@ class Run:
             phase.bad += re.findall(r"^FAILED (.*)", text, re.M)
             if (code != 0 and failed == 0) or passed + failed < seeds:
                 phase.count(failed=1, bad=f"exit {code}, {passed + failed} of {seeds} seeds: {tail(phase.log)}")
-        self.phase(f"simulator {preset}", body)
+        self.phase(f"simulator {preset}" + (", crashes" if crashes else ""), body)
 
     def fuzz(self, seconds):
         targets = sorted(path.stem for path in (ROOT / "tests/fuzz").glob("fuzz_*.c"))
@@ -312,6 +314,7 @@ def run_quick(run):
     run.ctest("unit release", "release", ["-E", "^tidy$"], dict.fromkeys(("TURGO_KAFKA", "TURGO_CASSANDRA", "TURGO_POSTGRES")))
     run.unittests("replay", [*REPLAY, *RATE], {"TURGO_QUICK": "1"})
     run.sim("release", 10, 20)
+    run.sim("release", 10, 20, crashes=SIM_CRASHES_MAX)
 
 
 def run_unit(run, full=False):
@@ -343,8 +346,9 @@ def run_all(run):
     run.unittests("runtime tsan", RACES, {"TURGO_BIN": str(ROOT / "build/tsan/turgo"), "TURGO_QUICK": "1"})
     run.unittests("command line", CLI)
     run_jobs(run)
-    run.sim("release", 60, SIM_SEEDS_MIN)
-    run.sim("asan", 45, 40)
+    run.sim("release", 40, SIM_SEEDS_MIN)
+    run.sim("release", 150, SIM_SEEDS_MIN, crashes=SIM_CRASHES_MAX)
+    run.sim("asan", 50, 40, crashes=SIM_CRASHES_MAX)
     run.one("mutate engine", ["tests/sim/mutate.py"], 1200)
     run.fuzz(FUZZ_SECONDS)
 
