@@ -43,7 +43,7 @@ static struct sizes sizes_for(const struct tg_wheel_config *config, struct tg_wh
     return (struct sizes){
         .set_bytes = sizeof *set,
         .wheels_bytes = config->wheel_count * sizeof(struct tg_wheel),
-        .pool_bytes = (size_t)set->pool.large.end * sizeof(uint64_t),
+        .pool_bytes = (size_t)set->pool.sizes[TG_WHEEL_SIZES - 1].end * sizeof(uint64_t),
     };
 }
 

@@ -20,14 +20,13 @@ static uint32_t chunk_take(struct tg_wheel_pool *pool, struct tg_wheel_chunks *c
 
 uint32_t tg_wheel_chunk_add(struct tg_wheel_pool *pool, uint32_t list)
 {
-    uint32_t chunk;
-    if (list == 0) {
-        chunk = chunk_take(pool, &pool->small, TG_WHEEL_SMALL_WORDS);
-    } else if (list > pool->small.end && (list & (TG_WHEEL_LARGE_WORDS - 1)) != 0) {
-        return list; /* amid a large chunk */
-    } else {
-        chunk = chunk_take(pool, &pool->large, TG_WHEEL_LARGE_WORDS);
+    uint32_t size = 0;
+    if (list != 0) {
+        size = tg_wheel_size_of(pool, list);
+        if ((list & (tg_wheel_size_words(size) - 1)) != 0) { return list; } /* amid a chunk */
+        if (size + 1 < TG_WHEEL_SIZES) { size++; }
     }
+    const uint32_t chunk = chunk_take(pool, &pool->sizes[size], tg_wheel_size_words(size));
     pool->words[chunk] = list;
     return chunk + 1;
 }
