@@ -127,7 +127,6 @@ void tg_wheel_link_slowly(struct tg_wheel *wheel, struct tg_wheel_node *node)
     tg_wheel_disquiet(wheel, instant);
     tg_wheel_list_push(&set->pool, &wheel->fresh[list], tg_wheel_entry(tg_wheel_slot_of(wheel, node), (uint32_t)look));
     node->look = wheel->fresh_tag | look;
-    set->stale_room -= TG_WHEEL_ROOM_ENTRY;
 }
 
 /* ---- arming ---- */
@@ -155,19 +154,24 @@ static __attribute__((noinline)) void arm_slowly(struct tg_wheel *wheel, struct 
 void tg_wheel_arm(struct tg_wheel *wheel, void *value, int64_t due)
 {
     struct tg_wheel_node *node = tg_wheel_node_of(wheel, value);
+    struct tg_wheel_set *set = wheel->set;
     const uint64_t look = node->look;
-    TG_DCHECK((look & TG_WHEEL_LOOK_ARMED) == 0 || (look & TG_WHEEL_LOOK_WHEEL) == wheel->tag);
+    const bool newly = (look & TG_WHEEL_LOOK_ARMED) == 0;
+    TG_DCHECK(newly || (look & TG_WHEEL_LOOK_WHEEL) == wheel->tag);
     node->due = due;
-    if ((look & TG_WHEEL_LOOK_ARMED) == 0) {
-        wheel->count++;
-        wheel->set->stale_room += TG_WHEEL_ROOM_ARMED;
+    if (newly) { wheel->count++; }
+    if (looks_in_time(wheel, look, due)) {
+        if (!newly) { return; }
         node->look = look | TG_WHEEL_LOOK_ARMED;
+        set->stale_room += TG_WHEEL_ROOM_ARMED;
+        return;
     }
-    if (looks_in_time(wheel, look, due)) { return; }
+    const int64_t room = set->stale_room + (newly ? TG_WHEEL_ROOM_ARMED : 0) - TG_WHEEL_ROOM_ENTRY;
+    set->stale_room = room;
     if (!tg_wheel_link_fast(wheel, node)) {
         arm_slowly(wheel, node);
-    } else if (TG_UNLIKELY(wheel->set->stale_room < wheel->set->sweep_below)) {
-        tg_wheel_sweep(wheel->set);
+    } else if (TG_UNLIKELY(room < set->sweep_below)) {
+        tg_wheel_sweep(set);
     }
 }
 
@@ -264,7 +268,8 @@ static void stage_visit(struct tg_wheel *wheel, struct expiry *expiry)
         later_count += armed ^ due;
     }
     for (uint32_t i = 0; i < later_count; i++) { tg_wheel_link(wheel, tg_wheel_node_at(wheel, later[i])); }
-    wheel->set->stale_room += (int64_t)staged * TG_WHEEL_ROOM_ENTRY - (int64_t)fired * TG_WHEEL_ROOM_ARMED;
+    wheel->set->stale_room +=
+        (int64_t)(staged - later_count) * TG_WHEEL_ROOM_ENTRY - (int64_t)fired * TG_WHEEL_ROOM_ARMED;
     wheel->count -= fired;
     expiry->count += fired;
     expiry->staged = 0;

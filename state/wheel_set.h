@@ -176,7 +176,8 @@ static inline void tg_wheel_disquiet(struct tg_wheel *wheel, uint64_t instant)
 void tg_wheel_link_slowly(struct tg_wheel *wheel, struct tg_wheel_node *node);
 
 /* Make the entry by which an armed node will be found in time; any other one becomes stale. Here only for a list of the
- * ring whose chunk has room: that needs no call, thus no registers saved. False = not done. */
+ * ring whose chunk has room: that needs no call, thus no registers saved. False = not done. The caller counts the entry
+ * (stale_room). */
 static inline __attribute__((always_inline)) bool tg_wheel_link_fast(struct tg_wheel *wheel, struct tg_wheel_node *node)
 {
     const uint64_t tick = tg_wheel_tick(wheel, node->due);
@@ -188,7 +189,6 @@ static inline __attribute__((always_inline)) bool tg_wheel_link_fast(struct tg_w
     wheel->fresh[list] = next + 1;
     node->look = wheel->fresh_tag | (uint32_t)tick;
     tg_wheel_disquiet(wheel, tick << wheel->tick_bits);
-    wheel->set->stale_room -= TG_WHEEL_ROOM_ENTRY;
     return true;
 }
 static inline void tg_wheel_link(struct tg_wheel *wheel, struct tg_wheel_node *node)

@@ -73,16 +73,18 @@ static void sweep_entries(struct tg_wheel *wheel, const uint64_t *entries, uint3
     for (uint32_t i = 0; i < count; i++) {
         __builtin_prefetch(tg_wheel_node_at(wheel, tg_wheel_entry_slot(entries[i])), 0, 2);
     }
+    uint32_t dropped = count;
     for (uint32_t i = 0; i < count; i++) {
         struct tg_wheel_node *node = tg_wheel_node_at(wheel, tg_wheel_entry_slot(entries[i]));
         if ((node->look & ~TG_WHEEL_LOOK_ARMED) != (kind | tg_wheel_entry_look(entries[i]))) { continue; }
         if ((node->look & TG_WHEEL_LOOK_ARMED) != 0) {
             tg_wheel_link(wheel, node);
+            dropped--;
         } else {
             node->look = 0;
         }
     }
-    wheel->set->stale_room += (int64_t)count * TG_WHEEL_ROOM_ENTRY;
+    wheel->set->stale_room += (int64_t)dropped * TG_WHEEL_ROOM_ENTRY;
 }
 
 /* Take up to SWEEP_ENTRIES of a list in the old space apart. */
@@ -167,7 +169,7 @@ void tg_wheel_rebuild(struct tg_wheel *wheel)
         TG_ASSERT(number >= 1 && number <= set->wheel_count);
         tg_wheel_link(&set->wheels[number - 1], node);
         set->wheels[number - 1].count++;
-        set->stale_room += TG_WHEEL_ROOM_ARMED;
+        set->stale_room += TG_WHEEL_ROOM_ARMED - TG_WHEEL_ROOM_ENTRY;
     }
 }
 
