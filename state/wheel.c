@@ -223,7 +223,7 @@ static inline void stage_add(const struct tg_wheel *wheel, struct expiry *expiry
 
 /* Move entries from a list to the stage until the list is empty or `limit` are staged. Returns what the list is then.
  */
-static inline uint32_t stage_take(const struct tg_wheel *wheel, struct expiry *expiry, uint32_t list, uint64_t kind,
+static inline uint64_t stage_take(const struct tg_wheel *wheel, struct expiry *expiry, uint64_t list, uint64_t kind,
                                   uint32_t limit)
 {
     struct tg_wheel_pool *pool = &wheel->set->pool;
@@ -279,7 +279,7 @@ static void stage_visit(struct tg_wheel *wheel, struct expiry *expiry)
 static inline void take_list(struct tg_wheel *wheel, struct expiry *expiry, uint32_t list, uint32_t limit)
 {
     for (uint32_t space = 0; space < 2; space++) {
-        uint32_t *const number = &wheel->lists[space][list];
+        uint64_t *const number = &wheel->lists[space][list];
         if (*number == 0) { continue; }
         *number = stage_take(wheel, expiry, *number, tg_wheel_look_of(wheel, space, list), limit);
     }
@@ -294,9 +294,9 @@ static void take_rest_part(struct tg_wheel *wheel, struct expiry *expiry, uint32
     struct tg_wheel_pool *pool = &wheel->set->pool;
     const uint32_t limit = stage_limit(expiry);
     for (uint32_t space = 0; space < 2; space++) {
-        uint32_t *const from = &wheel->lists[space][list];
+        uint64_t *const from = &wheel->lists[space][list];
         const uint64_t kind = tg_wheel_look_of(wheel, space, list);
-        uint32_t kept = 0;
+        uint64_t kept = 0;
         while (*from != 0 && expiry->staged < limit) {
             const uint64_t entry = tg_wheel_list_pop(pool, from);
             const uint32_t look = tg_wheel_entry_look(entry);
@@ -355,9 +355,9 @@ static bool expire_rest(struct tg_wheel *wheel, struct expiry *expiry)
 static void cascade_list(struct tg_wheel *wheel, uint32_t space, uint32_t level, uint32_t digit)
 {
     struct tg_wheel_pool *pool = &wheel->set->pool;
-    uint32_t *const ring = &wheel->lists[space][TG_WHEEL_RING];
+    uint64_t *const ring = &wheel->lists[space][TG_WHEEL_RING];
     const uint32_t here = (uint32_t)wheel->position; /* where all lower levels wrap */
-    uint32_t list = ring[level * TG_WHEEL_DIGIT_COUNT + digit];
+    uint64_t list = ring[level * TG_WHEEL_DIGIT_COUNT + digit];
     ring[level * TG_WHEEL_DIGIT_COUNT + digit] = 0;
     while (list != 0) {
         uint32_t count;
@@ -371,7 +371,7 @@ static void cascade_list(struct tg_wheel *wheel, uint32_t space, uint32_t level,
                 lower = (distance >= 1u << TG_WHEEL_DIGIT_BITS) + (distance >= 1u << (2 * TG_WHEEL_DIGIT_BITS));
             }
             const uint32_t to = (look >> (lower * TG_WHEEL_DIGIT_BITS)) & (TG_WHEEL_DIGIT_COUNT - 1);
-            uint32_t *const target = &ring[lower * TG_WHEEL_DIGIT_COUNT + to];
+            uint64_t *const target = &ring[lower * TG_WHEEL_DIGIT_COUNT + to];
             if (TG_UNLIKELY(*target == 0)) { tg_wheel_bucket_mark(wheel, lower, to); }
             tg_wheel_list_push(pool, target, entries[i]);
         }
@@ -435,7 +435,7 @@ static void expire_far(struct tg_wheel *wheel, struct expiry *expiry)
     for (uint32_t turn = 0; turn < 2; turn++) { /* the space that grows meanwhile first */
         const uint32_t space = wheel->set->space ^ turn;
         const uint64_t kind = tg_wheel_look_of(wheel, space, TG_WHEEL_FAR);
-        uint32_t list = wheel->lists[space][TG_WHEEL_FAR];
+        uint64_t list = wheel->lists[space][TG_WHEEL_FAR];
         wheel->lists[space][TG_WHEEL_FAR] = 0;
         while (list != 0) {
             const uint32_t limit = stage_limit(expiry);

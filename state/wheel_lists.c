@@ -18,15 +18,14 @@ static uint32_t chunk_take(struct tg_wheel_pool *pool, struct tg_wheel_chunks *c
     return chunk;
 }
 
-uint32_t tg_wheel_chunk_add(struct tg_wheel_pool *pool, uint32_t list)
+uint64_t tg_wheel_chunk_add(struct tg_wheel_pool *pool, uint64_t list)
 {
     uint32_t size = 0;
     if (list != 0) {
-        size = tg_wheel_size_of(pool, list);
-        if ((list & (tg_wheel_size_words(size) - 1)) != 0) { return list; } /* amid a chunk */
+        size = tg_wheel_size_of(pool, tg_wheel_list_end(list));
         if (size + 1 < TG_WHEEL_SIZES) { size++; }
     }
     const uint32_t chunk = chunk_take(pool, &pool->sizes[size], tg_wheel_size_words(size));
-    pool->words[chunk] = list;
-    return chunk + 1;
+    pool->words[chunk] = tg_wheel_list_end(list);
+    return (uint64_t)(chunk + tg_wheel_size_words(size)) << 32 | (chunk + 1);
 }

@@ -10,8 +10,8 @@
  *
  * Why the pool suffices. C = entries of the table, W = wheels, n = lists of a wheel in one space. Entries that move
  * without their node being looked at move to lists with lower numbers, and the sweep goes through the lists of a wheel
- * from the highest number down: what it has emptied stays empty. A step takes at least K = 31 entries on average, but
- * for the last chunk of a list, which may hold fewer (a full one has 31, 127 or 511 entries: 1, 4 or 16 steps). So a
+ * from the highest number down: what it has emptied stays empty. A step takes at least K = 33 entries on average, but
+ * for the last chunk of a list, which may hold fewer (a full one has 39, 135 or 519 entries: 1, 4 or 13 steps). So a
  * sweep that
  * finds E entries takes at most E/K + Wn steps for them and W(n/64 + 1) to pass over empty lists, together E/K + S.
  * Only arming makes entries, one per step, and C nodes survive at most: at its end there are at most C + E/K + S. A
@@ -22,14 +22,18 @@
 #include "state/wheel_set.h"
 
 enum {
-    SWEEP_ENTRIES = 32, /* looked at in a step */
-    SWEEP_LISTS = 64,   /* empty ones passed over in a step */
-    STALE_SLACK = 1024, /* spares small tables endless sweeps */
+    SWEEP_ENTRIES = 40,     /* looked at in a step */
+    SWEEP_ENTRIES_MIN = 33, /* on average, in a full chunk */
+    SWEEP_LISTS = 64,       /* empty ones passed over in a step */
+    STALE_SLACK = 1024,     /* spares small tables endless sweeps */
     STALE_SLACK_PER_WHEEL = 512,
     CHUNKS_SPARE = 8,
 };
 
-static_assert((int)SWEEP_ENTRIES == (int)TG_WHEEL_SMALL_WORDS, "chunks are a whole number of steps, but for the link");
+#define STEPS_FOR(entries) (((entries) + SWEEP_ENTRIES - 1) / SWEEP_ENTRIES)
+static_assert(STEPS_FOR(TG_WHEEL_SMALL_WORDS - 1) * SWEEP_ENTRIES_MIN <= TG_WHEEL_SMALL_WORDS - 1, "see above");
+static_assert(STEPS_FOR(TG_WHEEL_MEDIUM_WORDS - 1) * SWEEP_ENTRIES_MIN <= TG_WHEEL_MEDIUM_WORDS - 1, "see above");
+static_assert(STEPS_FOR(TG_WHEEL_LARGE_WORDS - 1) * SWEEP_ENTRIES_MIN <= TG_WHEEL_LARGE_WORDS - 1, "see above");
 
 /* Lay out the pool for that many entries in that many lists. */
 static void pool_limits(struct tg_wheel_pool *pool, uint64_t entries, uint64_t lists)
@@ -41,7 +45,7 @@ static void pool_limits(struct tg_wheel_pool *pool, uint64_t entries, uint64_t l
         const uint64_t lists_here = entries / (entries_below + 1) < lists ? entries / (entries_below + 1) : lists;
         uint64_t chunks = lists_here + CHUNKS_SPARE;
         if (size == TG_WHEEL_SIZES - 1) { chunks += entries / (words - 1); }
-        const uint64_t end = at + (chunks * words / TG_WHEEL_LARGE_WORDS + 1) * TG_WHEEL_LARGE_WORDS;
+        const uint64_t end = at + chunks * words;
         TG_ASSERT(end <= UINT32_MAX); /* positions have 32 bits */
         pool->sizes[size] = (struct tg_wheel_chunks){.carve = (uint32_t)at, .end = (uint32_t)end};
         entries_below += words - 1;
@@ -51,7 +55,7 @@ static void pool_limits(struct tg_wheel_pool *pool, uint64_t entries, uint64_t l
 
 void tg_wheel_limits(const struct tg_wheel_config *config, struct tg_wheel_set *set)
 {
-    const uint64_t step_entries = SWEEP_ENTRIES - 1;
+    const uint64_t step_entries = SWEEP_ENTRIES_MIN;
     const uint64_t entries = config->entry_count_max;
     const uint64_t lists = (uint64_t)config->wheel_count * TG_WHEEL_LIST_COUNT;
     const uint64_t steps = lists + lists / SWEEP_LISTS + config->wheel_count;
@@ -91,7 +95,7 @@ static void sweep_entries(struct tg_wheel *wheel, const uint64_t *entries, uint3
 static void sweep_list(struct tg_wheel *wheel, uint32_t space, uint32_t list)
 {
     struct tg_wheel_pool *pool = &wheel->set->pool;
-    uint32_t *const number = &wheel->lists[space][list];
+    uint64_t *const number = &wheel->lists[space][list];
     uint32_t count;
     const uint64_t *entries = tg_wheel_chunk_entries(pool, *number, &count);
     const uint32_t taken = count < SWEEP_ENTRIES ? count : SWEEP_ENTRIES;
@@ -247,15 +251,15 @@ static void unsee_entries(const struct tg_wheel *wheel, uint64_t kind, const uin
 static void check_list(const struct tg_wheel *wheel, uint32_t space, uint32_t list, struct sums *sums)
 {
     const struct tg_wheel_pool *pool = &wheel->set->pool;
-    const uint32_t last = wheel->lists[space][list];
-    for (uint32_t number = last; number != 0; number = tg_wheel_chunk_below(pool, number)) {
+    const uint64_t last = wheel->lists[space][list];
+    for (uint64_t number = last; number != 0; number = tg_wheel_chunk_below(pool, number)) {
         uint32_t count;
         const uint64_t *entries = tg_wheel_chunk_entries(pool, number, &count);
-        const uint32_t size = tg_wheel_size_of(pool, number);
-        const uint32_t below = tg_wheel_chunk_below(pool, number);
-        TG_ASSERT(number <= pool->sizes[size].carve);
+        const uint32_t size = tg_wheel_size_of(pool, tg_wheel_list_end(number));
+        const uint64_t below = tg_wheel_chunk_below(pool, number);
+        TG_ASSERT(tg_wheel_list_end(number) <= pool->sizes[size].carve);
         TG_ASSERT((size == 0) == (below == 0)); /* the first one, and only it, is small */
-        TG_ASSERT(below == 0 || tg_wheel_size_of(pool, below) + 1 >= size);
+        TG_ASSERT(below == 0 || tg_wheel_size_of(pool, tg_wheel_list_end(below)) + 1 >= size);
         TG_ASSERT(count >= 1);
         TG_ASSERT(number == last || count == tg_wheel_size_words(size) - 1);
         check_entries(wheel, space, list, entries, count, &sums->nodes);
@@ -269,7 +273,7 @@ static void unsee_list(const struct tg_wheel *wheel, uint32_t space, uint32_t li
 {
     const struct tg_wheel_pool *pool = &wheel->set->pool;
     const uint64_t kind = tg_wheel_look_of(wheel, space, list);
-    for (uint32_t number = wheel->lists[space][list]; number != 0; number = tg_wheel_chunk_below(pool, number)) {
+    for (uint64_t number = wheel->lists[space][list]; number != 0; number = tg_wheel_chunk_below(pool, number)) {
         uint32_t count;
         const uint64_t *entries = tg_wheel_chunk_entries(pool, number, &count);
         unsee_entries(wheel, kind, entries, count);
