@@ -25,7 +25,10 @@
 
 #include "state/wheel_set.h"
 
-enum { TICK_BITS_MIN = 1 }; /* no tick number then is UINT64_MAX */
+enum {
+    TICK_BITS_MIN = 1,       /* no tick number then is UINT64_MAX */
+    POOL_PADDING_WORDS = 16, /* prefetched, never used */
+};
 
 struct sizes {
     size_t set_bytes;
@@ -43,7 +46,7 @@ static struct sizes sizes_for(const struct tg_wheel_config *config, struct tg_wh
     return (struct sizes){
         .set_bytes = sizeof *set,
         .wheels_bytes = config->wheel_count * sizeof(struct tg_wheel),
-        .pool_bytes = (size_t)set->pool.sizes[TG_WHEEL_SIZES - 1].end * sizeof(uint64_t),
+        .pool_bytes = ((size_t)set->pool.sizes[TG_WHEEL_SIZES - 1].end + POOL_PADDING_WORDS) * sizeof(uint64_t),
     };
 }
 
@@ -154,19 +157,20 @@ static __attribute__((noinline)) void arm_slowly(struct tg_wheel *wheel, struct 
 void tg_wheel_arm(struct tg_wheel *wheel, void *value, int64_t due)
 {
     struct tg_wheel_node *node = tg_wheel_node_of(wheel, value);
-    struct tg_wheel_set *set = wheel->set;
     const uint64_t look = node->look;
-    const bool newly = (look & TG_WHEEL_LOOK_ARMED) == 0;
-    TG_DCHECK(newly || (look & TG_WHEEL_LOOK_WHEEL) == wheel->tag);
     node->due = due;
-    if (newly) { wheel->count++; }
     if (looks_in_time(wheel, look, due)) {
-        if (!newly) { return; }
+        if ((look & TG_WHEEL_LOOK_ARMED) != 0) { return; }
         node->look = look | TG_WHEEL_LOOK_ARMED;
-        set->stale_room += TG_WHEEL_ROOM_ARMED;
+        wheel->count++;
+        wheel->set->stale_room += TG_WHEEL_ROOM_ARMED;
         return;
     }
-    const int64_t room = set->stale_room + (newly ? TG_WHEEL_ROOM_ARMED : 0) - TG_WHEEL_ROOM_ENTRY;
+    TG_DCHECK((look & TG_WHEEL_LOOK_ARMED) == 0 || (look & TG_WHEEL_LOOK_WHEEL) == wheel->tag);
+    const uint32_t newly = (look & TG_WHEEL_LOOK_ARMED) == 0;
+    struct tg_wheel_set *set = wheel->set;
+    const int64_t room = set->stale_room + (newly != 0 ? TG_WHEEL_ROOM_ARMED : 0) - TG_WHEEL_ROOM_ENTRY;
+    wheel->count += newly;
     set->stale_room = room;
     if (!tg_wheel_link_fast(wheel, node)) {
         arm_slowly(wheel, node);

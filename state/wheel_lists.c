@@ -1,8 +1,7 @@
 /* How a list grows: chunks from the pool. */
 #include "state/wheel_lists.h"
 
-/* A chunk of `words` words. The one that will be wanted next is brought close meanwhile: a store to a far line would
- * hold up all stores behind it. */
+/* A chunk of `words` words. The first lines of the one that will be wanted next are brought close meanwhile. */
 static uint32_t chunk_take(struct tg_wheel_pool *pool, struct tg_wheel_chunks *chunks, uint32_t words)
 {
     uint32_t chunk = chunks->free;
@@ -14,7 +13,8 @@ static uint32_t chunk_take(struct tg_wheel_pool *pool, struct tg_wheel_chunks *c
         chunks->carve += words;
     }
     const uint64_t *next = &pool->words[chunks->free != 0 ? chunks->free : chunks->carve];
-    for (uint32_t at = 0; at < words; at += 8) { __builtin_prefetch(next + at, 1); }
+    __builtin_prefetch(next, 1);
+    __builtin_prefetch(next + 8, 1);
     return chunk;
 }
 

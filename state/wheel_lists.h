@@ -67,11 +67,18 @@ static inline uint32_t tg_wheel_chunk_of(const struct tg_wheel_pool *pool, uint6
 /* Add a chunk to a list that is empty or full; returns what the list is then.  @shard */
 uint64_t tg_wheel_chunk_add(struct tg_wheel_pool *pool, uint64_t list);
 
+/* Bring the next line of a list close that grows: a store to a far line would hold up all stores behind it. */
+static inline void tg_wheel_line_prefetch(const uint64_t *words, uint64_t list)
+{
+    __builtin_prefetch(&words[tg_wheel_list_next(list) + 8], 1);
+}
+
 static inline __attribute__((always_inline)) void tg_wheel_list_push(struct tg_wheel_pool *pool, uint64_t *list,
                                                                      uint64_t entry)
 {
     uint64_t grown = *list;
     if (TG_UNLIKELY(tg_wheel_list_next(grown) == tg_wheel_list_end(grown))) { grown = tg_wheel_chunk_add(pool, grown); }
+    tg_wheel_line_prefetch(pool->words, grown);
     pool->words[tg_wheel_list_next(grown)] = entry;
     *list = grown + 1;
 }

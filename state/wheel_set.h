@@ -185,6 +185,7 @@ static inline __attribute__((always_inline)) bool tg_wheel_link_fast(struct tg_w
     const uint32_t list = tg_wheel_list_for(wheel, tick);
     const uint64_t grown = wheel->fresh[list];
     if (TG_UNLIKELY(list == TG_WHEEL_FAR || tg_wheel_list_next(grown) == tg_wheel_list_end(grown))) { return false; }
+    tg_wheel_line_prefetch(wheel->words, grown);
     wheel->words[tg_wheel_list_next(grown)] = tg_wheel_entry(tg_wheel_slot_of(wheel, node), (uint32_t)tick);
     wheel->fresh[list] = grown + 1;
     node->look = wheel->fresh_tag | (uint32_t)tick;
