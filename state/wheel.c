@@ -25,7 +25,10 @@
 
 #include "state/wheel_set.h"
 
-enum { TICK_BITS_MIN = 1 }; /* no tick number then is UINT64_MAX */
+enum {
+    TICK_BITS_MIN = 1,       /* no tick number then is UINT64_MAX */
+    POOL_PADDING_WORDS = 16, /* prefetched, never used */
+};
 
 struct sizes {
     size_t set_bytes;
@@ -43,7 +46,7 @@ static struct sizes sizes_for(const struct tg_wheel_config *config, struct tg_wh
     return (struct sizes){
         .set_bytes = sizeof *set,
         .wheels_bytes = config->wheel_count * sizeof(struct tg_wheel),
-        .pool_bytes = (size_t)set->pool.large.end * sizeof(uint64_t),
+        .pool_bytes = ((size_t)set->pool.sizes[TG_WHEEL_SIZES - 1].end + POOL_PADDING_WORDS) * sizeof(uint64_t),
     };
 }
 
@@ -127,7 +130,6 @@ void tg_wheel_link_slowly(struct tg_wheel *wheel, struct tg_wheel_node *node)
     tg_wheel_disquiet(wheel, instant);
     tg_wheel_list_push(&set->pool, &wheel->fresh[list], tg_wheel_entry(tg_wheel_slot_of(wheel, node), (uint32_t)look));
     node->look = wheel->fresh_tag | look;
-    set->stale_room -= TG_WHEEL_ROOM_ENTRY;
 }
 
 /* ---- arming ---- */
@@ -156,18 +158,24 @@ void tg_wheel_arm(struct tg_wheel *wheel, void *value, int64_t due)
 {
     struct tg_wheel_node *node = tg_wheel_node_of(wheel, value);
     const uint64_t look = node->look;
-    TG_DCHECK((look & TG_WHEEL_LOOK_ARMED) == 0 || (look & TG_WHEEL_LOOK_WHEEL) == wheel->tag);
     node->due = due;
-    if ((look & TG_WHEEL_LOOK_ARMED) == 0) {
+    if (looks_in_time(wheel, look, due)) {
+        if ((look & TG_WHEEL_LOOK_ARMED) != 0) { return; }
+        node->look = look | TG_WHEEL_LOOK_ARMED;
         wheel->count++;
         wheel->set->stale_room += TG_WHEEL_ROOM_ARMED;
-        node->look = look | TG_WHEEL_LOOK_ARMED;
+        return;
     }
-    if (looks_in_time(wheel, look, due)) { return; }
+    TG_DCHECK((look & TG_WHEEL_LOOK_ARMED) == 0 || (look & TG_WHEEL_LOOK_WHEEL) == wheel->tag);
+    const uint32_t newly = (look & TG_WHEEL_LOOK_ARMED) == 0;
+    struct tg_wheel_set *set = wheel->set;
+    const int64_t room = set->stale_room + (newly != 0 ? TG_WHEEL_ROOM_ARMED : 0) - TG_WHEEL_ROOM_ENTRY;
+    wheel->count += newly;
+    set->stale_room = room;
     if (!tg_wheel_link_fast(wheel, node)) {
         arm_slowly(wheel, node);
-    } else if (TG_UNLIKELY(wheel->set->stale_room < wheel->set->sweep_below)) {
-        tg_wheel_sweep(wheel->set);
+    } else if (TG_UNLIKELY(room < set->sweep_below)) {
+        tg_wheel_sweep(set);
     }
 }
 
@@ -219,7 +227,7 @@ static inline void stage_add(const struct tg_wheel *wheel, struct expiry *expiry
 
 /* Move entries from a list to the stage until the list is empty or `limit` are staged. Returns what the list is then.
  */
-static inline uint32_t stage_take(const struct tg_wheel *wheel, struct expiry *expiry, uint32_t list, uint64_t kind,
+static inline uint64_t stage_take(const struct tg_wheel *wheel, struct expiry *expiry, uint64_t list, uint64_t kind,
                                   uint32_t limit)
 {
     struct tg_wheel_pool *pool = &wheel->set->pool;
@@ -264,7 +272,8 @@ static void stage_visit(struct tg_wheel *wheel, struct expiry *expiry)
         later_count += armed ^ due;
     }
     for (uint32_t i = 0; i < later_count; i++) { tg_wheel_link(wheel, tg_wheel_node_at(wheel, later[i])); }
-    wheel->set->stale_room += (int64_t)staged * TG_WHEEL_ROOM_ENTRY - (int64_t)fired * TG_WHEEL_ROOM_ARMED;
+    wheel->set->stale_room +=
+        (int64_t)(staged - later_count) * TG_WHEEL_ROOM_ENTRY - (int64_t)fired * TG_WHEEL_ROOM_ARMED;
     wheel->count -= fired;
     expiry->count += fired;
     expiry->staged = 0;
@@ -274,7 +283,7 @@ static void stage_visit(struct tg_wheel *wheel, struct expiry *expiry)
 static inline void take_list(struct tg_wheel *wheel, struct expiry *expiry, uint32_t list, uint32_t limit)
 {
     for (uint32_t space = 0; space < 2; space++) {
-        uint32_t *const number = &wheel->lists[space][list];
+        uint64_t *const number = &wheel->lists[space][list];
         if (*number == 0) { continue; }
         *number = stage_take(wheel, expiry, *number, tg_wheel_look_of(wheel, space, list), limit);
     }
@@ -289,9 +298,9 @@ static void take_rest_part(struct tg_wheel *wheel, struct expiry *expiry, uint32
     struct tg_wheel_pool *pool = &wheel->set->pool;
     const uint32_t limit = stage_limit(expiry);
     for (uint32_t space = 0; space < 2; space++) {
-        uint32_t *const from = &wheel->lists[space][list];
+        uint64_t *const from = &wheel->lists[space][list];
         const uint64_t kind = tg_wheel_look_of(wheel, space, list);
-        uint32_t kept = 0;
+        uint64_t kept = 0;
         while (*from != 0 && expiry->staged < limit) {
             const uint64_t entry = tg_wheel_list_pop(pool, from);
             const uint32_t look = tg_wheel_entry_look(entry);
@@ -350,9 +359,9 @@ static bool expire_rest(struct tg_wheel *wheel, struct expiry *expiry)
 static void cascade_list(struct tg_wheel *wheel, uint32_t space, uint32_t level, uint32_t digit)
 {
     struct tg_wheel_pool *pool = &wheel->set->pool;
-    uint32_t *const ring = &wheel->lists[space][TG_WHEEL_RING];
+    uint64_t *const ring = &wheel->lists[space][TG_WHEEL_RING];
     const uint32_t here = (uint32_t)wheel->position; /* where all lower levels wrap */
-    uint32_t list = ring[level * TG_WHEEL_DIGIT_COUNT + digit];
+    uint64_t list = ring[level * TG_WHEEL_DIGIT_COUNT + digit];
     ring[level * TG_WHEEL_DIGIT_COUNT + digit] = 0;
     while (list != 0) {
         uint32_t count;
@@ -366,7 +375,7 @@ static void cascade_list(struct tg_wheel *wheel, uint32_t space, uint32_t level,
                 lower = (distance >= 1u << TG_WHEEL_DIGIT_BITS) + (distance >= 1u << (2 * TG_WHEEL_DIGIT_BITS));
             }
             const uint32_t to = (look >> (lower * TG_WHEEL_DIGIT_BITS)) & (TG_WHEEL_DIGIT_COUNT - 1);
-            uint32_t *const target = &ring[lower * TG_WHEEL_DIGIT_COUNT + to];
+            uint64_t *const target = &ring[lower * TG_WHEEL_DIGIT_COUNT + to];
             if (TG_UNLIKELY(*target == 0)) { tg_wheel_bucket_mark(wheel, lower, to); }
             tg_wheel_list_push(pool, target, entries[i]);
         }
@@ -430,7 +439,7 @@ static void expire_far(struct tg_wheel *wheel, struct expiry *expiry)
     for (uint32_t turn = 0; turn < 2; turn++) { /* the space that grows meanwhile first */
         const uint32_t space = wheel->set->space ^ turn;
         const uint64_t kind = tg_wheel_look_of(wheel, space, TG_WHEEL_FAR);
-        uint32_t list = wheel->lists[space][TG_WHEEL_FAR];
+        uint64_t list = wheel->lists[space][TG_WHEEL_FAR];
         wheel->lists[space][TG_WHEEL_FAR] = 0;
         while (list != 0) {
             const uint32_t limit = stage_limit(expiry);

@@ -1,8 +1,7 @@
 /* How a list grows: chunks from the pool. */
 #include "state/wheel_lists.h"
 
-/* A chunk of `words` words. The one that will be wanted next is brought close meanwhile: a store to a far line would
- * hold up all stores behind it. */
+/* A chunk of `words` words. The first lines of the one that will be wanted next are brought close meanwhile. */
 static uint32_t chunk_take(struct tg_wheel_pool *pool, struct tg_wheel_chunks *chunks, uint32_t words)
 {
     uint32_t chunk = chunks->free;
@@ -14,20 +13,19 @@ static uint32_t chunk_take(struct tg_wheel_pool *pool, struct tg_wheel_chunks *c
         chunks->carve += words;
     }
     const uint64_t *next = &pool->words[chunks->free != 0 ? chunks->free : chunks->carve];
-    for (uint32_t at = 0; at < words; at += 8) { __builtin_prefetch(next + at, 1); }
+    __builtin_prefetch(next, 1);
+    __builtin_prefetch(next + 8, 1);
     return chunk;
 }
 
-uint32_t tg_wheel_chunk_add(struct tg_wheel_pool *pool, uint32_t list)
+uint64_t tg_wheel_chunk_add(struct tg_wheel_pool *pool, uint64_t list)
 {
-    uint32_t chunk;
-    if (list == 0) {
-        chunk = chunk_take(pool, &pool->small, TG_WHEEL_SMALL_WORDS);
-    } else if (list > pool->small.end && (list & (TG_WHEEL_LARGE_WORDS - 1)) != 0) {
-        return list; /* amid a large chunk */
-    } else {
-        chunk = chunk_take(pool, &pool->large, TG_WHEEL_LARGE_WORDS);
+    uint32_t size = 0;
+    if (list != 0) {
+        size = tg_wheel_size_of(pool, tg_wheel_list_end(list));
+        if (size + 1 < TG_WHEEL_SIZES) { size++; }
     }
-    pool->words[chunk] = list;
-    return chunk + 1;
+    const uint32_t chunk = chunk_take(pool, &pool->sizes[size], tg_wheel_size_words(size));
+    pool->words[chunk] = tg_wheel_list_end(list);
+    return (uint64_t)(chunk + tg_wheel_size_words(size)) << 32 | (chunk + 1);
 }

@@ -1,12 +1,14 @@
 /* Lists of entries, 8 bytes each: "look at this slot then". Inside state/ only; what entries mean to wheels is said
  * in wheel_set.h.
  *
- * A list is a stack of chunks from a pool. It is named by one number, the position in the pool behind its last entry:
- * that tells the chunk and how full it is; 0 = an empty list. The first chunk of a list is small, so that the hundreds
- * of lists of a wheel with few timers take little; all others are large, because a chunk is a far address (a page walk)
- * and every one of them is read in a row. With chunks of 256 bytes throughout, expiry took a sixth longer.
+ * A list is a stack of chunks from a pool. It is one word: in its low half the position in the pool where the next
+ * entry goes, in its high half the end of that chunk; 0 = an empty list. The first chunk of a list is small, so that
+ * the hundreds of lists of a wheel with few timers take little; the second and all others are larger, because a chunk
+ * is a far address (a page walk) and each one is read in a row: with 256 bytes throughout, expiry took a quarter
+ * longer. The sizes are odd numbers of lines: lists fill side by side, and where chunks are powers of two the lines in
+ * work fall into few sets of the cache.
  *
- * The first word of a chunk holds the number the list had before. All chunks of a list but the last are full. */
+ * The first word of a chunk holds the end of the one below, which is full. */
 #ifndef TG_STATE_WHEEL_LISTS_H
 #define TG_STATE_WHEEL_LISTS_H
 
@@ -19,10 +21,10 @@
 #include "base/assert.h"
 
 enum {
-    TG_WHEEL_SMALL_WORDS = 32, /* of a chunk; one is the link */
-    TG_WHEEL_LARGE_WORDS = 128,
-    TG_WHEEL_SMALL_ENTRIES = TG_WHEEL_SMALL_WORDS - 1,
-    TG_WHEEL_LARGE_ENTRIES = TG_WHEEL_LARGE_WORDS - 1,
+    TG_WHEEL_SIZES = 3,
+    TG_WHEEL_SMALL_WORDS = 5 * 8, /* of a chunk, one of which is the link */
+    TG_WHEEL_MEDIUM_WORDS = 17 * 8,
+    TG_WHEEL_LARGE_WORDS = 65 * 8,
 };
 
 /* Chunks of one size, by the position of their first word. */
@@ -33,9 +35,8 @@ struct tg_wheel_chunks {
 };
 
 struct tg_wheel_pool {
-    uint64_t *words; /* the first SMALL_WORDS are not used: 0 is no position */
-    struct tg_wheel_chunks small;
-    struct tg_wheel_chunks large; /* behind the small ones */
+    uint64_t *words;                              /* the first LARGE_WORDS are not used: 0 is no position */
+    struct tg_wheel_chunks sizes[TG_WHEEL_SIZES]; /* one behind the other */
 };
 
 /* Number of the slot below, when to look above. */
@@ -43,63 +44,83 @@ static inline uint64_t tg_wheel_entry(uint32_t slot, uint32_t look) { return (ui
 static inline uint32_t tg_wheel_entry_slot(uint64_t entry) { return (uint32_t)entry; }
 static inline uint32_t tg_wheel_entry_look(uint64_t entry) { return (uint32_t)(entry >> 32); }
 
-/* Where the chunk begins that holds the last entry of a list. */
-static inline uint32_t tg_wheel_chunk_of(const struct tg_wheel_pool *pool, uint32_t list)
+static inline uint32_t tg_wheel_list_next(uint64_t list) { return (uint32_t)list; }
+static inline uint32_t tg_wheel_list_end(uint64_t list) { return (uint32_t)(list >> 32); }
+
+/* The size of the chunk that ends there. */
+static inline uint32_t tg_wheel_size_of(const struct tg_wheel_pool *pool, uint32_t end)
 {
-    const uint32_t words = list <= pool->small.end ? TG_WHEEL_SMALL_WORDS : TG_WHEEL_LARGE_WORDS;
-    return (list - 1) & ~(words - 1);
+    return (uint32_t)(end > pool->sizes[0].end) + (uint32_t)(end > pool->sizes[1].end);
+}
+static inline uint32_t tg_wheel_size_words(uint32_t size)
+{
+    static const uint32_t words[TG_WHEEL_SIZES] = {TG_WHEEL_SMALL_WORDS, TG_WHEEL_MEDIUM_WORDS, TG_WHEEL_LARGE_WORDS};
+    return words[size];
+}
+/* Where the last chunk of a list begins. */
+static inline uint32_t tg_wheel_chunk_of(const struct tg_wheel_pool *pool, uint64_t list)
+{
+    const uint32_t end = tg_wheel_list_end(list);
+    return end - tg_wheel_size_words(tg_wheel_size_of(pool, end));
 }
 
-/* Make room in a list whose number is a multiple of SMALL_WORDS; returns the number with which the next entry is
- * added.  @shard */
-uint32_t tg_wheel_chunk_add(struct tg_wheel_pool *pool, uint32_t list);
+/* Add a chunk to a list that is empty or full; returns what the list is then.  @shard */
+uint64_t tg_wheel_chunk_add(struct tg_wheel_pool *pool, uint64_t list);
 
-static inline __attribute__((always_inline)) void tg_wheel_list_push(struct tg_wheel_pool *pool, uint32_t *list,
+/* Bring the next line of a list close that grows: a store to a far line would hold up all stores behind it. */
+static inline void tg_wheel_line_prefetch(const uint64_t *words, uint64_t list)
+{
+    __builtin_prefetch(&words[tg_wheel_list_next(list) + 8], 1);
+}
+
+static inline __attribute__((always_inline)) void tg_wheel_list_push(struct tg_wheel_pool *pool, uint64_t *list,
                                                                      uint64_t entry)
 {
-    uint32_t next = *list;
-    if ((next & (TG_WHEEL_SMALL_WORDS - 1)) == 0) { next = tg_wheel_chunk_add(pool, next); }
-    pool->words[next] = entry;
-    *list = next + 1;
+    uint64_t grown = *list;
+    if (TG_UNLIKELY(tg_wheel_list_next(grown) == tg_wheel_list_end(grown))) { grown = tg_wheel_chunk_add(pool, grown); }
+    tg_wheel_line_prefetch(pool->words, grown);
+    pool->words[tg_wheel_list_next(grown)] = entry;
+    *list = grown + 1;
 }
 
 /* The last chunk of a list: returns its first entry, with how many there are. */
-static inline const uint64_t *tg_wheel_chunk_entries(const struct tg_wheel_pool *pool, uint32_t list, uint32_t *count)
+static inline const uint64_t *tg_wheel_chunk_entries(const struct tg_wheel_pool *pool, uint64_t list, uint32_t *count)
 {
     const uint32_t chunk = tg_wheel_chunk_of(pool, list);
-    *count = list - 1 - chunk;
+    *count = tg_wheel_list_next(list) - 1 - chunk;
     return &pool->words[chunk + 1];
 }
 /* What the list was before its last chunk was added. */
-static inline uint32_t tg_wheel_chunk_below(const struct tg_wheel_pool *pool, uint32_t list)
+static inline uint64_t tg_wheel_chunk_below(const struct tg_wheel_pool *pool, uint64_t list)
 {
-    return (uint32_t)pool->words[tg_wheel_chunk_of(pool, list)];
+    const uint64_t end = pool->words[tg_wheel_chunk_of(pool, list)];
+    return end << 32 | end;
 }
 /* Take `count` entries, which have been read, off the last chunk of a list that has as many; returns what it is then.
  */
-static inline uint32_t tg_wheel_list_drop(struct tg_wheel_pool *pool, uint32_t list, uint32_t count)
+static inline uint64_t tg_wheel_list_drop(struct tg_wheel_pool *pool, uint64_t list, uint32_t count)
 {
     const uint32_t chunk = tg_wheel_chunk_of(pool, list);
-    if (list - 1 - chunk != count) { return list - count; }
-    struct tg_wheel_chunks *chunks = list <= pool->small.end ? &pool->small : &pool->large;
-    const uint32_t below = (uint32_t)pool->words[chunk];
+    if (tg_wheel_list_next(list) - 1 - chunk != count) { return list - count; }
+    struct tg_wheel_chunks *chunks = &pool->sizes[tg_wheel_size_of(pool, tg_wheel_list_end(list))];
+    const uint64_t below = tg_wheel_chunk_below(pool, list);
     pool->words[chunk] = chunks->free;
     chunks->free = chunk;
     return below;
 }
 /* The last entry of a list that is not empty, which is taken off. */
-static inline uint64_t tg_wheel_list_pop(struct tg_wheel_pool *pool, uint32_t *list)
+static inline uint64_t tg_wheel_list_pop(struct tg_wheel_pool *pool, uint64_t *list)
 {
-    const uint64_t entry = pool->words[*list - 1];
+    const uint64_t entry = pool->words[tg_wheel_list_next(*list) - 1];
     *list = tg_wheel_list_drop(pool, *list, 1);
     return entry;
 }
 
 /* Bring all lines of the last chunk of a list close; harmless when there is none. */
-static inline void tg_wheel_list_prefetch(const struct tg_wheel_pool *pool, uint32_t list)
+static inline void tg_wheel_list_prefetch(const struct tg_wheel_pool *pool, uint64_t list)
 {
     const uint64_t *word = &pool->words[list != 0 ? tg_wheel_chunk_of(pool, list) : 0];
-    const uint64_t *end = &pool->words[list];
+    const uint64_t *end = &pool->words[tg_wheel_list_next(list)];
     for (; word < end; word += 8) { __builtin_prefetch(word, 0, 2); }
 }
 

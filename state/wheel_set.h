@@ -68,7 +68,7 @@ struct tg_wheel {
     struct tg_wheel_set *set;
     uint8_t *nodes;     /* of slot 0; slots are fixed once the table exists */
     uint64_t *words;    /* of the pool */
-    uint32_t *fresh;    /* the lists of the set's current space */
+    uint64_t *fresh;    /* the lists of the set's current space */
     uint64_t fresh_tag; /* what `look` of a node in the ring says that is linked now, but for the tick */
     uint32_t node_offset;
     uint32_t tick_bits;
@@ -84,7 +84,7 @@ struct tg_wheel {
     int64_t clock;
     uint64_t quiet_until; /* no entry is to be looked at before this (unsigned) instant: expiring has nothing to do */
     uint64_t occupied[TG_WHEEL_LEVEL_COUNT][TG_WHEEL_WORD_COUNT]; /* bit d: one of the lists of bucket d is not empty */
-    uint32_t lists[2][TG_WHEEL_LIST_COUNT];                       /* by space */
+    uint64_t lists[2][TG_WHEEL_LIST_COUNT];                       /* by space */
 };
 
 /* ---- nodes and instants ---- */
@@ -176,19 +176,20 @@ static inline void tg_wheel_disquiet(struct tg_wheel *wheel, uint64_t instant)
 void tg_wheel_link_slowly(struct tg_wheel *wheel, struct tg_wheel_node *node);
 
 /* Make the entry by which an armed node will be found in time; any other one becomes stale. Here only for a list of the
- * ring whose chunk has room: that needs no call, thus no registers saved. False = not done. */
+ * ring whose chunk has room: that needs no call, thus no registers saved. False = not done. The caller counts the entry
+ * (stale_room). */
 static inline __attribute__((always_inline)) bool tg_wheel_link_fast(struct tg_wheel *wheel, struct tg_wheel_node *node)
 {
     const uint64_t tick = tg_wheel_tick(wheel, node->due);
     if (TG_UNLIKELY(tick <= wheel->position)) { return false; }
     const uint32_t list = tg_wheel_list_for(wheel, tick);
-    const uint32_t next = wheel->fresh[list];
-    if (TG_UNLIKELY(list == TG_WHEEL_FAR || (next & (TG_WHEEL_SMALL_WORDS - 1)) == 0)) { return false; }
-    wheel->words[next] = tg_wheel_entry(tg_wheel_slot_of(wheel, node), (uint32_t)tick);
-    wheel->fresh[list] = next + 1;
+    const uint64_t grown = wheel->fresh[list];
+    if (TG_UNLIKELY(list == TG_WHEEL_FAR || tg_wheel_list_next(grown) == tg_wheel_list_end(grown))) { return false; }
+    tg_wheel_line_prefetch(wheel->words, grown);
+    wheel->words[tg_wheel_list_next(grown)] = tg_wheel_entry(tg_wheel_slot_of(wheel, node), (uint32_t)tick);
+    wheel->fresh[list] = grown + 1;
     node->look = wheel->fresh_tag | (uint32_t)tick;
     tg_wheel_disquiet(wheel, tick << wheel->tick_bits);
-    wheel->set->stale_room -= TG_WHEEL_ROOM_ENTRY;
     return true;
 }
 static inline void tg_wheel_link(struct tg_wheel *wheel, struct tg_wheel_node *node)

@@ -10,32 +10,52 @@
  *
  * Why the pool suffices. C = entries of the table, W = wheels, n = lists of a wheel in one space. Entries that move
  * without their node being looked at move to lists with lower numbers, and the sweep goes through the lists of a wheel
- * from the highest number down: what it has emptied stays empty. A step takes at least K = 31 entries, but for the last
- * chunk of a list, which may hold fewer (a small chunk has 31, four steps take the 127 of a large one). So a sweep that
+ * from the highest number down: what it has emptied stays empty. A step takes at least K = 33 entries on average, but
+ * for the last chunk of a list, which may hold fewer (a full one has 39, 135 or 519 entries: 1, 4 or 13 steps). So a
+ * sweep that
  * finds E entries takes at most E/K + Wn steps for them and W(n/64 + 1) to pass over empty lists, together E/K + S.
  * Only arming makes entries, one per step, and C nodes survive at most: at its end there are at most C + E/K + S. A
  * sweep begins at 1.5 C + slack + 1 entries at the latest, or at once when the last one left more. Hence
- * E <= max(1.5 C + slack, (C + S + 1) K/(K - 1)) + 1, and there are never more than E + E/K + S entries. A list has one
- * small chunk, and one that is not full; if that is a large one, the list has more than 31 entries. Some chunks more
- * are in use while entries move. Rebuilding makes at most C entries. */
+ * E <= max(1.5 C + slack, (C + S + 1) K/(K - 1)) + 1, and there are never more than E + E/K + S entries. A list has at
+ * most one chunk of each of the smaller sizes and one that is not full, and none of a size before those below are full.
+ * Some chunks more are in use while entries move. Rebuilding makes at most C entries. */
 #include "state/wheel_set.h"
 
 enum {
-    SWEEP_ENTRIES = 32, /* looked at in a step */
-    SWEEP_LISTS = 64,   /* empty ones passed over in a step */
-    STALE_SLACK = 1024, /* spares small tables endless sweeps */
+    SWEEP_ENTRIES = 40,     /* looked at in a step */
+    SWEEP_ENTRIES_MIN = 33, /* on average, in a full chunk */
+    SWEEP_LISTS = 64,       /* empty ones passed over in a step */
+    STALE_SLACK = 1024,     /* spares small tables endless sweeps */
     STALE_SLACK_PER_WHEEL = 512,
     CHUNKS_SPARE = 8,
 };
 
-static_assert((uint32_t)SWEEP_ENTRIES >= (uint32_t)TG_WHEEL_SMALL_ENTRIES &&
-                  ((uint32_t)TG_WHEEL_LARGE_ENTRIES + SWEEP_ENTRIES - 1) / SWEEP_ENTRIES * TG_WHEEL_SMALL_ENTRIES <=
-                      TG_WHEEL_LARGE_ENTRIES,
-              "a step takes at least as many entries as a small chunk has, on average");
+#define STEPS_FOR(entries) (((entries) + SWEEP_ENTRIES - 1) / SWEEP_ENTRIES)
+static_assert(STEPS_FOR(TG_WHEEL_SMALL_WORDS - 1) * SWEEP_ENTRIES_MIN <= TG_WHEEL_SMALL_WORDS - 1, "see above");
+static_assert(STEPS_FOR(TG_WHEEL_MEDIUM_WORDS - 1) * SWEEP_ENTRIES_MIN <= TG_WHEEL_MEDIUM_WORDS - 1, "see above");
+static_assert(STEPS_FOR(TG_WHEEL_LARGE_WORDS - 1) * SWEEP_ENTRIES_MIN <= TG_WHEEL_LARGE_WORDS - 1, "see above");
+
+/* Lay out the pool for that many entries in that many lists. */
+static void pool_limits(struct tg_wheel_pool *pool, uint64_t entries, uint64_t lists)
+{
+    uint64_t at = TG_WHEEL_LARGE_WORDS;
+    uint64_t entries_below = 0; /* that a list has before it begins a chunk of this size */
+    for (uint32_t size = 0; size < TG_WHEEL_SIZES; size++) {
+        const uint64_t words = tg_wheel_size_words(size);
+        const uint64_t lists_here = entries / (entries_below + 1) < lists ? entries / (entries_below + 1) : lists;
+        uint64_t chunks = lists_here + CHUNKS_SPARE;
+        if (size == TG_WHEEL_SIZES - 1) { chunks += entries / (words - 1); }
+        const uint64_t end = at + chunks * words;
+        TG_ASSERT(end <= UINT32_MAX); /* positions have 32 bits */
+        pool->sizes[size] = (struct tg_wheel_chunks){.carve = (uint32_t)at, .end = (uint32_t)end};
+        entries_below += words - 1;
+        at = end;
+    }
+}
 
 void tg_wheel_limits(const struct tg_wheel_config *config, struct tg_wheel_set *set)
 {
-    const uint64_t step_entries = TG_WHEEL_SMALL_ENTRIES;
+    const uint64_t step_entries = SWEEP_ENTRIES_MIN;
     const uint64_t entries = config->entry_count_max;
     const uint64_t lists = (uint64_t)config->wheel_count * TG_WHEEL_LIST_COUNT;
     const uint64_t steps = lists + lists / SWEEP_LISTS + config->wheel_count;
@@ -46,15 +66,7 @@ void tg_wheel_limits(const struct tg_wheel_config *config, struct tg_wheel_set *
     set->entry_bound = at_start + at_start / step_entries + 1 + steps;
     set->stale_slack = (int64_t)slack * TG_WHEEL_ROOM_ENTRY;
     set->stale_room = set->stale_slack;
-    const uint64_t small = 2 * lists + CHUNKS_SPARE;
-    const uint64_t large_begun = set->entry_bound / TG_WHEEL_SMALL_ENTRIES; /* lists with more than a small chunk */
-    const uint64_t large =
-        set->entry_bound / TG_WHEEL_LARGE_ENTRIES + (large_begun < 2 * lists ? large_begun : 2 * lists);
-    const uint64_t small_end = (small * TG_WHEEL_SMALL_WORDS / TG_WHEEL_LARGE_WORDS + 2) * TG_WHEEL_LARGE_WORDS;
-    const uint64_t large_end = small_end + (large + CHUNKS_SPARE) * TG_WHEEL_LARGE_WORDS;
-    TG_ASSERT(large_end <= UINT32_MAX); /* positions have 32 bits */
-    set->pool.small = (struct tg_wheel_chunks){.carve = TG_WHEEL_SMALL_WORDS, .end = (uint32_t)small_end};
-    set->pool.large = (struct tg_wheel_chunks){.carve = (uint32_t)small_end, .end = (uint32_t)large_end};
+    pool_limits(&set->pool, set->entry_bound, 2 * lists);
 }
 
 /* ---- sweeps ---- */
@@ -65,23 +77,25 @@ static void sweep_entries(struct tg_wheel *wheel, const uint64_t *entries, uint3
     for (uint32_t i = 0; i < count; i++) {
         __builtin_prefetch(tg_wheel_node_at(wheel, tg_wheel_entry_slot(entries[i])), 0, 2);
     }
+    uint32_t dropped = count;
     for (uint32_t i = 0; i < count; i++) {
         struct tg_wheel_node *node = tg_wheel_node_at(wheel, tg_wheel_entry_slot(entries[i]));
         if ((node->look & ~TG_WHEEL_LOOK_ARMED) != (kind | tg_wheel_entry_look(entries[i]))) { continue; }
         if ((node->look & TG_WHEEL_LOOK_ARMED) != 0) {
             tg_wheel_link(wheel, node);
+            dropped--;
         } else {
             node->look = 0;
         }
     }
-    wheel->set->stale_room += (int64_t)count * TG_WHEEL_ROOM_ENTRY;
+    wheel->set->stale_room += (int64_t)dropped * TG_WHEEL_ROOM_ENTRY;
 }
 
 /* Take up to SWEEP_ENTRIES of a list in the old space apart. */
 static void sweep_list(struct tg_wheel *wheel, uint32_t space, uint32_t list)
 {
     struct tg_wheel_pool *pool = &wheel->set->pool;
-    uint32_t *const number = &wheel->lists[space][list];
+    uint64_t *const number = &wheel->lists[space][list];
     uint32_t count;
     const uint64_t *entries = tg_wheel_chunk_entries(pool, *number, &count);
     const uint32_t taken = count < SWEEP_ENTRIES ? count : SWEEP_ENTRIES;
@@ -143,10 +157,10 @@ void tg_wheel_rebuild(struct tg_wheel *wheel)
 {
     struct tg_wheel_set *set = wheel->set;
     for (uint32_t i = 0; i < set->wheel_count; i++) { wheel_clear(&set->wheels[i]); }
-    set->pool.small.free = 0;
-    set->pool.small.carve = TG_WHEEL_SMALL_WORDS;
-    set->pool.large.free = 0;
-    set->pool.large.carve = set->pool.small.end;
+    for (uint32_t size = 0; size < TG_WHEEL_SIZES; size++) {
+        set->pool.sizes[size].free = 0;
+        set->pool.sizes[size].carve = size == 0 ? TG_WHEEL_LARGE_WORDS : set->pool.sizes[size - 1].end;
+    }
     set->stale_room = set->stale_slack;
     set->sweep_below = 0;
     for (uint32_t slot = tg_table_next(set->table, 0); slot != TG_SLOT_NONE;
@@ -159,7 +173,7 @@ void tg_wheel_rebuild(struct tg_wheel *wheel)
         TG_ASSERT(number >= 1 && number <= set->wheel_count);
         tg_wheel_link(&set->wheels[number - 1], node);
         set->wheels[number - 1].count++;
-        set->stale_room += TG_WHEEL_ROOM_ARMED;
+        set->stale_room += TG_WHEEL_ROOM_ARMED - TG_WHEEL_ROOM_ENTRY;
     }
 }
 
@@ -237,19 +251,21 @@ static void unsee_entries(const struct tg_wheel *wheel, uint64_t kind, const uin
 static void check_list(const struct tg_wheel *wheel, uint32_t space, uint32_t list, struct sums *sums)
 {
     const struct tg_wheel_pool *pool = &wheel->set->pool;
-    const uint32_t last = wheel->lists[space][list];
-    for (uint32_t number = last; number != 0; number = tg_wheel_chunk_below(pool, number)) {
+    const uint64_t last = wheel->lists[space][list];
+    for (uint64_t number = last; number != 0; number = tg_wheel_chunk_below(pool, number)) {
         uint32_t count;
         const uint64_t *entries = tg_wheel_chunk_entries(pool, number, &count);
-        const bool small = number <= pool->small.end;
-        TG_ASSERT(number <= (small ? pool->small.carve : pool->large.carve));
-        TG_ASSERT(small == (tg_wheel_chunk_below(pool, number) == 0)); /* the first one, and only it */
+        const uint32_t size = tg_wheel_size_of(pool, tg_wheel_list_end(number));
+        const uint64_t below = tg_wheel_chunk_below(pool, number);
+        TG_ASSERT(tg_wheel_list_end(number) <= pool->sizes[size].carve);
+        TG_ASSERT((size == 0) == (below == 0)); /* the first one, and only it, is small */
+        TG_ASSERT(below == 0 || tg_wheel_size_of(pool, tg_wheel_list_end(below)) + 1 >= size);
         TG_ASSERT(count >= 1);
-        TG_ASSERT(number == last || count == (small ? TG_WHEEL_SMALL_ENTRIES : TG_WHEEL_LARGE_ENTRIES));
+        TG_ASSERT(number == last || count == tg_wheel_size_words(size) - 1);
         check_entries(wheel, space, list, entries, count, &sums->nodes);
         sums->entries += count;
-        sums->words += small ? TG_WHEEL_SMALL_WORDS : TG_WHEEL_LARGE_WORDS;
-        TG_ASSERT(sums->words <= pool->large.end);
+        sums->words += tg_wheel_size_words(size);
+        TG_ASSERT(sums->words <= pool->sizes[TG_WHEEL_SIZES - 1].end);
     }
 }
 
@@ -257,7 +273,7 @@ static void unsee_list(const struct tg_wheel *wheel, uint32_t space, uint32_t li
 {
     const struct tg_wheel_pool *pool = &wheel->set->pool;
     const uint64_t kind = tg_wheel_look_of(wheel, space, list);
-    for (uint32_t number = wheel->lists[space][list]; number != 0; number = tg_wheel_chunk_below(pool, number)) {
+    for (uint64_t number = wheel->lists[space][list]; number != 0; number = tg_wheel_chunk_below(pool, number)) {
         uint32_t count;
         const uint64_t *entries = tg_wheel_chunk_entries(pool, number, &count);
         unsee_entries(wheel, kind, entries, count);
@@ -315,7 +331,11 @@ void tg_wheel_check(struct tg_wheel *wheel)
     TG_ASSERT(set->stale_room ==
               set->stale_slack + (int64_t)armed * TG_WHEEL_ROOM_ARMED - (int64_t)sums.entries * TG_WHEEL_ROOM_ENTRY);
     TG_ASSERT(sums.entries <= set->entry_bound);
-    TG_ASSERT(sums.words + free_words(&set->pool, &set->pool.small, TG_WHEEL_SMALL_WORDS) +
-                  free_words(&set->pool, &set->pool.large, TG_WHEEL_LARGE_WORDS) ==
-              set->pool.small.carve - TG_WHEEL_SMALL_WORDS + set->pool.large.carve - set->pool.small.end);
+    uint64_t carved = 0;
+    for (uint32_t size = 0; size < TG_WHEEL_SIZES; size++) {
+        const struct tg_wheel_chunks *chunks = &set->pool.sizes[size];
+        carved += chunks->carve - (size == 0 ? TG_WHEEL_LARGE_WORDS : set->pool.sizes[size - 1].end);
+        sums.words += free_words(&set->pool, chunks, tg_wheel_size_words(size));
+    }
+    TG_ASSERT(sums.words == carved); /* no chunk is lost */
 }
