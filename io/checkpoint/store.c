@@ -147,12 +147,11 @@ static int make_folders(const char *path)
         if (path[i] != '/' && path[i] != '\0') { continue; }
         memcpy(folder, path, i);
         folder[i] = '\0';
-        int failed = ops->mkdir(ops->self, folder, FOLDER_MODE);
-        if (failed == 0) {
-            folder[parent] = '\0';
-            failed = sync_folder(parent > 0 ? folder : path[0] == '/' ? "/" : ".");
-        }
-        if (failed != 0 && failed != -EEXIST) { return failed; }
+        const int made = ops->mkdir(ops->self, folder, FOLDER_MODE);
+        if (made != 0 && made != -EEXIST) { return made; }
+        folder[parent] = '\0'; /* also when it was there: who made it may have died before its name was durable */
+        const int failed = sync_folder(parent > 0 ? folder : path[0] == '/' ? "/" : ".");
+        if (failed != 0 && !(made == -EEXIST && failed == -EACCES)) { return failed; }
         parent = i;
     }
     return 0;

@@ -97,8 +97,8 @@ tg_status tg_kafka_positions_start(const struct tg_kafka_positions *positions, u
         *offset = committed->offset;
         if (*offset >= low && *offset <= high) { return TG_OK; }
         return tg_fail(err, TG1205, 0,
-                       "topic \"%s\" partition %d: offset %lld, where the job goes on, is %s (the log holds %lld to "
-                       "%lld)\n  %s. To begin anew: --fresh",
+                       "topic \"%s\" partition %d: offset %lld is %s (the log holds %lld to "
+                       "%lld), and the job was to go on there\n  %s. To begin anew: --fresh",
                        committed->topic, committed->partition, (long long)*offset,
                        *offset < low ? "no longer in the log" : "beyond the end of the log", (long long)low,
                        (long long)high,

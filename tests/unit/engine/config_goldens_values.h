@@ -17,7 +17,7 @@ static const struct golden goldens_values[] = {
      .replacement = "sink: {}",
      .expected = "TG1002 unknown key \"sink\"\n"
                  "job.yaml:22:1 ^^^^  did you mean \"sinks\"?   allowed here: job, default_profile, sources, steps, "
-                 "sinks, dead_letters, late, engine, profiles, state_dir\n"},
+                 "sinks, dead_letters, late, checkpoint, engine, profiles, state_dir\n"},
     {.name = "unknown_key_in_a_connector",
      .line = 18,
      .replacement = "    cassandra: {table: t, hots: a}",

@@ -29,6 +29,8 @@ static void open_set(uint64_t ids_max, tg_us ttl)
     struct tg_error err = {0};
     cr_assert_eq(tg_arena_open(&arena, tg_dedupe_bytes(&source, ids_max, 2) + (64 << 20), &err), TG_OK);
     cr_assert_eq(tg_dedupe_init(&dedupe, &source, ids_max, 2, &arena, &err), TG_OK, "%s", err.text);
+    static const uint32_t partitions[] = {3, 8};
+    dedupe.partitions = partitions;
 }
 static void close_set(void) { tg_arena_close(&arena); }
 

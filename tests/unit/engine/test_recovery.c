@@ -403,7 +403,7 @@ Test(recovery, verifying_looks_into_values_and_keys)
     for (uint32_t i = 0; i < 3; i++) {
         const uint64_t epoch = i + 1;
         const struct tg_state_field key = {.name = "k", .kind = TG_STATE_BIGINT};
-        const struct tg_state_layout layout = {.owner_kind = TG_STATE_OF_SOURCE,
+        const struct tg_state_layout layout = {.owner_kind = TG_STATE_OF_STEP,
                                                .owner = "tx",
                                                .name = "x",
                                                .key_count = 1,
