@@ -1,5 +1,5 @@
 /* Where the slots of a table lie: from slot numbers to addresses and back. Shared inside state/ only: the table lays
- * slots out, the wheel links them by number.
+ * slots out, the wheel names them by number.
  *
  * A slot is a 32-byte head followed by the value. Its size is a multiple of 32, which never touches more cache lines
  * than a multiple of 64 would: 64n + 32 bytes starting at 0 or 32 both lie on n + 1 lines. A slot's number is its
