@@ -29,9 +29,10 @@ MUTANTS = {
     "clock_of_the_batch": ("gives every row the watermark its fetch began with", "engine/ingest.c",
                            "    row->wm = partition->wm;\n",
                            "    static int64_t batch_wm;\n    if (index == 0) { batch_wm = partition->wm; }\n    row->wm = batch_wm;\n"),
-    "fires_at_the_clock": ("fires when T <= clock", "engine/stage.c",
-                           "    if (at >= clock) { return true; }\n    while (at < clock) {",
-                           "    if (at > clock || at == TG_TS_MAX) { return true; }\n    while (at <= clock && at != TG_TS_MAX) {"),
+    "fires_at_the_clock": ("fires when T <= clock", "engine/stage.h",
+                           "    return tg_stage_earliest_timer(stage, key, &timer) >= clock || tg_stage_fire_due(stage, key, clock);\n",
+                           "    const int64_t beyond = clock == TG_TS_MAX ? clock : clock + 1;\n"
+                           "    return tg_stage_earliest_timer(stage, key, &timer) >= beyond || tg_stage_fire_due(stage, key, beyond);\n"),
     "blocked_row_is_lost": ("goes on behind a row that found no room", "engine/ingest.c",
                             "        if (!route(ingest, ingest->next_row)) { return false; }\n",
                             "        if (!route(ingest, ingest->next_row)) {\n            ingest->next_row++;\n"
