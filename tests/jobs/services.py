@@ -200,6 +200,14 @@ def pause(name, seconds):
         os.kill(pid, signal.SIGCONT)
 
 
+def is_gone(pid):
+    """A large process that was killed is there for a while yet."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def wait_until(condition, seconds, message):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

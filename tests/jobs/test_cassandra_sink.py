@@ -13,7 +13,7 @@ import time
 import unittest
 
 from tests.jobs import turgo
-from tests.jobs.services import connect, tool
+from tests.jobs.services import connect, is_gone, tool, wait_until
 
 PROGRAM = pathlib.Path(os.environ.get("TURGO_BUILD", turgo.ROOT / "build" / "release")) / "tests" / "cassandra_sink_check"
 KEYSPACE = "turgo_sink_check"
@@ -124,6 +124,7 @@ class CassandraSink(unittest.TestCase):
     def test_a_node_that_is_killed_loses_nothing_it_confirmed(self):
         def kill(pid):
             os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: is_gone(pid), 30, "the killed node is still there")
             tool("up", "cassandra")
         model = self.fault(kill, 20)
         self.foreign_client_again()
