@@ -169,6 +169,44 @@ int tg_file_make_parents(const char *path)
     return 0;
 }
 
+int tg_file_sync_way(const char *path)
+{
+    char folder[PATH_MAX];
+    const size_t bytes = strlen(path);
+    if (bytes >= sizeof folder) { return -ENAMETOOLONG; }
+    memcpy(folder, path, bytes + 1);
+    char *slash;
+    do {
+        slash = strrchr(folder, '/');
+        if (slash != NULL) { slash[slash == folder] = '\0'; } /* "/x" lies in "/" */
+        const char *holder = slash != NULL ? folder : ".";
+        const int failed = ops_in_force->sync_dir(ops_in_force->self, holder);
+        if (failed != 0 && failed != -EACCES) { return failed; }
+    } while (slash != NULL && slash != folder);
+    return 0;
+}
+
+int tg_file_write_all(int fd, const void *data, size_t bytes, int64_t at)
+{
+    size_t moved = 0;
+    while (moved < bytes) {
+        const int64_t result = ops_in_force->pwrite(ops_in_force->self, fd, (const uint8_t *)data + moved,
+                                                    bytes - moved, at + (int64_t)moved);
+        if (result == -EINTR) { continue; }
+        if (result < 0) { return (int)result; }
+        if (result == 0) { return -ENOSPC; } /* POSIX allows it; no progress is no space */
+        moved += (size_t)result;
+    }
+    return 0;
+}
+
+int tg_file_sync(int fd)
+{
+    int failed = ops_in_force->fdatasync(ops_in_force->self, fd);
+    while (failed == -EINTR) { failed = ops_in_force->fdatasync(ops_in_force->self, fd); }
+    return failed;
+}
+
 int tg_file_creatable(const char *path)
 {
     char folder[PATH_MAX];

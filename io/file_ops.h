@@ -39,6 +39,16 @@ void tg_file_ops_use(const struct tg_file_ops *ops);
 
 /* Create the folders on the way to `path` (not `path` itself). 0 or -errno.  @setup */
 TG_MUST_USE int tg_file_make_parents(const char *path);
+/* Make the name of `path`, which exists, and those of all folders on the way to it durable: whoever made them may have
+ * died before they were. A folder that we may not read is passed over: none of its entries is ours. 0 or -errno.
+ * @setup */
+TG_MUST_USE int tg_file_sync_way(const char *path);
+/* Write all of data[bytes] at byte `at`, in as many calls as it takes. 0 or -errno; a failed one may have written some.
+ * @any */
+TG_MUST_USE int tg_file_write_all(int fd, const void *data, size_t bytes, int64_t at);
+/* Make the bytes of `fd` durable. 0 or -errno: then the kernel may have dropped some, and a second call would lie.
+ * @any */
+TG_MUST_USE int tg_file_sync(int fd);
 /* Could `path`, which does not exist, be created, folders included? Asks the nearest folder that exists, changes
  * nothing. 0 or -errno.  @setup */
 TG_MUST_USE int tg_file_creatable(const char *path);

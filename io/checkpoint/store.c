@@ -20,21 +20,7 @@ void tg_store_file_name(uint64_t epoch, uint32_t shard, bool base, char out[TG_S
     TG_ASSERT(bytes > 0 && bytes < TG_STORE_NAME_BYTES);
 }
 
-/* ---- all bytes, or an error -------------------------------------------------------------------------------------- */
-
-/* 0 or -errno. A write of nothing would repeat for ever: it counts as a full disk. */
-static int write_all(int fd, const void *data, size_t bytes, uint64_t at)
-{
-    const struct tg_file_ops *ops = tg_file_ops();
-    for (size_t done = 0; done < bytes;) {
-        const int64_t moved =
-            ops->pwrite(ops->self, fd, (const uint8_t *)data + done, bytes - done, (int64_t)(at + done));
-        if (moved == -EINTR) { continue; }
-        if (moved <= 0) { return moved == 0 ? -ENOSPC : (int)moved; }
-        done += (size_t)moved;
-    }
-    return 0;
-}
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 /* Close errors count: on some file systems they are where a failed write shows. */
 static int sync_and_close(int fd)
@@ -91,7 +77,7 @@ static void note_pid(int fd, int64_t pid)
     const struct tg_file_ops *ops = tg_file_ops();
     char text[PID_TEXT_BYTES];
     const int bytes = snprintf(text, sizeof text, "pid %" PRId64 "\n", pid);
-    if (ops->ftruncate(ops->self, fd, 0) == 0 && write_all(fd, text, (size_t)bytes, 0) != 0) {
+    if (ops->ftruncate(ops->self, fd, 0) == 0 && tg_file_write_all(fd, text, (size_t)bytes, 0) != 0) {
         (void)ops->ftruncate(ops->self, fd, 0);
     }
 }
@@ -140,21 +126,9 @@ static tg_status claim_generation(struct tg_store *store, struct tg_error *err)
 static int make_folders(const char *path)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char folder[TG_STORE_PATH_BYTES];
-    const size_t bytes = strlen(path);
-    size_t parent = 0; /* length of the path to the folder that holds the next one */
-    for (size_t i = 1; i <= bytes; i++) {
-        if (path[i] != '/' && path[i] != '\0') { continue; }
-        memcpy(folder, path, i);
-        folder[i] = '\0';
-        const int made = ops->mkdir(ops->self, folder, FOLDER_MODE);
-        if (made != 0 && made != -EEXIST) { return made; }
-        folder[parent] = '\0'; /* also when it was there: who made it may have died before its name was durable */
-        const int failed = sync_folder(parent > 0 ? folder : path[0] == '/' ? "/" : ".");
-        if (failed != 0 && !(made == -EEXIST && failed == -EACCES)) { return failed; }
-        parent = i;
-    }
-    return 0;
+    int failed = tg_file_make_parents(path);
+    if (failed == 0) { failed = ops->mkdir(ops->self, path, FOLDER_MODE); }
+    return failed == 0 || failed == -EEXIST ? tg_file_sync_way(path) : failed;
 }
 
 tg_status tg_store_open(struct tg_store *store, const struct tg_store_config *config, struct tg_error *err)
@@ -216,7 +190,7 @@ tg_status tg_store_file_append(struct tg_store *store, struct tg_store_file *fil
                                struct tg_error *err)
 {
     TG_ASSERT(file->fd >= 0);
-    const int failed = write_all(file->fd, data, bytes, file->bytes);
+    const int failed = tg_file_write_all(file->fd, data, bytes, (int64_t)file->bytes);
     if (failed != 0) {
         tg_store_file_drop(store, file);
         return not_written(store, "write", file->name, failed, err);
@@ -270,7 +244,7 @@ static tg_status write_whole(struct tg_store *store, const char *name, const voi
     if (failed != 0 && failed != -ENOENT) { return not_written(store, "remove", temporary, failed, err); }
     const int fd = open_in(store, temporary, O_WRONLY | O_CREAT | O_EXCL);
     if (fd < 0) { return not_written(store, "create", temporary, fd, err); }
-    failed = write_all(fd, data, bytes, 0);
+    failed = tg_file_write_all(fd, data, bytes, 0);
     if (failed != 0) {
         (void)ops->close(ops->self, fd);
     } else {

@@ -89,16 +89,9 @@ static int mend(struct file_target *target)
 /* Write all bytes behind the whole blocks; 0 or an errno. */
 static int append(struct file_target *target, const char *data, uint32_t bytes)
 {
-    uint32_t moved = 0;
-    while (moved < bytes) {
-        target->torn = true; /* also when the call fails: it may have written before it did */
-        const int64_t result =
-            target->ops->pwrite(target->ops->self, target->fd, data + moved, bytes - moved, target->length + moved);
-        if (result == -EINTR) { continue; }
-        if (result < 0) { return (int)-result; }
-        if (result == 0) { return ENOSPC; } /* POSIX allows it; no progress is no space */
-        moved += (uint32_t)result;
-    }
+    target->torn = true; /* also when the call fails: it may have written before it did */
+    const int failed = tg_file_write_all(target->fd, data, bytes, target->length);
+    if (failed != 0) { return -failed; }
     target->length += bytes;
     target->torn = false;
     return 0;
@@ -147,8 +140,7 @@ static enum tg_outbox_result block_write(void *shared, struct tg_outbox_block *b
     note_recovered(target);
     if (block->sync && !target->durable) {
         int failed = -TG_FAILPOINT("file.sync");
-        if (failed == 0) { failed = target->ops->fdatasync(target->ops->self, target->fd); }
-        while (failed == -EINTR) { failed = target->ops->fdatasync(target->ops->self, target->fd); }
+        if (failed == 0) { failed = tg_file_sync(target->fd); }
         if (failed != 0) {
             (void)tg_fail(&block->error, TG1502, -failed,
                           "sink %s: make %s durable; rows since the last flush may be missing", target->sink_name,

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/failpoint.h"
 
-enum { PATH_BYTES = 4200, COPY_BYTES = 256 << 10 };
+enum { PATH_BYTES = 4200, NAME_BYTES = 256, COPY_BYTES = 256 << 10 };
 
 static const char *part_name(const struct tg_staging *staging, uint32_t shard, uint64_t segment, char out[PATH_BYTES])
 {
@@ -32,19 +32,6 @@ static const char *split(const char *path, char folder[PATH_BYTES])
     return slash + 1;
 }
 
-/* Every folder on the way to the final file, the nearest first: each one's name lies in the one above. 0 or -errno. */
-static int sync_way(const struct tg_staging *staging)
-{
-    char folder[PATH_BYTES];
-    (void)snprintf(folder, sizeof folder, "%s", staging->path);
-    for (char *slash = strrchr(folder, '/'); slash != NULL && slash != folder; slash = strrchr(folder, '/')) {
-        *slash = '\0';
-        const int failed = staging->ops->sync_dir(staging->ops->self, folder);
-        if (failed != 0) { return failed; }
-    }
-    return staging->ops->sync_dir(staging->ops->self, staging->path[0] == '/' ? "/" : ".");
-}
-
 tg_status tg_staging_open(struct tg_staging *staging, const char *path, int final_fd, uint32_t shard_count,
                           struct tg_error *err)
 {
@@ -57,7 +44,7 @@ tg_status tg_staging_open(struct tg_staging *staging, const char *path, int fina
         staging->shards[i].segments = calloc(TG_STAGING_SEGMENTS_MAX, sizeof(struct tg_staging_segment));
         if (staging->shards[i].segments == NULL) { return tg_fail(err, TG1601, ENOMEM, "stage rows of %s", path); }
     }
-    const int failed = sync_way(staging);
+    const int failed = tg_file_sync_way(path);
     if (failed != 0) { return tg_fail(err, TG1502, -failed, "make the folders of %s durable", path); }
     return TG_OK;
 }
@@ -75,56 +62,42 @@ void tg_staging_close(struct tg_staging *staging)
 
 /* ---- left over parts --------------------------------------------------------------------------------------------- */
 
-struct cleaning {
-    const struct tg_file_ops *ops;
-    const char *folder;
+/* One name in the folder that begins with a prefix. */
+struct search {
     const char *prefix; /* "<name>.part-" */
     size_t prefix_bytes;
-    int failed;
+    char found[NAME_BYTES]; /* "" = none */
 };
 
-static void clean_one(void *self, const char *name)
+static void search_name(void *self, const char *name)
 {
-    struct cleaning *cleaning = self;
-    char path[PATH_BYTES + 256];
-    if (strncmp(name, cleaning->prefix, cleaning->prefix_bytes) != 0) { return; }
-    (void)snprintf(path, sizeof path, "%s/%s", cleaning->folder, name);
-    const int failed = cleaning->ops->unlink(cleaning->ops->self, path);
-    if (failed != 0 && failed != -ENOENT) { cleaning->failed = failed; }
+    struct search *search = self;
+    if (search->found[0] != '\0' || strncmp(name, search->prefix, search->prefix_bytes) != 0) { return; }
+    (void)snprintf(search->found, sizeof search->found, "%s", name);
 }
 
+/* A folder must not change while it is listed: one part at a time. */
 int tg_staging_clean(struct tg_staging *staging)
 {
+    const struct tg_file_ops *ops = staging->ops;
     char folder[PATH_BYTES];
-    char prefix[PATH_BYTES + 16];
-    const char *name = split(staging->path, folder);
-    const int bytes = snprintf(prefix, sizeof prefix, "%s.part-", name);
-    struct cleaning cleaning = {staging->ops, folder, prefix, (size_t)bytes, 0};
-    const int failed = staging->ops->list(staging->ops->self, folder, clean_one, &cleaning);
-    return failed != 0 ? failed : cleaning.failed;
-}
-
-/* ---- parts ------------------------------------------------------------------------------------------------------- */
-
-static int write_all(const struct tg_file_ops *ops, int fd, const char *data, size_t bytes, int64_t offset)
-{
-    size_t moved = 0;
-    while (moved < bytes) {
-        const int64_t result = ops->pwrite(ops->self, fd, data + moved, bytes - moved, offset + (int64_t)moved);
-        if (result == -EINTR) { continue; }
-        if (result < 0) { return (int)result; }
-        if (result == 0) { return -ENOSPC; } /* POSIX allows it; no progress is no space */
-        moved += (size_t)result;
-    }
+    char prefix[PATH_BYTES];
+    char path[PATH_BYTES + NAME_BYTES];
+    const int bytes = snprintf(prefix, sizeof prefix, "%s.part-", split(staging->path, folder));
+    struct search search = {.prefix = prefix, .prefix_bytes = (size_t)bytes};
+    do {
+        search.found[0] = '\0';
+        int failed = ops->list(ops->self, folder, search_name, &search);
+        if (failed == 0 && search.found[0] != '\0') {
+            (void)snprintf(path, sizeof path, "%s/%s", folder, search.found);
+            failed = ops->unlink(ops->self, path);
+        }
+        if (failed != 0) { return failed; }
+    } while (search.found[0] != '\0');
     return 0;
 }
 
-static int sync_file(const struct tg_file_ops *ops, int fd)
-{
-    int failed = ops->fdatasync(ops->self, fd);
-    while (failed == -EINTR) { failed = ops->fdatasync(ops->self, fd); }
-    return failed;
-}
+/* ---- parts ------------------------------------------------------------------------------------------------------- */
 
 static int sync_folder(const struct tg_staging *staging)
 {
@@ -165,7 +138,7 @@ int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segme
         if (failed != 0) { return failed; }
     }
     shard->torn = true; /* also when the call fails: it may have written before it did */
-    const int failed = write_all(staging->ops, shard->fd, data, bytes, (int64_t)newest->bytes);
+    const int failed = tg_file_write_all(shard->fd, data, bytes, (int64_t)newest->bytes);
     if (failed != 0) { return failed; }
     newest->bytes += bytes;
     shard->torn = false;
@@ -176,7 +149,7 @@ int tg_staging_sync(struct tg_staging *staging, uint32_t index)
 {
     const struct tg_staging_shard *shard = &staging->shards[index];
     if (shard->fd < 0) { return 0; }
-    const int failed = sync_file(staging->ops, shard->fd);
+    const int failed = tg_file_sync(shard->fd);
     return failed != 0 ? failed : sync_folder(staging);
 }
 
@@ -248,7 +221,7 @@ static int append_part(struct tg_staging *staging, uint32_t shard, const struct 
         const int64_t got = ops->pread(ops->self, fd, copy, left < COPY_BYTES ? left : COPY_BYTES, (int64_t)at);
         if (got == -EINTR) { continue; }
         failed = got < 0 ? (int)got : got == 0 ? -EIO : 0;
-        if (failed == 0) { failed = write_all(ops, staging->final_fd, copy, (size_t)got, staging->length); }
+        if (failed == 0) { failed = tg_file_write_all(staging->final_fd, copy, (size_t)got, staging->length); }
         if (failed == 0) {
             staging->length += got;
             at += (uint64_t)got;
@@ -317,7 +290,7 @@ tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committa
     staging->length = found.base;
     if (failed == 0) { failed = -TG_FAILPOINT("file.commit"); }
     if (failed == 0) { failed = for_parts(staging, list, count, staging->copy, append_part); }
-    if (failed == 0) { failed = sync_file(ops, staging->final_fd); }
+    if (failed == 0) { failed = tg_file_sync(staging->final_fd); }
     if (failed == 0) { failed = sync_folder(staging); }
     if (failed != 0) {
         staging->length = found.base; /* a commit that is repeated begins there */

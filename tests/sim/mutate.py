@@ -49,8 +49,14 @@ MUTANTS = {
     "rows_taken_twice": ("offers rows to a sink again that it has taken", "engine/outlet.c",
                          "        taken += got;\n", "        taken += got > 1 ? got - 1 : got;\n"),
     "block_goes_on_after_error": ("keeps the half of a block that was written before an error, and writes all of it again", "io/file/sink.c",
-                                  "        if (result < 0) { return (int)-result; }\n",
-                                  "        if (result < 0) {\n            target->length += moved;\n            return (int)-result;\n        }\n"),
+                                  "    const int failed = tg_file_write_all(target->fd, data, bytes, target->length);\n"
+                                  "    if (failed != 0) { return -failed; }\n",
+                                  "    for (uint32_t moved = 0; moved < bytes;) {\n"
+                                  "        const int64_t result = target->ops->pwrite(target->ops->self, target->fd, data + moved, bytes - moved,\n"
+                                  "                                                   target->length + moved);\n"
+                                  "        if (result == -EINTR) { continue; }\n"
+                                  "        if (result <= 0) {\n            target->length += moved;\n            return result < 0 ? (int)-result : ENOSPC;\n        }\n"
+                                  "        moved += (uint32_t)result;\n    }\n"),
     "timeout_is_success": ("takes WRITE_TIMEOUT for an acknowledgement", "io/cassandra/sink.c",
                            "    case TG_CQL_CODE_WRITE_TIMEOUT: /* perhaps applied */\n        tg_cql_connection_slow",
                            "        tg_cql_connection_slow(&s->cluster.connections[connection], answer->sent_ns, now_ns);\n"
