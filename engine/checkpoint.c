@@ -66,12 +66,16 @@ static tg_status parts_create(struct tg_checkpoint *checkpoint, struct tg_error 
 
 static void begin_life(struct tg_checkpoint *checkpoint)
 {
+    const int64_t wall_us = tg_clock_wall_us(&checkpoint->config.clock);
     if (checkpoint->choice.found) {
-        checkpoint->run_id = checkpoint->choice.manifest.run_id;
-        checkpoint->version_base = checkpoint->choice.manifest.version_base;
+        const struct tg_manifest *manifest = &checkpoint->choice.manifest;
+        checkpoint->run_id = manifest->run_id;
+        checkpoint->version_base = manifest->version_base;
+        checkpoint->job_clock_base = tg_recovery_job_clock_base(manifest, checkpoint->store.generation, wall_us);
     } else {
         TG_ASSERT(getrandom(&checkpoint->run_id, sizeof checkpoint->run_id, 0) == sizeof checkpoint->run_id);
-        checkpoint->version_base = tg_clock_wall_us(&checkpoint->config.clock);
+        checkpoint->version_base = wall_us;
+        checkpoint->job_clock_base = wall_us;
     }
     checkpoint->next_epoch = checkpoint->choice.newest + 1;
     checkpoint->next_ns = tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)checkpoint->config.every * 1000;
@@ -322,7 +326,9 @@ static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena
                                      .run_id = checkpoint->run_id,
                                      .epoch = checkpoint->next_epoch,
                                      .created_us = tg_clock_wall_us(&checkpoint->config.clock),
+                                     .generation = checkpoint->store.generation,
                                      .version_base = checkpoint->version_base,
+                                     .job_clock_base = checkpoint->job_clock_base,
                                      .graph_hash = checkpoint->graph_hash,
                                      .key_group_count = TG_KEY_GROUP_COUNT,
                                      .shard_count = plan->shard_count,

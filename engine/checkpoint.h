@@ -43,7 +43,8 @@ struct tg_checkpoint {
     struct tg_job_tables tables;
     struct tg_recovery_choice choice; /* what the start found */
     struct tg_run_id run_id;
-    int64_t version_base;
+    int64_t version_base;   /* as the manifest's */
+    int64_t job_clock_base; /* as the manifest's */
     uint64_t graph_hash;
     struct tg_checkpoint_shard *parts; /* [shard_count] */
     struct tg_checkpoint_stats stats;

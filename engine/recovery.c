@@ -285,3 +285,17 @@ tg_status tg_recovery_choose(const struct tg_store *store, const struct tg_recov
     out->newest = listing.newest;
     return listing.manifest_count == 0 ? TG_OK : choose_among(store, wanted, &listing, arena, out, err);
 }
+
+/* ---- versions ---------------------------------------------------------------------------------------------------- */
+
+int64_t tg_recovery_job_clock_base(const struct tg_manifest *manifest, uint64_t generation, int64_t wall_us)
+{
+    /* More rows than one key sees between two starts; starts that died before their first checkpoint count too. */
+    const int64_t room = INT64_C(1) << 28;
+    const uint64_t starts_max = UINT64_C(1) << 20; /* a manifest may hold any number: stay below the end of time */
+    uint64_t starts = generation > manifest->generation ? generation - manifest->generation : 1;
+    if (starts > starts_max) { starts = starts_max; }
+    int64_t raised;
+    if (__builtin_add_overflow(manifest->job_clock_base, (int64_t)starts * room, &raised)) { return wall_us; }
+    return wall_us > raised ? wall_us : raised;
+}
