@@ -505,11 +505,6 @@ static bool work(struct tg_ctx *stage)
     return true;
 }
 
-static bool all_ended(const struct tg_ctx *stage)
-{
-    return stage->ended == (stage->shard_count == 64 ? UINT64_MAX : (1ULL << stage->shard_count) - 1);
-}
-
 uint32_t tg_stage_poll(struct tg_ctx *stage, uint64_t now_ns, uint32_t budget)
 {
     (void)now_ns;
@@ -541,18 +536,8 @@ uint32_t tg_stage_poll(struct tg_ctx *stage, uint64_t now_ns, uint32_t budget)
         tg_stage_cut(stage);
         return done + 1;
     }
-    if (all_ended(stage)) { stage->end_sent = true; }
+    if (stage->ended == tg_stage_all_channels(stage)) { stage->end_sent = true; }
     return done + flush_edges(stage, stage->end_sent);
 }
 
-bool tg_stage_ended(const struct tg_ctx *stage)
-{
-    if (!stage->end_sent) { return false; }
-    for (uint32_t o = 0; o < stage->plan->step->op->output_count; o++) {
-        const struct tg_readers *readers = &stage->plan->readers[o];
-        for (uint32_t e = 0; e < readers->edge_count; e++) {
-            if (!tg_edge_out_clean(&stage->edges[readers->edges[e]])) { return false; }
-        }
-    }
-    return true;
-}
+bool tg_stage_ended(const struct tg_ctx *stage) { return stage->end_sent && tg_stage_edges_clean(stage); }

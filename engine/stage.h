@@ -87,7 +87,6 @@ struct tg_ctx {
     uint64_t ended; /* bit per shard whose channel has ended */
     bool end_sent;
     struct tg_log_limit moved_log;
-    struct tg_log_limit full_log;
     struct tg_error error;
 };
 
@@ -131,6 +130,13 @@ void tg_stage_cut(struct tg_ctx *stage);
  * @setup */
 void tg_stage_key_fresh(const struct tg_ctx *stage, struct tg_key_state *key);
 void tg_stage_restored(struct tg_ctx *stage);
+/* Nothing that the stage has made is left in the edges behind it.  @shard */
+bool tg_stage_edges_clean(const struct tg_ctx *stage);
+/* A bit for each shard that rows come from.  @shard */
+static inline uint64_t tg_stage_all_channels(const struct tg_ctx *stage)
+{
+    return stage->shard_count == 64 ? UINT64_MAX : (1ULL << stage->shard_count) - 1;
+}
 /* The barrier on its way into the rings behind; cut becomes DONE when it is in all of them.  @shard */
 void tg_stage_pass_barrier(struct tg_ctx *stage);
 
