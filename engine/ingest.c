@@ -46,8 +46,7 @@ static tg_status own_partitions(struct tg_ingest *ingest, const struct tg_ingest
         ingest->owned[ingest->owned_count] = p;
         struct tg_partition *partition = &ingest->partitions[ingest->owned_count];
         tg_partition_init(partition, &env->published[first + p]);
-        const struct tg_manifest_partition *saved =
-            env->saved != NULL ? env->saved(env->saved_self, env->source, p) : NULL;
+        const struct tg_manifest_partition *saved = env->saved != NULL ? &env->saved[p] : NULL;
         if (saved != NULL) { tg_partition_restore(partition, saved, tg_clock_wall_us(&env->clock) - env->saved_us); }
         ingest->positions[ingest->owned_count] = saved != NULL ? saved->next_offset : -1;
         ingest->owned_count++;
