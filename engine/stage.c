@@ -101,6 +101,7 @@ tg_status tg_stage_open(struct tg_ctx *stage, const struct tg_stage_env *env, st
         .progress = env->progress,
         .real_clock = env->clock,
         .moving = NO_CLOCK_MOVING,
+        .fired_until = TG_TS_MIN,
         .text_bytes = refusal_text_bytes(env->plan->edges[env->step].schema),
     };
     tg_status status = open_state(stage, env, err);
@@ -225,6 +226,20 @@ bool tg_stage_make_room(struct tg_port *port)
     return tg_port_has_room(port);
 }
 
+/* Armed again: does its time stand still? The number of those in a row is bounded, for no clock would ever pass them.
+ */
+static bool comes_to_rest(struct tg_ctx *stage, int64_t at, int64_t clock)
+{
+    stage->fired_until = stage->instant > stage->fired_until ? stage->instant : stage->fired_until;
+    const bool stands = clock == TG_TS_MAX || at <= stage->fired_until;
+    stage->fires = stands ? stage->fires + 1 : 0;
+    if (stage->fires <= TG_REARM_AT_INFINITY_MAX) { return true; }
+    (void)tg_fail(&stage->error, TG1603, 0, "step %s: a key armed its timer more than %d times %s",
+                  stage->plan->step->name, TG_REARM_AT_INFINITY_MAX,
+                  clock == TG_TS_MAX ? "after the input had ended" : "at or before the instant it fired at");
+    return false;
+}
+
 bool tg_stage_fire_due(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock)
 {
     const struct tg_operator *op = stage->plan->step->op;
@@ -247,15 +262,10 @@ bool tg_stage_fire_due(struct tg_ctx *stage, struct tg_key_state *key, int64_t c
         }
         if ((key->flags & TG_KEY_FORGET) != 0) { break; }
         at = tg_stage_earliest_timer(stage, key, &timer);
-        if (clock == TG_TS_MAX && at < clock && ++stage->fires > TG_REARM_AT_INFINITY_MAX) {
-            (void)tg_fail(&stage->error, TG1603, 0,
-                          "step %s: a key armed its timer more than %d times after the input "
-                          "had ended",
-                          stage->plan->step->name, TG_REARM_AT_INFINITY_MAX);
-            return false;
-        }
+        if (at < clock && !comes_to_rest(stage, at, clock)) { return false; }
     }
     stage->fires = 0;
+    stage->fired_until = TG_TS_MIN;
     tg_stage_settle(stage, key);
     return true;
 }

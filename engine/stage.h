@@ -69,7 +69,8 @@ struct tg_ctx {
     int64_t clock; /* of the key, for output rows */
     uint32_t emitted;
     const char *refusal;   /* reason of tg_dead_letter; NULL = state_full */
-    uint32_t fires;        /* timers of this key fired in a row at the end of time */
+    uint32_t fires;        /* timers of this key fired in a row without time going on */
+    int64_t fired_until;   /* newest instant of those */
     uint8_t *record;       /* the operator's input record */
     uint64_t arrived_ns;
     bool poisoned; /* row `row` is refused and waits for room in the dead letters */
