@@ -17,14 +17,13 @@ struct load {
     struct tg_restore restores[TG_STATE_TABLES_MAX];
 };
 
-const struct tg_manifest_partition *tg_checkpoint_partition(const struct tg_checkpoint *checkpoint, uint32_t source,
-                                                            uint32_t partition)
+const struct tg_manifest_partition *tg_checkpoint_partitions(const struct tg_checkpoint *checkpoint, uint32_t source)
 {
     if (checkpoint == NULL || !checkpoint->choice.found) { return NULL; }
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
     const char *name = checkpoint->config.plan->job->sources[source].name;
     for (uint32_t i = 0; i < manifest->source_count; i++) {
-        if (strcmp(manifest->sources[i].name, name) == 0) { return &manifest->sources[i].partitions[partition]; }
+        if (strcmp(manifest->sources[i].name, name) == 0) { return manifest->sources[i].partitions; }
     }
     return NULL;
 }
@@ -56,10 +55,10 @@ static bool identity_is_ours(void *self, const struct tg_state_record *record, u
     if (partition % chooser->shard_count != chooser->shard) { return false; }
     if (record->op == TG_STATE_DEL) { return true; }
     const struct tg_manifest_partition *saved =
-        tg_checkpoint_partition(chooser->checkpoint, chooser->ingest->source_index, partition);
+        tg_checkpoint_partitions(chooser->checkpoint, chooser->ingest->source_index);
     int64_t first_ts = 0;
     if (record->value_bytes == sizeof first_ts) { memcpy(&first_ts, record->value, sizeof first_ts); }
-    return saved == NULL || first_ts + chooser->ingest->dedupe.ttl >= saved->wm;
+    return saved == NULL || first_ts + chooser->ingest->dedupe.ttl >= saved[partition].wm;
 }
 
 static void make_key_fresh(void *self, void *value) { tg_stage_key_fresh(((struct chooser *)self)->stage, value); }
@@ -111,7 +110,7 @@ static void load_clocks(const struct load *load, uint32_t step)
         int64_t wm; /* what the channels brought last */
         if (edge->from_source) {
             const uint32_t source = spec->from.index;
-            wm = tg_checkpoint_partition(load->checkpoint, source, job_wide - load->plan->partition_first[source])->wm;
+            wm = tg_checkpoint_partitions(load->checkpoint, source)[job_wide - load->plan->partition_first[source]].wm;
         } else {
             wm = manifest->steps[spec->from.index].clocks[job_wide];
         }
