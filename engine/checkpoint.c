@@ -45,7 +45,8 @@ static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *e
     return tg_store_sweep(&checkpoint->store, &nothing, err);
 }
 
-/* The chosen checkpoint's chain is what the next deltas of each shard continue, if the shards are the same. */
+/* Every shard's part, and room for the chain of files behind each. The chains begin empty: the first checkpoint of a
+ * run is a base. */
 static tg_status parts_create(struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     const uint32_t shard_count = checkpoint->config.plan->shard_count;
@@ -59,7 +60,6 @@ static tg_status parts_create(struct tg_checkpoint *checkpoint, struct tg_error 
     for (uint32_t i = 0; i < shard_count; i++) {
         checkpoint->parts[i].checkpoint = checkpoint;
         checkpoint->parts[i].shard = i;
-        checkpoint->parts[i].clock = checkpoint->config.clock;
     }
     return TG_OK;
 }
@@ -349,6 +349,18 @@ static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena
 
 /* ---- phases ------------------------------------------------------------------------------------------------------ */
 
+/* Of a part that is done, and so does not write them. */
+static void take_longest(struct tg_checkpoint *checkpoint, const struct tg_checkpoint_shard *part)
+{
+    struct tg_checkpoint_stats *stats = &checkpoint->stats;
+    if (part->align_ns_max > atomic_load_explicit(&stats->align_ns_max, memory_order_relaxed)) {
+        atomic_store_explicit(&stats->align_ns_max, part->align_ns_max, memory_order_relaxed);
+    }
+    if (part->slice_ns_max > atomic_load_explicit(&stats->slice_ns_max, memory_order_relaxed)) {
+        atomic_store_explicit(&stats->slice_ns_max, part->slice_ns_max, memory_order_relaxed);
+    }
+}
+
 static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
 {
     (void)atomic_fetch_add_explicit(&checkpoint->stats.failed, 1, memory_order_relaxed);
@@ -415,6 +427,7 @@ static uint32_t poll_running(struct tg_checkpoint *checkpoint, uint64_t now_ns)
             }
             return 0;
         }
+        take_longest(checkpoint, part);
         if (!part->complete && why == NULL) { why = &part->why; }
     }
     if (why != NULL) {

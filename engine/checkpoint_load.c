@@ -11,7 +11,7 @@
 
 struct load {
     struct tg_checkpoint *checkpoint;
-    const struct tg_checkpoint_shard *part;
+    struct tg_checkpoint_shard *part;
     const struct tg_plan *plan;
     uint64_t bytes;
     struct tg_restore restores[TG_STATE_TABLES_MAX];
@@ -182,7 +182,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
         struct tg_ingest *ingest = &load.part->ingests[i];
         if (ingest->dedupe.table != NULL) { tg_dedupe_restored(&ingest->dedupe, ingest->owned_index); }
     }
-    struct tg_checkpoint_shard *part = &checkpoint->parts[shard];
+    struct tg_checkpoint_shard *part = load.part;
     for (uint32_t i = 0; i < part->stage_count; i++) { part->loaded_keys += tg_table_count(part->stages[i].table); }
     part->loaded_bytes = load.bytes;
     part->load_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;
