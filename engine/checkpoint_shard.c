@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "engine/checkpoint.h"
 
 enum { SLICE_ENTRIES = 64, DELTAS_MAX = 16 };
@@ -83,6 +84,15 @@ static void spoil(struct tg_checkpoint_shard *part, const struct tg_error *why)
     part->why = *why;
 }
 
+/* A failpoint says that a step of ours has failed. */
+static void spoil_at(struct tg_checkpoint_shard *part, int failed, const char *step)
+{
+    struct tg_error why = {0};
+    if (failed == 0) { return; }
+    (void)tg_fail(&why, TG1510, failed, "%s", step);
+    spoil(part, &why);
+}
+
 static void task_done(struct tg_task *base)
 {
     struct tg_checkpoint_task *task = (struct tg_checkpoint_task *)(void *)base;
@@ -122,6 +132,12 @@ static void run_finish(struct tg_task *base)
     struct tg_checkpoint_shard *part = task->part;
     struct tg_store *store = &part->checkpoint->store;
     if (part->file.fd < 0) { return; }
+    const int failed = TG_FAILPOINT("checkpoint.prepare");
+    if (failed != 0) {
+        tg_store_file_drop(store, &part->file);
+        task->status = tg_fail(&task->error, TG1510, failed, "prepare");
+        return;
+    }
     for (uint32_t i = 0; i < part->outlet_count; i++) {
         if (part->committables[i] == NULL) { continue; }
         part->committable_bytes[i] = tg_outlet_prepare(&part->outlets[i], part->committables[i]);
@@ -305,6 +321,7 @@ static void report(struct tg_checkpoint_shard *part)
 static uint32_t poll_cutting(struct tg_checkpoint_shard *part, uint64_t now_ns)
 {
     if (!cuts_made(part)) { return 0; }
+    spoil_at(part, TG_FAILPOINT("checkpoint.cut"), "cut");
     for (uint32_t i = 0; i < part->table_count; i++) {
         if (part->snapshots[i] == NULL || !part->snapshots[i]->unwanted || part->spoiled) { continue; }
         const struct tg_error lost = {
@@ -320,6 +337,7 @@ static uint32_t poll_cutting(struct tg_checkpoint_shard *part, uint64_t now_ns)
 /* The file ends when nothing is to be added, and is durable before the shard's part can be complete. */
 static void finish_file(struct tg_checkpoint_shard *part)
 {
+    if (!part->spoiled) { spoil_at(part, TG_FAILPOINT("checkpoint.acknowledged"), "acknowledge"); }
     const bool drop = part->spoiled;
     if (!drop) { tg_state_footer_encode(&part->header, &part->totals, part->foot); }
     TG_ASSERT(submit(part, &part->last, drop ? run_drop : run_finish));
@@ -332,6 +350,7 @@ static void tell_positions(struct tg_checkpoint_shard *part)
     if (part->told_epoch == part->epoch || part->phase != TG_PART_IDLE) { return; }
     if (atomic_load_explicit(&part->checkpoint->complete, memory_order_acquire) != part->epoch) { return; }
     part->told_epoch = part->epoch;
+    if (TG_FAILPOINT("checkpoint.positions") != 0) { return; }
     for (uint32_t i = 0; i < part->ingest_count; i++) {
         const struct tg_ingest *ingest = &part->ingests[i];
         for (uint32_t p = 0; p < ingest->owned_count; p++) {
