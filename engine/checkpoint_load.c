@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "base/key.h"
 #include "engine/amounts.h"
 #include "engine/checkpoint.h"
@@ -77,6 +78,10 @@ static tg_status load_file(struct load *load, uint32_t index, struct tg_error *e
 {
     const struct tg_job_tables *tables = &load->checkpoint->tables;
     static _Thread_local struct tg_recovery_file file;
+    const int failed = TG_FAILPOINT("recovery.load");
+    if (failed != 0) {
+        return tg_fail(err, TG1511, failed, "a file of checkpoint %" PRIu64, load->checkpoint->choice.epoch);
+    }
     tg_status status =
         tg_recovery_file_open(&load->checkpoint->store, &load->checkpoint->choice.manifest, index, &file, err);
     const struct tg_state_header *header = &file.reader.header;
