@@ -375,11 +375,19 @@ static void wait_for_next(struct tg_checkpoint *checkpoint, bool succeeded, uint
     }
 }
 
+/* The checkpoint under way is over, not complete. */
 static void give_up(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
 {
     log_failure(checkpoint, why, now_ns);
     submit(checkpoint, run_abort);
     checkpoint->phase = TG_CHECKPOINT_ABORTING;
+}
+
+/* Likewise, behind the cuts: what has changed in that epoch is in its files only, which go. No delta may follow. */
+static void give_up_cut(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < checkpoint->config.plan->shard_count; i++) { checkpoint->parts[i].last_epoch = 0; }
+    give_up(checkpoint, why, now_ns);
 }
 
 static uint32_t poll_waiting(struct tg_checkpoint *checkpoint, uint64_t now_ns)
@@ -422,8 +430,7 @@ static uint32_t poll_running(struct tg_checkpoint *checkpoint, uint64_t now_ns)
         if (!part->complete && why == NULL) { why = &part->why; }
     }
     if (why != NULL) {
-        for (uint32_t i = 0; i < shard_count; i++) { checkpoint->parts[i].last_epoch = 0; } /* every chain is broken */
-        give_up(checkpoint, why, now_ns);
+        give_up_cut(checkpoint, why, now_ns);
         return 1;
     }
     for (uint32_t i = 0; i < shard_count; i++) { extend_chain(checkpoint, i); }
@@ -434,7 +441,7 @@ static uint32_t poll_running(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     if (failed != 0 ||
         tg_arena_open(&checkpoint->manifest_arena, TG_MANIFEST_BYTES_MAX + ARENA_BYTES, &error) != TG_OK ||
         make_manifest(checkpoint, &checkpoint->manifest_arena, &error) != TG_OK) {
-        give_up(checkpoint, &error, now_ns);
+        give_up_cut(checkpoint, &error, now_ns);
         return 1;
     }
     submit(checkpoint, run_publish);
@@ -462,8 +469,7 @@ static uint32_t poll_publishing(struct tg_checkpoint *checkpoint, uint64_t now_n
 {
     if (!checkpoint->task_done) { return 0; }
     if (checkpoint->status != TG_OK && !checkpoint->decided) {
-        for (uint32_t i = 0; i < checkpoint->config.plan->shard_count; i++) { checkpoint->parts[i].last_epoch = 0; }
-        give_up(checkpoint, &checkpoint->error, now_ns);
+        give_up_cut(checkpoint, &checkpoint->error, now_ns);
         return 1;
     }
     if (checkpoint->status != TG_OK) { /* complete or not: only a new start can tell */

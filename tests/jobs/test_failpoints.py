@@ -25,7 +25,7 @@ MORE_SINKS = f"""sinks:
       user_transaction_counts: {{file: {{path: "${{TURGO_OUT:-out}}/user_transaction_counts.jsonl"}}}}
       table: {{from: counts, sqlite: {{path: "${{TURGO_OUT:-out}}/counts.db", table: counts, flush_every: 5ms}}, {COLUMNS}}}
       shown: {{from: counts, console: {{format: json}}, {COLUMNS}}}"""
-PACE = "source.batch:1+:delay:100us"  # input that takes long enough for a dozen checkpoints
+PACE = "source.batch:1+:delay:300us"  # input that takes long enough for dozens of checkpoints
 scratch = None
 
 # What an error at a place does. A name in none of these is a failed test: say here what it does.
@@ -43,7 +43,7 @@ REFUSES_THE_START = {"store.lock", "store.generation", "store.generation_sync", 
                      "recovery.load"}
 DOES_NOTHING = {"checkpoint.positions", "store.abort", "file.remove", "source.batch"}
 WITHOUT_CHECKPOINTS = {"file.append", "file.sync"}  # the file sink's way when there are none
-NEEDS = {"store.abort": "store.sync:1+:error:EIO"}  # reached behind another failure only
+NEEDS = {"store.abort": "store.sync:1-4:error:EIO"}  # reached behind another failure only
 SERVICES = ("kafka.", "cassandra.")  # reached with a server only: ServiceFailpoints in test_kafka_cassandra.py
 
 
@@ -90,7 +90,7 @@ class Case:
         if not folder.exists():
             life = Life(self, folder, plan + ":kill", shards=2)
             if life.run.wait(60) != -signal.SIGKILL:
-                raise AssertionError(f"seed {self.seed}: {plan} was not reached: {life.run.text()[-2000:]}")
+                raise AssertionError(f"seed {self.seed}: {plan} was not reached: {life.text()}")
         return folder
 
 
@@ -113,6 +113,10 @@ class Life:
         self.run = turgo.Turgo("run", its_case.job, "--profile", "replay", "--until", "end", "--no-drain", "--quiet", "--shards", shards, "--poll-size", 4,
                                "--report", self.report_path, "--state-dir", folder / "state", *sets, log=folder / f"log-{len(list(folder.glob('log-*')))}",
                                env={"TURGO_IN": its_case.folder / "in", "TURGO_OUT": self.out, "TURGO_FAILPOINT": ",".join(plans)})
+
+    def text(self):
+        """What it said, without the rows on the console."""
+        return "\n".join(line for line in self.run.text().split("\n") if not line.startswith('{"userId"'))[-3000:]
 
     def report(self):
         return json.loads(self.report_path.read_text())
@@ -138,7 +142,7 @@ class FailpointTest(unittest.TestCase):
     def end(self, folder, where, shards=3, **options):
         """A life that nothing disturbs brings the job to its end; then everything is the model's."""
         life = self.live(folder, shards=shards, paced=False, **options)
-        self.assertEqual(life.run.wait(60), 0, f"{where}: {life.run.text()[-3000:]}")
+        self.assertEqual(life.run.wait(60), 0, f"{where}: {life.text()}")
         self.assert_result(folder, where)
         return life
 
@@ -179,7 +183,7 @@ class Kills(FailpointTest):
             folder = self.folder(f"{name}-{visit}-{left_by is None}", None if every else left_by)
             first = self.live(folder, f"{name}:{visit}:kill", *([NEEDS[name]] if name in NEEDS else []), **every)
             code = first.run.wait(60)
-            self.assertIn(code, (0, -signal.SIGKILL), f"{where}: {first.run.text()[-3000:]}")
+            self.assertIn(code, (0, -signal.SIGKILL), f"{where}: {first.text()}")
             self.reached[name] += code != 0
             self.end(folder, where, **every)
             shutil.rmtree(folder)
@@ -200,30 +204,31 @@ class Kills(FailpointTest):
             shutil.rmtree(folder)
 
 
+BOTH = (0, -signal.SIGKILL)  # a life that is to be killed at its n-th checkpoint may have fewer on a busy machine
+
+
 class Errors(FailpointTest):
     def errors(self, name, plan, code, word, left_by=None, **options):
-        """A life with errors, killed behind three complete checkpoints that came after them, or ended by one; what it left is gone on with."""
+        """A life with errors, killed some complete checkpoints behind them, or ended by one; what it left is gone on with."""
         where = f"{plan} (TG_SEED={self.case.seed})"
         with self.subTest(where):
             folder = self.folder(name, left_by)
             life = self.live(folder, plan, *([NEEDS[name]] if name in NEEDS else []), *options.pop("more", ()), **options)
-            self.assertIn(life.run.wait(60), code, f"{where}: {life.run.text()[-3000:]}")
-            self.assertIn(word, life.run.text(), where)
+            self.assertIn(life.run.wait(60), code, f"{where}: {life.text()}")
+            text = life.text()
+            self.assertRegex(text, word, where)
             self.end(folder, where, **options)
             shutil.rmtree(folder)
-            return life
 
     def test_an_error_before_the_decision_costs_that_checkpoint_and_nothing_else(self):
         for name in sorted(DROPS):
-            life = self.errors(name, f"{name}:2:error:EIO,{name}:5-6:error:ENOSPC", (-signal.SIGKILL,), "TG2501", more=["sweep.files:5:kill"])
-            if life:
-                self.assertRegex(life.run.text(), "warn.*TG2501.*checkpoint [0-9]+ failed: ", name)
+            self.errors(name, f"{name}:2:error:EIO,{name}:5-6:error:ENOSPC", BOTH, "warn.*TG2501.*checkpoint [0-9]+ failed: ", more=["sweep.files:5:kill"])
 
     def test_all_of_them_in_one_run_that_comes_to_its_end(self):
         plans = [f"{name}:{visit}:error:{error}" for visit, name in enumerate(sorted(DROPS), 2) for error in ("ENOSPC",)]
         folder = self.folder("all")
         life = self.live(folder, *plans)
-        self.assertEqual(life.run.wait(60), 0, life.run.text()[-3000:])
+        self.assertEqual(life.run.wait(60), 0, life.text())
         self.assert_result(folder, f"seed {self.case.seed}")
         checkpoints = life.report()["checkpoints"]
         self.assertGreater(checkpoints["failed"], 2)
@@ -232,26 +237,22 @@ class Errors(FailpointTest):
 
     def test_a_commit_is_repeated_until_it_works(self):
         for name in sorted(COMMITS_AGAIN):
-            life = self.errors(name, f"{name}:2:error:EIO", (-signal.SIGKILL,), "TG2501", more=["sweep.files:4:kill"])
-            if life:
-                self.assertIn("not visible yet", life.run.text(), name)
+            self.errors(name, f"{name}:2:error:EIO", BOTH, "warn.*TG2501.*not visible yet", more=["sweep.files:4:kill"])
 
     def test_an_error_behind_the_commit_leaves_old_checkpoints_for_later(self):
         for name in sorted(LEAVES_OLD_ONES):
-            life = self.errors(name, f"{name}:2-3:error:EIO", (-signal.SIGKILL,), "TG2501", more=["store.epoch:9:kill"])
-            if life:
-                self.assertIn("old ones stay for now", life.run.text(), name)
+            self.errors(name, f"{name}:2-3:error:EIO", BOTH, "warn.*TG2501.*old ones stay for now", more=["store.epoch:9:kill"])
 
     def test_a_sink_writes_again_what_could_not_be_written(self):
         for name, code in sorted(WRITES_AGAIN.items()):
             off = name in WITHOUT_CHECKPOINTS
-            self.errors(name, f"{name}:2-3:error:ENOSPC,{name}:5:error:EIO", (0,) if off else (-signal.SIGKILL,), code,
+            self.errors(name, f"{name}:2-3:error:ENOSPC,{name}:5:error:EIO", (0,) if off else BOTH, code,
                         **({"every": "off"} if off else {"more": ["sweep.files:4:kill"]}))
 
     def test_a_sync_that_failed_is_never_repeated_the_run_ends_and_the_next_one_is_right(self):
         for name, code in sorted(ENDS_THE_RUN.items()):
             off = name in WITHOUT_CHECKPOINTS
-            self.errors(name, f"{name}:1:error:EIO", (74,), code, left_by=None if off else "checkpoint.commit:3", **({"every": "off"} if off else {}))
+            self.errors(name, f"{name}:1:error:EIO", (66 if code == "TG1501" else 74,), code, left_by=None if off else "checkpoint.commit:3", **({"every": "off"} if off else {}))
 
     def test_a_start_that_fails_changes_nothing(self):
         for name in sorted(REFUSES_THE_START):
@@ -259,7 +260,7 @@ class Errors(FailpointTest):
 
     def test_an_error_where_nothing_depends_on_it_is_passed_over(self):
         for name in sorted(DOES_NOTHING):
-            self.errors(name, f"{name}:2-3:error:EIO", (0, -signal.SIGKILL), "", more=["sweep.files:4:kill"] if name not in NEEDS else [])
+            self.errors(name, f"{name}:2-3:error:EIO", BOTH, "^", more=["sweep.files:4:kill"] if name not in NEEDS else [])
 
     def test_this_file_says_what_an_error_does_at_every_place(self):
         said = DROPS | COMMITS_AGAIN | LEAVES_OLD_ONES | set(WRITES_AGAIN) | set(ENDS_THE_RUN) | REFUSES_THE_START | DOES_NOTHING
@@ -280,7 +281,7 @@ class Stops(FailpointTest):
             if is_stopped(life.run.pid):
                 return life
             time.sleep(0.001)
-        self.assertEqual(life.run.wait(), 0, life.run.text()[-3000:])
+        self.assertEqual(life.run.wait(), 0, life.text())
         return None
 
     def test_a_stop_in_every_phase_is_clean_and_gone_on_from_to_the_record(self):
@@ -295,7 +296,7 @@ class Stops(FailpointTest):
                 self.reached[name] += 1
                 life.run.send(signal.SIGTERM)
                 life.run.send(signal.SIGCONT)
-                self.assertEqual(life.run.wait(10), 0, f"{where}: {life.run.text()[-3000:]}")
+                self.assertEqual(life.run.wait(10), 0, f"{where}: {life.text()}")
                 read = life.report()["records_in"]
                 second = self.end(folder, where)
                 self.assertEqual(read + second.report()["records_in"], self.case.made.count, f"{where}: each record is read once over both lives")
@@ -313,7 +314,7 @@ class Stops(FailpointTest):
                     life.run.send(signal.SIGTERM)
                     life.run.send(signal.SIGCONT)
                     time.sleep(0.1)
-                self.assertEqual(life.run.wait(2), 128 + signal.SIGTERM, f"{where}: {life.run.text()[-3000:]}")
+                self.assertEqual(life.run.wait(2), 128 + signal.SIGTERM, f"{where}: {life.text()}")
                 self.end(folder, where)
                 shutil.rmtree(folder)
 
