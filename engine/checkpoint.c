@@ -15,6 +15,8 @@
 enum { ARENA_BYTES = 64 << 20 };
 #define RETRY_NS 500000000u
 
+static const struct tg_job *job_of(const struct tg_checkpoint *checkpoint) { return checkpoint->config.plan->job; }
+
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
 static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
@@ -75,7 +77,8 @@ static void begin_life(struct tg_checkpoint *checkpoint)
         checkpoint->version_base = tg_clock_wall_us(&checkpoint->config.clock);
     }
     checkpoint->next_epoch = checkpoint->choice.newest + 1;
-    checkpoint->next_ns = tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)checkpoint->config.every * 1000;
+    checkpoint->next_ns =
+        tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)job_of(checkpoint)->checkpoint.every * 1000;
     atomic_init(&checkpoint->epoch, 0);
 }
 
@@ -89,7 +92,7 @@ tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct
         }
     }
     return tg_fail(err, TG1522, 0, "checkpoint %" PRIu64 " in %s is of a run that has come to its end", manifest->epoch,
-                   checkpoint->config.dir);
+                   job_of(checkpoint)->checkpoint.dir);
 }
 
 tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_checkpoint_config *config,
@@ -99,7 +102,7 @@ tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_check
     if (checkpoint == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for checkpoints"); }
     checkpoint->config = *config;
     checkpoint->graph_hash = tg_job_graph_hash(config->plan);
-    const struct tg_store_config store = {.path = config->dir, .pid = getpid()};
+    const struct tg_store_config store = {.path = config->plan->job->checkpoint.dir, .pid = getpid()};
     tg_status status = tg_store_open(&checkpoint->store, &store, err);
     if (status == TG_OK) { status = tg_arena_open(&checkpoint->arena, TG_RECOVERY_ARENA_BYTES + ARENA_BYTES, err); }
     if (status == TG_OK) { status = tg_job_tables_make(config->plan, &checkpoint->arena, &checkpoint->tables, err); }
@@ -217,7 +220,7 @@ static void run_clean(struct tg_task *task)
         failed == 0 && commit_all(checkpoint, &checkpoint->manifest, &count, &checkpoint->error) == TG_OK;
     if (!checkpoint->committed) { return; }
     if (tg_store_acknowledge(&checkpoint->store, epoch, count, &error) != TG_OK ||
-        tg_recovery_collect(&checkpoint->store, checkpoint->config.keep, 0, &error) != TG_OK) {
+        tg_recovery_collect(&checkpoint->store, job_of(checkpoint)->checkpoint.keep, 0, &error) != TG_OK) {
         checkpoint->error = error;
         checkpoint->status = error.status;
     }
@@ -365,7 +368,7 @@ static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error 
 /* The last checkpoint of a run is tried until it works: rows may be waiting to become visible. */
 static void wait_for_next(struct tg_checkpoint *checkpoint, bool succeeded, uint64_t now_ns)
 {
-    const uint64_t due_ns = checkpoint->started_ns + (uint64_t)checkpoint->config.every * 1000;
+    const uint64_t due_ns = checkpoint->started_ns + (uint64_t)job_of(checkpoint)->checkpoint.every * 1000;
     checkpoint->next_ns = due_ns > now_ns ? due_ns : now_ns;
     if (!succeeded && checkpoint->is_final) { checkpoint->next_ns = now_ns + RETRY_NS; }
     checkpoint->next_epoch++;
@@ -422,7 +425,7 @@ static uint32_t poll_running(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     for (uint32_t i = 0; i < shard_count; i++) {
         const struct tg_checkpoint_shard *part = &checkpoint->parts[i];
         if (atomic_load_explicit(&part->done, memory_order_acquire) != checkpoint->next_epoch) {
-            if (now_ns - checkpoint->started_ns > (uint64_t)checkpoint->config.timeout * 1000) {
+            if (now_ns - checkpoint->started_ns > (uint64_t)job_of(checkpoint)->checkpoint.timeout * 1000) {
                 atomic_store_explicit(&checkpoint->unwanted, checkpoint->next_epoch, memory_order_relaxed);
             }
             return 0;
