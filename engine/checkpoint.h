@@ -12,12 +12,8 @@
 #include "engine/recovery.h"
 
 struct tg_checkpoint_config {
-    const struct tg_plan *plan;
-    const char *dir;
-    tg_us every;   /* from one start to the next */
-    tg_us timeout; /* an epoch not complete by then is given up */
-    uint32_t keep; /* complete checkpoints, at least 3 */
-    bool fresh;    /* --fresh: what is there is removed */
+    const struct tg_plan *plan; /* its job says where, how often and how many */
+    bool fresh;                 /* --fresh: what is there is removed */
     bool accept_duplicates;
     struct tg_clock clock;
     uint64_t (*cpu_ns)(void); /* of the thread, to bound slices; NULL = the real one */

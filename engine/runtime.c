@@ -339,10 +339,6 @@ static tg_status open_checkpoints(const struct run *run, const struct tg_plan *p
 {
     const struct tg_checkpoint_config config = {
         .plan = plan,
-        .dir = run->job->checkpoint.dir,
-        .every = run->job->checkpoint.every,
-        .timeout = run->job->checkpoint.timeout,
-        .keep = run->job->checkpoint.keep,
         .fresh = run->options->fresh,
         .accept_duplicates = run->options->accept_duplicates,
         .clock = run->clock,
