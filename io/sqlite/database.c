@@ -1,6 +1,6 @@
-/* One connection in WAL mode, synchronous=FULL: a commit is one write to the log and its sync, readers are never blocked,
- * and what was acknowledged survives a power cut, because a checkpoint begins behind it. Every write is an upsert guarded by "_version", so a transaction whose outcome is unknown is simply
- * written again.
+/* One connection in WAL mode, synchronous=FULL: a commit is one write to the log and its sync, readers are never
+ * blocked, and what was acknowledged survives a power cut, because a checkpoint counts on it. Every write is an upsert
+ * guarded by "_version", so a transaction whose outcome is unknown is simply written again.
  *   S1 offered store-release (tg_sqlite_offer)  pairs with  S2 offered exchange-acquire (tg_sqlite_write):  the block
  *   and its rows are visible to the helper. The way back is ordered by the helper's own edges: a shard looks at its
  *   block only in `done` of the task it submitted after S1, and the helper settled the block at that task's run at the
