@@ -36,10 +36,16 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
         .graph_hash = checkpoint->graph_hash,
         .source_count = job->source_count,
         .sources = sources,
+        .ask = tg_checkpoint_ask_sources,
+        .ask_self = checkpoint,
         .accept_duplicates = checkpoint->config.accept_duplicates,
         .every_byte = true, /* damage found while loading would be found too late to choose another one */
     };
-    return tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
+    checkpoint->identities = tg_arena_alloc(&checkpoint->arena, job->source_count * sizeof *checkpoint->identities, 8);
+    if (checkpoint->identities == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for checkpoints"); }
+    const tg_status status =
+        tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
+    return status == TG_OK && !checkpoint->choice.found ? tg_checkpoint_ask_first(checkpoint, err) : status;
 }
 
 static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *err)
@@ -265,7 +271,7 @@ static const struct tg_manifest_source *make_sources(const struct tg_checkpoint 
         }
         sources[i] = (struct tg_manifest_source){.name = job->sources[i].name,
                                                  .connector = job->sources[i].ops->name,
-                                                 .cluster = "",
+                                                 .cluster = checkpoint->identities[i],
                                                  .topic = job->sources[i].topic,
                                                  .partition_count = count,
                                                  .partitions = partitions};

@@ -343,7 +343,14 @@ static tg_status open_checkpoints(const struct run *run, const struct tg_plan *p
         .accept_duplicates = run->options->accept_duplicates,
         .clock = run->clock,
     };
-    return tg_checkpoint_create(checkpoint, &config, err);
+    struct tg_log_limit limit = {0};
+    tg_status status;
+    do { /* it asks the sources about their logs */
+        *err = (struct tg_error){0};
+        status = tg_checkpoint_create(checkpoint, &config, err);
+    } while (status != TG_OK && signal_seen == 0 &&
+             may_retry(err, "job", run->job->name, &limit, tg_clock_now_ns(&run->clock)));
+    return status;
 }
 
 static tg_status prepare(struct run *run, struct tg_error *err)
