@@ -36,7 +36,11 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
         .accept_duplicates = checkpoint->config.accept_duplicates,
         .every_byte = true, /* damage found while loading would be found too late to choose another one */
     };
-    return tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
+    const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    const tg_status status =
+        tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
+    checkpoint->verify_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;
+    return status;
 }
 
 static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *err)
@@ -350,9 +354,6 @@ static void take_longest(struct tg_checkpoint *checkpoint, const struct tg_check
     if (part->align_ns_max > atomic_load_explicit(&stats->align_ns_max, memory_order_relaxed)) {
         atomic_store_explicit(&stats->align_ns_max, part->align_ns_max, memory_order_relaxed);
     }
-    if (part->slice_ns_max > atomic_load_explicit(&stats->slice_ns_max, memory_order_relaxed)) {
-        atomic_store_explicit(&stats->slice_ns_max, part->slice_ns_max, memory_order_relaxed);
-    }
 }
 
 static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
@@ -454,6 +455,8 @@ static void note_success(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     atomic_store_explicit(&stats->last_ns, now_ns - checkpoint->started_ns, memory_order_relaxed);
     atomic_store_explicit(&stats->last_bytes, bytes, memory_order_relaxed);
     atomic_store_explicit(&stats->last_entries, entries, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&stats->bytes, bytes, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&stats->entries, entries, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&stats->completed, 1, memory_order_relaxed);
     atomic_store_explicit(&checkpoint->complete, checkpoint->next_epoch, memory_order_release);
 }

@@ -7,6 +7,8 @@
 #ifndef TG_ENGINE_CHECKPOINT_H
 #define TG_ENGINE_CHECKPOINT_H
 
+#include <stdio.h>
+
 #include "engine/checkpoint_shard.h"
 #include "engine/manifest.h"
 #include "engine/recovery.h"
@@ -20,7 +22,7 @@ struct tg_checkpoint_config {
     bool fresh;    /* --fresh: what is there is removed */
     bool accept_duplicates;
     struct tg_clock clock;
-    uint64_t (*cpu_ns)(void); /* of the thread, to bound slices; NULL = the real one */
+    uint64_t (*slice_ns)(void); /* what bounds slices where the clock stands still (simulator); NULL = the clock */
 };
 
 /* Numbers for people, written by shard 0. */
@@ -31,7 +33,8 @@ struct tg_checkpoint_stats {
     _Atomic uint64_t last_bytes;   /* of its files */
     _Atomic uint64_t last_entries; /* written in it */
     _Atomic uint64_t align_ns_max; /* longest wait of a shard for its cuts, of all */
-    _Atomic uint64_t slice_ns_max; /* longest slice of writing in a duty cycle, thread CPU time, of all */
+    _Atomic uint64_t bytes;        /* of all complete ones' files */
+    _Atomic uint64_t entries;      /* written in them */
 };
 
 struct tg_checkpoint {
@@ -42,6 +45,7 @@ struct tg_checkpoint {
     struct tg_arena arena; /* layouts, the choice, the list of files */
     struct tg_job_tables tables;
     struct tg_recovery_choice choice; /* what the start found */
+    uint64_t verify_ns;               /* how long choosing it took, every byte read */
     struct tg_run_id run_id;
     int64_t version_base;
     uint64_t graph_hash;
@@ -105,6 +109,9 @@ TG_MUST_USE tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, s
 
 /* Tell people what came back, once all shards have loaded; nothing when the start was fresh.  @any */
 void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint);
+
+/* What the checkpoints were and cost, as one JSON object; the shards are at rest.  @any */
+void tg_checkpoint_write_json(const struct tg_checkpoint *checkpoint, FILE *out);
 
 /* One step of shard 0's side. Returns a work count.  @shard */
 uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns);

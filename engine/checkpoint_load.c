@@ -175,6 +175,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
         if (same_shards && manifest->files[f].shard != shard) { continue; }
         status = load_file(&load, f, err);
     }
+    const uint64_t timers_begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
     for (uint32_t i = 0; status == TG_OK && i < load.part->stage_count; i++) {
         load_clocks(&load, i);
         tg_stage_restored(&load.part->stages[i]);
@@ -186,7 +187,9 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
     struct tg_checkpoint_shard *part = load.part;
     for (uint32_t i = 0; i < part->stage_count; i++) { part->loaded_keys += tg_table_count(part->stages[i].table); }
     part->loaded_bytes = load.bytes;
-    part->load_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;
+    const uint64_t end_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    part->timers_ns = end_ns - timers_begin_ns;
+    part->load_ns = end_ns - begin_ns;
     return status;
 }
 
