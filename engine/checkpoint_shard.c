@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "engine/checkpoint.h"
 
 enum { SLICE_ENTRIES = 64, DELTAS_MAX = 16 };
@@ -84,11 +85,11 @@ static void spoil(struct tg_checkpoint_shard *part, const struct tg_error *why)
     part->why = *why;
 }
 
-static TG_COLD void spoil_because(struct tg_checkpoint_shard *part, const char *text)
+static TG_COLD void spoil_because(struct tg_checkpoint_shard *part, int errnum, const char *text)
 {
     struct tg_error why = {0};
     if (part->spoiled) { return; }
-    (void)tg_fail(&why, TG1510, 0, "%s", text);
+    (void)tg_fail(&why, TG1510, errnum, "%s", text);
     spoil(part, &why);
 }
 
@@ -132,6 +133,12 @@ static void run_finish(struct tg_task *base)
     struct tg_checkpoint_shard *part = task->part;
     struct tg_store *store = &part->checkpoint->store;
     if (part->file.fd < 0) { return; }
+    const int failed = TG_FAILPOINT("checkpoint.prepare");
+    if (failed != 0) {
+        tg_store_file_drop(store, &part->file);
+        task->status = tg_fail(&task->error, TG1510, failed, "prepare");
+        return;
+    }
     for (uint32_t i = 0; i < part->outlet_count; i++) {
         if (part->committables[i] == NULL) { continue; }
         part->committable_bytes[i] = tg_outlet_prepare(&part->outlets[i], part->committables[i]);
@@ -324,9 +331,11 @@ static void report(struct tg_checkpoint_shard *part)
 static uint32_t poll_cutting(struct tg_checkpoint_shard *part, uint64_t now_ns)
 {
     if (!cuts_made(part)) { return 0; }
+    const int failed = TG_FAILPOINT("checkpoint.cut");
+    if (failed != 0) { spoil_because(part, failed, "cut"); }
     for (uint32_t i = 0; i < part->table_count; i++) {
         if (part->snapshots[i] == NULL || !part->snapshots[i]->unwanted) { continue; }
-        spoil_because(part, "more changed since the last one than is kept track of");
+        spoil_because(part, 0, "more changed since the last one than is kept track of");
     }
     if (now_ns - part->cut_ns > part->align_ns_max) { part->align_ns_max = now_ns - part->cut_ns; }
     for (uint32_t i = 0; i < part->outlet_count; i++) { tg_outlet_cut(&part->outlets[i]); }
@@ -337,6 +346,8 @@ static uint32_t poll_cutting(struct tg_checkpoint_shard *part, uint64_t now_ns)
 /* The file ends when nothing is to be added, and is durable before the shard's part can be complete. */
 static void finish_file(struct tg_checkpoint_shard *part)
 {
+    const int failed = part->spoiled ? 0 : TG_FAILPOINT("checkpoint.acknowledged");
+    if (failed != 0) { spoil_because(part, failed, "acknowledge"); }
     const bool drop = part->spoiled;
     if (!drop) { tg_state_footer_encode(&part->header, &part->totals, part->foot); }
     submit(part, &part->last, drop ? run_drop : run_finish);
@@ -349,6 +360,7 @@ static void tell_positions(struct tg_checkpoint_shard *part)
     if (part->told_epoch == part->epoch || part->phase != TG_PART_IDLE) { return; }
     if (atomic_load_explicit(&part->checkpoint->complete, memory_order_acquire) != part->epoch) { return; }
     part->told_epoch = part->epoch;
+    if (TG_FAILPOINT("checkpoint.positions") != 0) { return; }
     for (uint32_t i = 0; i < part->ingest_count; i++) {
         const struct tg_ingest *ingest = &part->ingests[i];
         for (uint32_t p = 0; p < ingest->owned_count; p++) {
@@ -367,9 +379,9 @@ uint32_t tg_checkpoint_shard_poll(struct tg_checkpoint_shard *part, uint64_t now
         begin(part, epoch, now_ns);
         return 1;
     }
-    if (tg_spool_failed(part->spool)) { spoil_because(part, "the memory for state on its way to the disk is spent"); }
+    if (tg_spool_failed(part->spool)) { spoil_because(part, 0, "the memory for state on its way to the disk is spent"); }
     if (atomic_load_explicit(&part->checkpoint->unwanted, memory_order_relaxed) >= part->epoch) {
-        spoil_because(part, "given up");
+        spoil_because(part, 0, "given up");
     }
     uint32_t done = 0;
     if (part->spoiled) {

@@ -71,8 +71,10 @@ struct tg_manifest {
     const char *job;
     struct tg_run_id run_id;
     uint64_t epoch;
-    int64_t created_us;   /* wall clock, microseconds since 1970 */
-    int64_t version_base; /* of sink versions */
+    int64_t created_us;     /* wall clock, microseconds since 1970 */
+    uint64_t generation;    /* the start that wrote it, counted in the directory */
+    int64_t version_base;   /* of sink versions: the wall clock when the job was born */
+    int64_t job_clock_base; /* of versions of steps on the job clock: raised at every start */
     uint64_t graph_hash;
     uint64_t hash_seed;
     uint32_t key_group_count; /* TG_KEY_GROUP_COUNT */
