@@ -35,6 +35,7 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
         .source_count = job->source_count,
         .sources = sources,
         .accept_duplicates = checkpoint->config.accept_duplicates,
+        .threads = checkpoint->config.threads,
         .every_byte = true, /* damage found while loading would be found too late to choose another one */
     };
     const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);

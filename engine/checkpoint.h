@@ -21,6 +21,7 @@ struct tg_checkpoint_config {
     uint32_t keep; /* complete checkpoints, at least 3 */
     bool fresh;    /* --fresh: what is there is removed */
     bool accept_duplicates;
+    uint32_t threads; /* to verify with at the start; 0 = the caller's alone (simulator) */
     struct tg_clock clock;
     uint64_t (*slice_ns)(void); /* what bounds slices where the clock stands still (simulator); NULL = the clock */
 };
