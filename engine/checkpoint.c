@@ -39,12 +39,15 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
         .ask = tg_checkpoint_ask_sources,
         .ask_self = checkpoint,
         .accept_duplicates = checkpoint->config.accept_duplicates,
+        .threads = checkpoint->config.threads,
         .every_byte = true, /* damage found while loading would be found too late to choose another one */
     };
     checkpoint->identities = tg_arena_alloc(&checkpoint->arena, job->source_count * sizeof *checkpoint->identities, 8);
     if (checkpoint->identities == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for checkpoints"); }
+    const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
     const tg_status status =
         tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
+    checkpoint->verify_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;
     return status == TG_OK && !checkpoint->choice.found ? tg_checkpoint_ask_first(checkpoint, err) : status;
 }
 
@@ -54,8 +57,8 @@ static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *e
     return tg_store_sweep(&checkpoint->store, &nothing, err);
 }
 
-/* Every shard's part, and room for the chain of files behind each. The chains begin empty: the first checkpoint of a
- * run is a base. */
+/* Every shard's part, and room for the chain of files behind each. They begin empty: the first checkpoint of a
+ * run is a base, unless loading finds the chain to go on with. */
 static tg_status parts_create(struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     const uint32_t shard_count = checkpoint->config.plan->shard_count;
@@ -375,9 +378,6 @@ static void take_longest(struct tg_checkpoint *checkpoint, const struct tg_check
     if (part->align_ns_max > atomic_load_explicit(&stats->align_ns_max, memory_order_relaxed)) {
         atomic_store_explicit(&stats->align_ns_max, part->align_ns_max, memory_order_relaxed);
     }
-    if (part->slice_ns_max > atomic_load_explicit(&stats->slice_ns_max, memory_order_relaxed)) {
-        atomic_store_explicit(&stats->slice_ns_max, part->slice_ns_max, memory_order_relaxed);
-    }
 }
 
 static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
@@ -489,6 +489,8 @@ static void note_success(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     atomic_store_explicit(&stats->last_ns, now_ns - checkpoint->started_ns, memory_order_relaxed);
     atomic_store_explicit(&stats->last_bytes, bytes, memory_order_relaxed);
     atomic_store_explicit(&stats->last_entries, entries, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&stats->bytes, bytes, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&stats->entries, entries, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&stats->completed, 1, memory_order_relaxed);
     atomic_store_explicit(&checkpoint->complete, checkpoint->next_epoch, memory_order_release);
 }

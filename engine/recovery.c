@@ -179,7 +179,9 @@ static tg_status check_files(const struct tg_store *store, const struct tg_recov
                              const struct tg_manifest *manifest, struct tg_error *err)
 {
     struct tg_recovery_totals totals;
-    if (wanted->every_byte) { return tg_recovery_verify(store, manifest, &totals, err); }
+    if (wanted->every_byte) {
+        return tg_recovery_verify(store, manifest, wanted->threads == 0 ? 1 : wanted->threads, &totals, err);
+    }
     tg_status status = TG_OK;
     for (uint32_t i = 0; status == TG_OK && i < manifest->file_count; i++) {
         struct tg_recovery_file file;
