@@ -69,9 +69,11 @@ static void begin_life(struct tg_checkpoint *checkpoint)
     if (checkpoint->choice.found) {
         checkpoint->run_id = checkpoint->choice.manifest.run_id;
         checkpoint->version_base = checkpoint->choice.manifest.version_base;
+        checkpoint->counted = checkpoint->choice.manifest.counted;
     } else {
         TG_ASSERT(getrandom(&checkpoint->run_id, sizeof checkpoint->run_id, 0) == sizeof checkpoint->run_id);
         checkpoint->version_base = tg_clock_wall_us(&checkpoint->config.clock);
+        checkpoint->counted = true;
     }
     checkpoint->next_epoch = checkpoint->choice.newest + 1;
     checkpoint->next_ns = tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)checkpoint->config.every * 1000;
@@ -256,6 +258,20 @@ static const struct tg_manifest_source *make_sources(const struct tg_checkpoint 
     return sources;
 }
 
+static const struct tg_tally *make_tallies(const struct tg_checkpoint *checkpoint, uint32_t step,
+                                           struct tg_arena *arena)
+{
+    const uint32_t count = checkpoint->parts[0].stages[step].edge_plan->partition_count;
+    struct tg_tally *tallies = tg_arena_alloc(arena, count * sizeof *tallies, 8);
+    if (tallies == NULL) { return NULL; }
+    memset(tallies, 0, count * sizeof *tallies);
+    for (uint32_t s = 0; s < checkpoint->config.plan->shard_count; s++) {
+        const struct tg_tally *own = checkpoint->parts[s].stages[step].cut_tallies;
+        for (uint32_t p = 0; p < count; p++) { tg_tally_add(&tallies[p], &own[p]); }
+    }
+    return tallies;
+}
+
 static const struct tg_manifest_step *make_steps(const struct tg_checkpoint *checkpoint, struct tg_arena *arena)
 {
     const struct tg_plan *plan = checkpoint->config.plan;
@@ -273,7 +289,12 @@ static const struct tg_manifest_step *make_steps(const struct tg_checkpoint *che
                                              .op = job->steps[i].op->name,
                                              .layout = &checkpoint->tables.layouts[i],
                                              .clock_count = plan->partition_count + 1,
-                                             .clocks = clocks};
+                                             .clocks = clocks,
+                                             .from_source = checkpoint->counted && stage->edge_plan->from_source,
+                                             .tally_first = stage->edge_plan->partition_first,
+                                             .tally_count = checkpoint->counted ? own_count : 0,
+                                             .tallies = make_tallies(checkpoint, i, arena)};
+        if (steps[i].tallies == NULL) { return NULL; }
     }
     return steps;
 }
@@ -327,6 +348,7 @@ static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena
                                      .key_group_count = TG_KEY_GROUP_COUNT,
                                      .shard_count = plan->shard_count,
                                      .source_count = plan->job->source_count,
+                                     .counted = checkpoint->counted,
                                      .step_count = plan->job->step_count,
                                      .sink_count = plan->sink_count};
     manifest->sources = make_sources(checkpoint, arena);

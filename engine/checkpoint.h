@@ -44,6 +44,7 @@ struct tg_checkpoint {
     struct tg_recovery_choice choice; /* what the start found */
     struct tg_run_id run_id;
     int64_t version_base;
+    bool counted; /* the job's counts go back to its birth: manifests have them */
     uint64_t graph_hash;
     struct tg_checkpoint_shard *parts; /* [shard_count] */
     struct tg_checkpoint_stats stats;

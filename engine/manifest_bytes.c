@@ -9,7 +9,7 @@
 
 #define MANIFEST_MAGIC "TGMANIF\n"
 #define END_MAGIC 0x444E4754u /* TGND */
-enum { MAGIC_BYTES = 8, LENGTH_AT = 12, FIXED_BYTES = 16, TRAILER_BYTES = 8 };
+enum { MAGIC_BYTES = 8, LENGTH_AT = 12, FIXED_BYTES = 16, TRAILER_BYTES = 8, FORMAT_UNCOUNTED = 1 };
 
 enum section { SECTION_JOB, SECTION_SOURCES, SECTION_STEPS, SECTION_FILES, SECTION_SINKS, SECTION_COUNT };
 static const char section_tags[SECTION_COUNT][5] = {"JOB ", "SRC ", "STP ", "FIL ", "SNK "};
@@ -29,7 +29,7 @@ static void put_job(struct tg_bytes_out *out, const struct tg_manifest *m)
     tg_bytes_put_u16(out, (uint16_t)m->shard_count);
 }
 
-static void put_partition(struct tg_bytes_out *out, const struct tg_manifest_partition *partition)
+static void put_partition(struct tg_bytes_out *out, const struct tg_manifest_partition *partition, bool counted)
 {
     tg_bytes_put_i64(out, partition->next_offset);
     tg_bytes_put_i64(out, partition->max_ts);
@@ -42,6 +42,9 @@ static void put_partition(struct tg_bytes_out *out, const struct tg_manifest_par
     tg_bytes_put_u64(out, partition->dead);
     tg_bytes_put_u64(out, partition->late);
     tg_bytes_put_u64(out, partition->duplicates);
+    if (!counted) { return; }
+    tg_bytes_put_u64(out, partition->accepted);
+    tg_bytes_put_u64(out, partition->late_in_part);
 }
 
 static void put_sources(struct tg_bytes_out *out, const struct tg_manifest *m)
@@ -54,7 +57,24 @@ static void put_sources(struct tg_bytes_out *out, const struct tg_manifest *m)
         tg_bytes_put_text(out, source->cluster);
         tg_bytes_put_text(out, source->topic);
         tg_bytes_put_u32(out, source->partition_count);
-        for (uint32_t j = 0; j < source->partition_count; j++) { put_partition(out, &source->partitions[j]); }
+        for (uint32_t j = 0; j < source->partition_count; j++) {
+            put_partition(out, &source->partitions[j], m->counted);
+        }
+    }
+}
+
+static void put_tallies(struct tg_bytes_out *out, const struct tg_manifest_step *step)
+{
+    tg_bytes_put_u8(out, step->from_source);
+    tg_bytes_put_u32(out, step->tally_first);
+    tg_bytes_put_u32(out, step->tally_count);
+    for (uint32_t i = 0; i < step->tally_count; i++) {
+        const struct tg_tally *tally = &step->tallies[i];
+        tg_bytes_put_u64(out, tally->applied);
+        tg_bytes_put_u64(out, tally->ignored);
+        tg_bytes_put_u64(out, tally->refused);
+        tg_bytes_put_u64(out, tally->sum);
+        tg_bytes_put_u64(out, tally->squares);
     }
 }
 
@@ -69,6 +89,7 @@ static void put_steps(struct tg_bytes_out *out, const struct tg_manifest *m)
         if (step->layout != NULL) { tg_state_layout_encode(step->layout, out); }
         tg_bytes_put_u32(out, step->clock_count);
         for (uint32_t j = 0; j < step->clock_count; j++) { tg_bytes_put_i64(out, step->clocks[j]); }
+        if (m->counted) { put_tallies(out, step); }
     }
 }
 
@@ -108,7 +129,7 @@ tg_status tg_manifest_encode(const struct tg_manifest *manifest, struct tg_bytes
     static void (*const sections[SECTION_COUNT])(struct tg_bytes_out *, const struct tg_manifest *) = {
         put_job, put_sources, put_steps, put_files, put_sinks};
     tg_bytes_put(out, MANIFEST_MAGIC, MAGIC_BYTES);
-    tg_bytes_put_u16(out, TG_MANIFEST_FORMAT);
+    tg_bytes_put_u16(out, manifest->counted ? TG_MANIFEST_FORMAT : FORMAT_UNCOUNTED);
     tg_bytes_put_u16(out, 0);
     tg_bytes_put_u32(out, 0);
     for (uint32_t i = 0; i < SECTION_COUNT; i++) {
@@ -153,7 +174,7 @@ static void get_job(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_ma
     m->shard_count = tg_bytes_get_u16(in);
 }
 
-static void get_partition(struct tg_bytes_in *in, struct tg_manifest_partition *partition)
+static void get_partition(struct tg_bytes_in *in, struct tg_manifest_partition *partition, bool counted)
 {
     partition->next_offset = tg_bytes_get_i64(in);
     partition->max_ts = tg_bytes_get_i64(in);
@@ -166,6 +187,9 @@ static void get_partition(struct tg_bytes_in *in, struct tg_manifest_partition *
     partition->dead = tg_bytes_get_u64(in);
     partition->late = tg_bytes_get_u64(in);
     partition->duplicates = tg_bytes_get_u64(in);
+    if (!counted) { return; }
+    partition->accepted = tg_bytes_get_u64(in);
+    partition->late_in_part = tg_bytes_get_u64(in);
 }
 
 static void get_sources(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_manifest *m)
@@ -183,14 +207,30 @@ static void get_sources(struct tg_bytes_in *in, struct tg_arena *arena, struct t
         struct tg_manifest_partition *partitions =
             tg_bytes_array(in, arena, source->partition_count, sizeof *partitions);
         for (uint32_t j = 0; in->wrong == NULL && j < source->partition_count; j++) {
-            get_partition(in, &partitions[j]);
+            get_partition(in, &partitions[j], m->counted);
         }
         source->partitions = partitions;
     }
     m->sources = sources;
 }
 
-static void get_step(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_manifest_step *step)
+static void get_tallies(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_manifest_step *step)
+{
+    step->from_source = tg_bytes_get_within(in, 1, 0, 1, "neither fed by a source nor by a step") == 1;
+    step->tally_first = tg_bytes_get_u32(in);
+    step->tally_count = (uint32_t)tg_bytes_get_within(in, 4, 0, TG_MANIFEST_PARTITIONS_MAX, "too many tallies");
+    struct tg_tally *tallies = tg_bytes_array(in, arena, step->tally_count, sizeof *tallies);
+    for (uint32_t i = 0; in->wrong == NULL && i < step->tally_count; i++) {
+        tallies[i].applied = tg_bytes_get_u64(in);
+        tallies[i].ignored = tg_bytes_get_u64(in);
+        tallies[i].refused = tg_bytes_get_u64(in);
+        tallies[i].sum = tg_bytes_get_u64(in);
+        tallies[i].squares = tg_bytes_get_u64(in);
+    }
+    step->tallies = tallies;
+}
+
+static void get_step(struct tg_bytes_in *in, struct tg_arena *arena, bool counted, struct tg_manifest_step *step)
 {
     step->name = get_name(in, arena);
     step->op = get_name(in, arena);
@@ -203,13 +243,14 @@ static void get_step(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_m
     int64_t *clocks = tg_bytes_array(in, arena, step->clock_count, sizeof *clocks);
     for (uint32_t i = 0; in->wrong == NULL && i < step->clock_count; i++) { clocks[i] = tg_bytes_get_i64(in); }
     step->clocks = clocks;
+    if (counted) { get_tallies(in, arena, step); }
 }
 
 static void get_steps(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_manifest *m)
 {
     m->step_count = (uint32_t)tg_bytes_get_within(in, 2, 0, TG_STEPS_MAX, "too many steps");
     struct tg_manifest_step *steps = tg_bytes_array(in, arena, m->step_count, sizeof *steps);
-    for (uint32_t i = 0; in->wrong == NULL && i < m->step_count; i++) { get_step(in, arena, &steps[i]); }
+    for (uint32_t i = 0; in->wrong == NULL && i < m->step_count; i++) { get_step(in, arena, m->counted, &steps[i]); }
     m->steps = steps;
 }
 
@@ -309,7 +350,8 @@ tg_status tg_manifest_decode(const uint8_t *data, size_t bytes, const char *name
         return tg_fail(err, TG1513, 0, "%s has format %" PRIu32 ", this turgo reads up to %d", name, version,
                        TG_MANIFEST_FORMAT);
     }
-    if (in.wrong == NULL && version != TG_MANIFEST_FORMAT) { tg_bytes_wrong_at(&in, MAGIC_BYTES, "unknown format"); }
+    if (in.wrong == NULL && version < FORMAT_UNCOUNTED) { tg_bytes_wrong_at(&in, MAGIC_BYTES, "unknown format"); }
+    out->counted = version > FORMAT_UNCOUNTED;
     in.at = in.wrong == NULL ? MAGIC_BYTES + 2 : in.at;
     (void)tg_bytes_get_within(&in, 2, 0, 0, "reserved bytes are not 0");
     in.at = in.wrong == NULL ? FIXED_BYTES : in.at;

@@ -313,7 +313,7 @@ Test(recovery, a_newer_format_is_not_passed_over)
     cr_assert_eq(pwrite(fd, bytes, (size_t)count, 0), count);
     cr_assert_eq(close(fd), 0);
     const struct tg_recovery_wanted wanted = world_wanted(&world);
-    refuses(&wanted, TG1513, "MANIFEST-2 has format 9, this turgo reads up to 1");
+    refuses(&wanted, TG1513, "MANIFEST-2 has format 9, this turgo reads up to 2");
 }
 
 Test(recovery, files_must_be_the_ones_the_manifest_means)
