@@ -18,11 +18,14 @@ import unittest
 from unittest import mock
 
 from tests.jobs import turgo
+from tests.jobs.checkpoint_check import Oracle, check_directory, epochs_of
+from tests.jobs.reader import FileReader, TableReader, Watch
 from tests.model import inputs
 from tests.model.purchase_count import Params, run
 
 KILLS = int(os.environ.get("TURGO_KILLS", "30"))
 RECORDS = 8_000 if turgo.QUICK else 40_000
+CHECKED = int(os.environ.get("TURGO_CHECKED", "3"))  # checkpoints of a life that are compared with the model; 0 = all
 FILE_SINK = 'file: {path: "${TURGO_OUT:-out}/user_transaction_counts.jsonl"}'
 SQLITE_SINK = 'sqlite: {path: "${TURGO_OUT:-out}/counts.db", table: counts}'
 SIDE_SINKS = ('file: {path: "${TURGO_OUT:-out}/dead_letters.jsonl"}', 'file: {path: "${TURGO_OUT:-out}/late.jsonl"}')
@@ -82,6 +85,7 @@ class Case:
         self.model = model = run(self.made.partitions, params)
         self.expected = {user: (row["purchaseCount"], row["eventTimestamp"], int(row["isTimeout"]), row["_revision"])
                          for user, row in model.table().items()}
+        self.oracle = Oracle(self.made.partitions, params)
         life = Life(self, "plain", every="off")
         code = life.run.wait(120)
         if code != 0:
@@ -102,7 +106,7 @@ def case(seed, records=RECORDS):
 class Life:
     """One process of a job over a case's files. Lives of one `name` share state folder and output."""
 
-    def __init__(self, its_case, name, *flags, every="50ms", env=None, fresh=False, job=None, outputs="sqlite", sets=True):
+    def __init__(self, its_case, name, *flags, every="50ms", env=None, fresh=False, job=None, outputs="sqlite", sets=True, keep=3):
         self.outputs = outputs
         self.folder = its_case.folder / name
         self.out = self.folder / "out"
@@ -110,7 +114,7 @@ class Life:
         self.report_path = self.folder / "report.json"
         self.report_path.unlink(missing_ok=True)
         self.checkpoints = self.folder / "state" / "checkpoints"
-        values = [*(its_case.made.params.sets() if sets else []), f"checkpoint.every={every}"]
+        values = [*(its_case.made.params.sets() if sets else []), f"checkpoint.every={every}", f"checkpoint.keep={keep}", "engine.audit=true"]
         sets = [word for value in values for word in ("--set", value)]
         self.run = turgo.Turgo("run", job or job_file(outputs), "--profile", "replay", "--until", "end", "--no-drain", "--quiet", "--report", self.report_path,
                                "--state-dir", self.folder / "state", *sets, *(["--fresh"] if fresh else []), *flags,
@@ -154,6 +158,15 @@ class RecoveryTest(unittest.TestCase):
         self.assertEqual(life.run.wait(120), code, life.run.text()[-3000:])
         return life
 
+    def assert_checkpoints(self, chance, its_case, life, known, where):
+        """Some of the checkpoints a life has added to `known`, the newest among them, hold what the model has at their offsets."""
+        new = [epoch for epoch in epochs_of(life.checkpoints) if epoch not in known]
+        known.update(new)
+        chosen = new if CHECKED == 0 or len(new) <= CHECKED else [*sorted(chance.sample(new[:-1], CHECKED - 1)), new[-1]]
+        wrong, looked = check_directory(life.checkpoints, its_case.oracle, set(epochs_of(life.checkpoints)) - set(chosen), verify=True)
+        self.assertEqual(wrong[:5], [], f"seed {its_case.seed} {where}")
+        return len(looked)
+
     def assert_result(self, its_case, life, message=""):
         """What the job's outputs hold is the model's, nothing twice; a table equals that of the run without checkpoints, too."""
         where = f"seed {its_case.seed} {message}"
@@ -180,29 +193,41 @@ class Kills(RecoveryTest):
 
     def test_a_job_killed_again_and_again_leaves_the_table_of_a_run_nobody_touched(self):
         seed = turgo.fresh_seeds(1)[0]
-        self.kills = self.behind = self.restores = self.skipped_ahead = 0
+        self.kills = self.behind = self.restores = self.skipped_ahead = self.checked = self.looks = 0
         begun = time.monotonic()
         cycle = 0
         while self.kills < KILLS:
             self.cycle(random.Random(seed + cycle), case(seed + cycle // 6, RECORDS * 2), f"kills-{cycle}", f"TG_SEED={seed} cycle {cycle}")
             cycle += 1
         print(f"({self.kills} kills, {self.behind} behind a new checkpoint, {self.restores} lives began with one, {self.skipped_ahead} of the last lives "
-              f"read less than everything, {cycle} inputs, {time.monotonic() - begun:.0f} s) ", end="", flush=True)
+              f"read less than everything, {self.checked} checkpoints compared, {self.looks} looks of readers, {cycle} inputs, "
+              f"{time.monotonic() - begun:.0f} s) ", end="", flush=True)
         self.assertGreater(self.behind, 0, "no kill came behind a checkpoint")
+        self.assertGreater(self.checked, 0, "no checkpoint was compared with the model")
+        self.assertGreater(self.looks, 0, "no reader saw anything")
         self.assertGreater(self.restores, 0, "no life began with a checkpoint")
         self.assertGreater(self.skipped_ahead, 0, "every life read everything: checkpoints were not used")
 
     def cycle(self, chance, its_case, name, where):
         longest, idle = 1.0, 0
         outputs = chance.choice(("sqlite", "file"))
+        keep = chance.choice((3, 1000))
+        known = set()
+        watch = None
         for number in range(self.LIVES_MAX):
             flags = ("--shards", chance.randrange(1, 6), "--poll-size", chance.choice((1, 1, 7, 64)), "--io", chance.choice(("uring", "epoll")))
-            life = self.live(its_case, *flags, name=name, outputs=outputs, every=chance.choice(("50ms", "20ms")))
+            life = self.live(its_case, *flags, name=name, outputs=outputs, every=chance.choice(("50ms", "20ms")), keep=keep)
+            if watch is None:
+                watch = Watch(TableReader(life.out) if outputs == "sqlite" else FileReader(life.out / f"{turgo.SINK}.jsonl"))
+                self.addCleanup(watch.over.set)
             before = life.newest()
             self.restores += before != 0
             self.let_live(chance, life, before, chance.uniform(0.005, 0.05) if chance.random() < 0.2 else chance.uniform(0.1, longest))
             if not life.run.running():
                 self.finish(its_case, life, before, where)
+                self.assertEqual(watch.stop()[:5], [], f"{where}: a reader saw something go back")
+                self.looks += watch.reader.looks
+                self.checked += self.assert_checkpoints(chance, its_case, life, known, where)
                 shutil.rmtree(life.folder)
                 return
             life.run.kill()
@@ -210,6 +235,7 @@ class Kills(RecoveryTest):
             after = life.newest()
             self.assertGreaterEqual(after, before, f"{where}: a complete checkpoint is gone")
             self.behind += after > before
+            self.checked += self.assert_checkpoints(chance, its_case, life, known, where)
             # A loaded machine may need longer than this for a start: give the next lives more when nothing comes of them.
             idle = 0 if after > before else idle + 1
             longest = min(5, longest * 1.5) if idle >= 3 else longest
