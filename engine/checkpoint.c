@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 
 enum { ARENA_BYTES = 64 << 20 };
 #define RETRY_NS 500000000u
@@ -45,7 +46,8 @@ static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *e
     return tg_store_sweep(&checkpoint->store, &nothing, err);
 }
 
-/* The chosen checkpoint's chain is what the next deltas of each shard continue, if the shards are the same. */
+/* Every shard's part, and room for the chain of files behind each. The chains begin empty: the first checkpoint of a
+ * run is a base. */
 static tg_status parts_create(struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     const uint32_t shard_count = checkpoint->config.plan->shard_count;
@@ -59,21 +61,22 @@ static tg_status parts_create(struct tg_checkpoint *checkpoint, struct tg_error 
     for (uint32_t i = 0; i < shard_count; i++) {
         checkpoint->parts[i].checkpoint = checkpoint;
         checkpoint->parts[i].shard = i;
-        checkpoint->parts[i].clock = checkpoint->config.clock;
     }
     return TG_OK;
 }
 
 static void begin_life(struct tg_checkpoint *checkpoint)
 {
+    const int64_t wall_us = tg_clock_wall_us(&checkpoint->config.clock);
     if (checkpoint->choice.found) {
-        checkpoint->run_id = checkpoint->choice.manifest.run_id;
-        checkpoint->version_base = checkpoint->choice.manifest.version_base;
-        checkpoint->counted = checkpoint->choice.manifest.counted;
+        const struct tg_manifest *manifest = &checkpoint->choice.manifest;
+        checkpoint->run_id = manifest->run_id;
+        checkpoint->version_base = manifest->version_base;
+        checkpoint->job_clock_base = tg_recovery_job_clock_base(manifest, checkpoint->store.generation, wall_us);
     } else {
         TG_ASSERT(getrandom(&checkpoint->run_id, sizeof checkpoint->run_id, 0) == sizeof checkpoint->run_id);
-        checkpoint->version_base = tg_clock_wall_us(&checkpoint->config.clock);
-        checkpoint->counted = true;
+        checkpoint->version_base = wall_us;
+        checkpoint->job_clock_base = wall_us;
     }
     checkpoint->next_epoch = checkpoint->choice.newest + 1;
     checkpoint->next_ns = tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)checkpoint->config.every * 1000;
@@ -171,6 +174,8 @@ static tg_status commit_all(struct tg_checkpoint *checkpoint, const struct tg_ma
         for (uint32_t i = 0; i < plan->sink_count && sink->committable_count != 0; i++) {
             const struct tg_sink_spec *spec = plan->sinks[i].spec;
             if (strcmp(spec->name, sink->name) != 0 || spec->ops->commit == NULL) { continue; }
+            const int failed = TG_FAILPOINT("checkpoint.commit_sink");
+            if (failed != 0) { return tg_fail(err, TG1502, failed, "commit rows of sink %s", spec->name); }
             const tg_status status =
                 spec->ops->commit(checkpoint->shared[i], sink->committables, sink->committable_count, err);
             if (status != TG_OK) { return status; }
@@ -195,6 +200,10 @@ tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, struct tg_err
 {
     uint32_t count;
     if (!checkpoint->choice.found) { return TG_OK; }
+    const int failed = TG_FAILPOINT("recovery.recommit");
+    if (failed != 0) {
+        return tg_fail(err, TG1502, failed, "commit checkpoint %" PRIu64 " again", checkpoint->choice.epoch);
+    }
     return commit_all(checkpoint, &checkpoint->choice.manifest, &count, err);
 }
 
@@ -206,7 +215,10 @@ static void run_clean(struct tg_task *task)
     const uint64_t epoch = checkpoint->manifest.epoch;
     struct tg_error error = {0};
     uint32_t count = 0;
-    checkpoint->committed = commit_all(checkpoint, &checkpoint->manifest, &count, &checkpoint->error) == TG_OK;
+    const int failed = TG_FAILPOINT("checkpoint.commit");
+    if (failed != 0) { (void)tg_fail(&checkpoint->error, TG1502, failed, "commit"); }
+    checkpoint->committed =
+        failed == 0 && commit_all(checkpoint, &checkpoint->manifest, &count, &checkpoint->error) == TG_OK;
     if (!checkpoint->committed) { return; }
     if (tg_store_acknowledge(&checkpoint->store, epoch, count, &error) != TG_OK ||
         tg_recovery_collect(&checkpoint->store, checkpoint->config.keep, 0, &error) != TG_OK) {
@@ -290,9 +302,9 @@ static const struct tg_manifest_step *make_steps(const struct tg_checkpoint *che
                                              .layout = &checkpoint->tables.layouts[i],
                                              .clock_count = plan->partition_count + 1,
                                              .clocks = clocks,
-                                             .from_source = checkpoint->counted && stage->edge_plan->from_source,
+                                             .from_source = stage->edge_plan->from_source,
                                              .tally_first = stage->edge_plan->partition_first,
-                                             .tally_count = checkpoint->counted ? own_count : 0,
+                                             .tally_count = own_count,
                                              .tallies = make_tallies(checkpoint, i, arena)};
         if (steps[i].tallies == NULL) { return NULL; }
     }
@@ -343,12 +355,13 @@ static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena
                                      .run_id = checkpoint->run_id,
                                      .epoch = checkpoint->next_epoch,
                                      .created_us = tg_clock_wall_us(&checkpoint->config.clock),
+                                     .generation = checkpoint->store.generation,
                                      .version_base = checkpoint->version_base,
+                                     .job_clock_base = checkpoint->job_clock_base,
                                      .graph_hash = checkpoint->graph_hash,
                                      .key_group_count = TG_KEY_GROUP_COUNT,
                                      .shard_count = plan->shard_count,
                                      .source_count = plan->job->source_count,
-                                     .counted = checkpoint->counted,
                                      .step_count = plan->job->step_count,
                                      .sink_count = plan->sink_count};
     manifest->sources = make_sources(checkpoint, arena);
@@ -364,6 +377,18 @@ static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena
 }
 
 /* ---- phases ------------------------------------------------------------------------------------------------------ */
+
+/* Of a part that is done, and so does not write them. */
+static void take_longest(struct tg_checkpoint *checkpoint, const struct tg_checkpoint_shard *part)
+{
+    struct tg_checkpoint_stats *stats = &checkpoint->stats;
+    if (part->align_ns_max > atomic_load_explicit(&stats->align_ns_max, memory_order_relaxed)) {
+        atomic_store_explicit(&stats->align_ns_max, part->align_ns_max, memory_order_relaxed);
+    }
+    if (part->slice_ns_max > atomic_load_explicit(&stats->slice_ns_max, memory_order_relaxed)) {
+        atomic_store_explicit(&stats->slice_ns_max, part->slice_ns_max, memory_order_relaxed);
+    }
+}
 
 static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
 {
@@ -431,6 +456,7 @@ static uint32_t poll_running(struct tg_checkpoint *checkpoint, uint64_t now_ns)
             }
             return 0;
         }
+        take_longest(checkpoint, part);
         if (!part->complete && why == NULL) { why = &part->why; }
     }
     if (why != NULL) {
@@ -441,7 +467,10 @@ static uint32_t poll_running(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     for (uint32_t i = 0; i < shard_count; i++) { extend_chain(checkpoint, i); }
     struct tg_error error = {0};
     tg_arena_close(&checkpoint->manifest_arena);
-    if (tg_arena_open(&checkpoint->manifest_arena, TG_MANIFEST_BYTES_MAX + ARENA_BYTES, &error) != TG_OK ||
+    const int failed = TG_FAILPOINT("checkpoint.manifest");
+    if (failed != 0) { (void)tg_fail(&error, TG1601, failed, "no memory for a manifest"); }
+    if (failed != 0 ||
+        tg_arena_open(&checkpoint->manifest_arena, TG_MANIFEST_BYTES_MAX + ARENA_BYTES, &error) != TG_OK ||
         make_manifest(checkpoint, &checkpoint->manifest_arena, &error) != TG_OK) {
         give_up(checkpoint, &error, now_ns);
         return 1;

@@ -43,8 +43,8 @@ struct tg_checkpoint {
     struct tg_job_tables tables;
     struct tg_recovery_choice choice; /* what the start found */
     struct tg_run_id run_id;
-    int64_t version_base;
-    bool counted; /* the job's counts go back to its birth: manifests have them */
+    int64_t version_base;   /* as the manifest's */
+    int64_t job_clock_base; /* as the manifest's */
     uint64_t graph_hash;
     struct tg_checkpoint_shard *parts; /* [shard_count] */
     struct tg_checkpoint_stats stats;
@@ -91,9 +91,9 @@ void tg_checkpoint_destroy(struct tg_checkpoint *checkpoint);
 /* Load a shard's part of the chosen checkpoint: tables, clocks, timers, partitions. Stages and ingests are open and
  * empty. Nothing to do when none was chosen. Errors: TG1512, TG1519, TG1601.  @shard */
 TG_MUST_USE tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, struct tg_error *err);
-/* The chosen state of a partition, NULL when the start is fresh.  @setup */
-const struct tg_manifest_partition *tg_checkpoint_partition(const struct tg_checkpoint *checkpoint, uint32_t source,
-                                                            uint32_t partition);
+/* The chosen state of a source's partitions; NULL when the start is fresh, or the job makes no checkpoints (NULL).
+ * @setup */
+const struct tg_manifest_partition *tg_checkpoint_partitions(const struct tg_checkpoint *checkpoint, uint32_t source);
 
 /* The chosen checkpoint is of a run that drained its input: there is nothing to go on with. After recommitting. Errors:
  * TG1522.  @setup */

@@ -40,10 +40,8 @@ static tg_status check_tally(const struct tg_manifest_step *step, uint32_t index
                    step->name, index, tally->applied, tally->ignored, tally->refused, p->accepted);
 }
 
-tg_status tg_conservation_check(const struct tg_manifest *manifest, bool *checked, struct tg_error *err)
+tg_status tg_conservation_check(const struct tg_manifest *manifest, struct tg_error *err)
 {
-    *checked = manifest->counted;
-    if (!manifest->counted) { return TG_OK; }
     uint32_t index = 0; /* in the job's order */
     for (uint32_t s = 0; s < manifest->source_count; s++) {
         const struct tg_manifest_source *source = &manifest->sources[s];

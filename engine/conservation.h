@@ -11,8 +11,8 @@
  *   records <= next offset       elsewhere: offsets may have gaps and begin anywhere
  *   applied + ignored + refused = accepted, in each step that reads the source; with rows that were late for some steps
  *                                 only, at most that and at least accepted - late_in_part
- * A manifest of format 1 has too little for that; *checked is false then. Errors: TG1529.  @any */
-TG_MUST_USE tg_status tg_conservation_check(const struct tg_manifest *manifest, bool *checked, struct tg_error *err);
+ * Errors: TG1529.  @any */
+TG_MUST_USE tg_status tg_conservation_check(const struct tg_manifest *manifest, struct tg_error *err);
 
 /* All partitions together. */
 struct tg_conservation_totals {

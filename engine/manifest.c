@@ -59,7 +59,6 @@ static const char *step_flaw(const struct tg_manifest *m, const struct tg_manife
     if (flaw == NULL) { flaw = tg_bytes_text_flaw(step->op, 1, TG_STATE_NAME_BYTES_MAX); }
     if (flaw != NULL) { return flaw; }
     if (step->clock_count != 0 && step->clock_count != partitions_of(m) + 1) { return "wrong number of clocks"; }
-    if (!m->counted && (step->tally_count != 0 || step->from_source)) { return "tallies in a manifest without counts"; }
     const uint32_t partitions = partitions_of(m);
     if (step->tally_first > partitions || step->tally_count > partitions - step->tally_first) {
         return "tallies of unknown partitions";
@@ -200,10 +199,11 @@ static bool same_sink(const struct tg_manifest_sink *a, const struct tg_manifest
 static bool same_head(const struct tg_manifest *a, const struct tg_manifest *b)
 {
     return strcmp(a->job, b->job) == 0 && memcmp(&a->run_id, &b->run_id, sizeof a->run_id) == 0 &&
-           a->epoch == b->epoch && a->created_us == b->created_us && a->version_base == b->version_base &&
+           a->epoch == b->epoch && a->created_us == b->created_us && a->generation == b->generation &&
+           a->version_base == b->version_base && a->job_clock_base == b->job_clock_base &&
            a->graph_hash == b->graph_hash && a->hash_seed == b->hash_seed && a->key_group_count == b->key_group_count &&
            a->shard_count == b->shard_count && a->source_count == b->source_count && a->step_count == b->step_count &&
-           a->file_count == b->file_count && a->sink_count == b->sink_count && a->counted == b->counted;
+           a->file_count == b->file_count && a->sink_count == b->sink_count;
 }
 
 bool tg_manifest_equal(const struct tg_manifest *a, const struct tg_manifest *b)

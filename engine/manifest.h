@@ -11,7 +11,7 @@
 #include "state/format.h"
 
 enum {
-    TG_MANIFEST_FORMAT = 2,
+    TG_MANIFEST_FORMAT = 1,
     TG_MANIFEST_BYTES_MAX = 64 << 20,
     TG_MANIFEST_PARTITIONS_MAX = 65536,       /* of all sources together */
     TG_MANIFEST_CHAIN_MAX = 64,               /* files of one shard: a base and its deltas */
@@ -37,7 +37,7 @@ struct tg_manifest_partition {
     int64_t idle_base_wm;
     uint64_t idle_base_ns;
     uint64_t records, dead, late, duplicates;
-    /* counted manifests only; records = dead + (late - late_in_part) + duplicates + accepted */
+    /* records = dead + (late - late_in_part) + duplicates + accepted */
     uint64_t accepted;     /* went on to steps and sinks */
     uint64_t late_in_part; /* of the late ones, those that were not late for every step and were judged further */
 };
@@ -55,9 +55,8 @@ struct tg_manifest_step {
     const struct tg_state_layout *layout; /* owner = the step; NULL = it keeps no state */
     uint32_t clock_count;                 /* 0, or partitions of all sources + 1 */
     const int64_t *clocks;                /* [clock_count] per partition in the job's order, then the job clock */
-    /* Counted manifests only. */
     bool from_source;
-    uint32_t tally_first;           /* counted manifests only: partition, in the job's order, of the first tally */
+    uint32_t tally_first;           /* partition, in the job's order, of the first tally */
     uint32_t tally_count;           /* 0, or the partitions that feed the step */
     const struct tg_tally *tallies; /* [tally_count] since the job's birth, all shards together */
 };
@@ -80,13 +79,14 @@ struct tg_manifest {
     const char *job;
     struct tg_run_id run_id;
     uint64_t epoch;
-    int64_t created_us;   /* wall clock, microseconds since 1970 */
-    int64_t version_base; /* of sink versions */
+    int64_t created_us;     /* wall clock, microseconds since 1970 */
+    uint64_t generation;    /* the start that wrote it, counted in the directory */
+    int64_t version_base;   /* of sink versions: the wall clock when the job was born */
+    int64_t job_clock_base; /* of versions of steps on the job clock: raised at every start */
     uint64_t graph_hash;
     uint64_t hash_seed;
     uint32_t key_group_count; /* TG_KEY_GROUP_COUNT */
     uint32_t shard_count;
-    bool counted; /* has accepted, late_in_part and tallies: format 2 */
     uint32_t source_count;
     uint32_t step_count;
     uint32_t file_count;

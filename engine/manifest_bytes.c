@@ -9,7 +9,7 @@
 
 #define MANIFEST_MAGIC "TGMANIF\n"
 #define END_MAGIC 0x444E4754u /* TGND */
-enum { MAGIC_BYTES = 8, LENGTH_AT = 12, FIXED_BYTES = 16, TRAILER_BYTES = 8, FORMAT_UNCOUNTED = 1 };
+enum { MAGIC_BYTES = 8, LENGTH_AT = 12, FIXED_BYTES = 16, TRAILER_BYTES = 8 };
 
 enum section { SECTION_JOB, SECTION_SOURCES, SECTION_STEPS, SECTION_FILES, SECTION_SINKS, SECTION_COUNT };
 static const char section_tags[SECTION_COUNT][5] = {"JOB ", "SRC ", "STP ", "FIL ", "SNK "};
@@ -22,14 +22,16 @@ static void put_job(struct tg_bytes_out *out, const struct tg_manifest *m)
     tg_bytes_put(out, m->run_id.bytes, sizeof m->run_id.bytes);
     tg_bytes_put_u64(out, m->epoch);
     tg_bytes_put_i64(out, m->created_us);
+    tg_bytes_put_u64(out, m->generation);
     tg_bytes_put_i64(out, m->version_base);
+    tg_bytes_put_i64(out, m->job_clock_base);
     tg_bytes_put_u64(out, m->graph_hash);
     tg_bytes_put_u64(out, m->hash_seed);
     tg_bytes_put_u16(out, (uint16_t)m->key_group_count);
     tg_bytes_put_u16(out, (uint16_t)m->shard_count);
 }
 
-static void put_partition(struct tg_bytes_out *out, const struct tg_manifest_partition *partition, bool counted)
+static void put_partition(struct tg_bytes_out *out, const struct tg_manifest_partition *partition)
 {
     tg_bytes_put_i64(out, partition->next_offset);
     tg_bytes_put_i64(out, partition->max_ts);
@@ -42,7 +44,6 @@ static void put_partition(struct tg_bytes_out *out, const struct tg_manifest_par
     tg_bytes_put_u64(out, partition->dead);
     tg_bytes_put_u64(out, partition->late);
     tg_bytes_put_u64(out, partition->duplicates);
-    if (!counted) { return; }
     tg_bytes_put_u64(out, partition->accepted);
     tg_bytes_put_u64(out, partition->late_in_part);
 }
@@ -57,9 +58,7 @@ static void put_sources(struct tg_bytes_out *out, const struct tg_manifest *m)
         tg_bytes_put_text(out, source->cluster);
         tg_bytes_put_text(out, source->topic);
         tg_bytes_put_u32(out, source->partition_count);
-        for (uint32_t j = 0; j < source->partition_count; j++) {
-            put_partition(out, &source->partitions[j], m->counted);
-        }
+        for (uint32_t j = 0; j < source->partition_count; j++) { put_partition(out, &source->partitions[j]); }
     }
 }
 
@@ -89,7 +88,7 @@ static void put_steps(struct tg_bytes_out *out, const struct tg_manifest *m)
         if (step->layout != NULL) { tg_state_layout_encode(step->layout, out); }
         tg_bytes_put_u32(out, step->clock_count);
         for (uint32_t j = 0; j < step->clock_count; j++) { tg_bytes_put_i64(out, step->clocks[j]); }
-        if (m->counted) { put_tallies(out, step); }
+        put_tallies(out, step);
     }
 }
 
@@ -129,7 +128,7 @@ tg_status tg_manifest_encode(const struct tg_manifest *manifest, struct tg_bytes
     static void (*const sections[SECTION_COUNT])(struct tg_bytes_out *, const struct tg_manifest *) = {
         put_job, put_sources, put_steps, put_files, put_sinks};
     tg_bytes_put(out, MANIFEST_MAGIC, MAGIC_BYTES);
-    tg_bytes_put_u16(out, manifest->counted ? TG_MANIFEST_FORMAT : FORMAT_UNCOUNTED);
+    tg_bytes_put_u16(out, TG_MANIFEST_FORMAT);
     tg_bytes_put_u16(out, 0);
     tg_bytes_put_u32(out, 0);
     for (uint32_t i = 0; i < SECTION_COUNT; i++) {
@@ -167,14 +166,16 @@ static void get_job(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_ma
     tg_bytes_get(in, m->run_id.bytes, sizeof m->run_id.bytes);
     m->epoch = tg_bytes_get_u64(in);
     m->created_us = tg_bytes_get_i64(in);
+    m->generation = tg_bytes_get_u64(in);
     m->version_base = tg_bytes_get_i64(in);
+    m->job_clock_base = tg_bytes_get_i64(in);
     m->graph_hash = tg_bytes_get_u64(in);
     m->hash_seed = tg_bytes_get_u64(in);
     m->key_group_count = tg_bytes_get_u16(in);
     m->shard_count = tg_bytes_get_u16(in);
 }
 
-static void get_partition(struct tg_bytes_in *in, struct tg_manifest_partition *partition, bool counted)
+static void get_partition(struct tg_bytes_in *in, struct tg_manifest_partition *partition)
 {
     partition->next_offset = tg_bytes_get_i64(in);
     partition->max_ts = tg_bytes_get_i64(in);
@@ -187,7 +188,6 @@ static void get_partition(struct tg_bytes_in *in, struct tg_manifest_partition *
     partition->dead = tg_bytes_get_u64(in);
     partition->late = tg_bytes_get_u64(in);
     partition->duplicates = tg_bytes_get_u64(in);
-    if (!counted) { return; }
     partition->accepted = tg_bytes_get_u64(in);
     partition->late_in_part = tg_bytes_get_u64(in);
 }
@@ -207,7 +207,7 @@ static void get_sources(struct tg_bytes_in *in, struct tg_arena *arena, struct t
         struct tg_manifest_partition *partitions =
             tg_bytes_array(in, arena, source->partition_count, sizeof *partitions);
         for (uint32_t j = 0; in->wrong == NULL && j < source->partition_count; j++) {
-            get_partition(in, &partitions[j], m->counted);
+            get_partition(in, &partitions[j]);
         }
         source->partitions = partitions;
     }
@@ -230,7 +230,7 @@ static void get_tallies(struct tg_bytes_in *in, struct tg_arena *arena, struct t
     step->tallies = tallies;
 }
 
-static void get_step(struct tg_bytes_in *in, struct tg_arena *arena, bool counted, struct tg_manifest_step *step)
+static void get_step(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_manifest_step *step)
 {
     step->name = get_name(in, arena);
     step->op = get_name(in, arena);
@@ -243,14 +243,14 @@ static void get_step(struct tg_bytes_in *in, struct tg_arena *arena, bool counte
     int64_t *clocks = tg_bytes_array(in, arena, step->clock_count, sizeof *clocks);
     for (uint32_t i = 0; in->wrong == NULL && i < step->clock_count; i++) { clocks[i] = tg_bytes_get_i64(in); }
     step->clocks = clocks;
-    if (counted) { get_tallies(in, arena, step); }
+    get_tallies(in, arena, step);
 }
 
 static void get_steps(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_manifest *m)
 {
     m->step_count = (uint32_t)tg_bytes_get_within(in, 2, 0, TG_STEPS_MAX, "too many steps");
     struct tg_manifest_step *steps = tg_bytes_array(in, arena, m->step_count, sizeof *steps);
-    for (uint32_t i = 0; in->wrong == NULL && i < m->step_count; i++) { get_step(in, arena, m->counted, &steps[i]); }
+    for (uint32_t i = 0; in->wrong == NULL && i < m->step_count; i++) { get_step(in, arena, &steps[i]); }
     m->steps = steps;
 }
 
@@ -350,8 +350,7 @@ tg_status tg_manifest_decode(const uint8_t *data, size_t bytes, const char *name
         return tg_fail(err, TG1513, 0, "%s has format %" PRIu32 ", this turgo reads up to %d", name, version,
                        TG_MANIFEST_FORMAT);
     }
-    if (in.wrong == NULL && version < FORMAT_UNCOUNTED) { tg_bytes_wrong_at(&in, MAGIC_BYTES, "unknown format"); }
-    out->counted = version > FORMAT_UNCOUNTED;
+    if (in.wrong == NULL && version != TG_MANIFEST_FORMAT) { tg_bytes_wrong_at(&in, MAGIC_BYTES, "unknown format"); }
     in.at = in.wrong == NULL ? MAGIC_BYTES + 2 : in.at;
     (void)tg_bytes_get_within(&in, 2, 0, 0, "reserved bytes are not 0");
     in.at = in.wrong == NULL ? FIXED_BYTES : in.at;

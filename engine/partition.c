@@ -115,7 +115,7 @@ void tg_partition_restore(struct tg_partition *partition, const struct tg_manife
     partition->late = saved->late;
     partition->duplicates = saved->duplicates;
     partition->late_in_part = saved->late_in_part;
-    /* What balances; format 1 does not have it. */
+    /* What balances, as the manifest's own does unless somebody else made it (conservation.h). */
     partition->accepted = saved->records - saved->dead - saved->late + saved->late_in_part - saved->duplicates;
     tg_partition_publish(partition, false);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 
 tg_status tg_recovery_read_manifest(const struct tg_store *store, uint64_t epoch, struct tg_arena *arena,
                                     struct tg_manifest *out, struct tg_error *err)
@@ -206,7 +207,9 @@ static bool may_be_outside(const struct tg_store *store, const struct tg_recover
 static tg_status examine(const struct tg_store *store, const struct tg_recovery_wanted *wanted, uint64_t epoch,
                          struct tg_arena *arena, struct tg_manifest *manifest, struct tg_error *err)
 {
-    tg_status status = tg_recovery_read_manifest(store, epoch, arena, manifest, err);
+    const int failed = TG_FAILPOINT("recovery.read");
+    tg_status status = failed != 0 ? tg_fail(err, TG1511, failed, "MANIFEST-%" PRIu64, epoch)
+                                   : tg_recovery_read_manifest(store, epoch, arena, manifest, err);
     if (status != TG_OK) {
         manifest->epoch = 0; /* what was decoded of it counts for nothing */
         return status;
@@ -215,7 +218,11 @@ static tg_status examine(const struct tg_store *store, const struct tg_recovery_
     if (status == TG_OK && wanted->damaged_epoch != 0 && epoch >= wanted->damaged_epoch) {
         status = tg_fail(err, TG1512, 0, "checkpoint %" PRIu64 " could not be loaded", epoch);
     }
-    if (status == TG_OK) { status = check_files(store, wanted, manifest, err); }
+    if (status == TG_OK) {
+        const int unread = TG_FAILPOINT("recovery.verify");
+        status = unread != 0 ? tg_fail(err, TG1511, unread, "files of checkpoint %" PRIu64, epoch)
+                             : check_files(store, wanted, manifest, err);
+    }
     for (uint32_t i = 0; status == TG_OK && i < wanted->source_count; i++) {
         status = log_continues(manifest, &wanted->sources[i], err);
     }
@@ -280,8 +287,24 @@ tg_status tg_recovery_choose(const struct tg_store *store, const struct tg_recov
 {
     *out = (struct tg_recovery_choice){0};
     struct tg_store_listing listing;
+    const int failed = TG_FAILPOINT("recovery.list");
+    if (failed != 0) { return tg_fail(err, TG1511, failed, "checkpoint directory %s: cannot list it", store->path); }
     const tg_status status = tg_store_list(store, arena, &listing, err);
     if (status != TG_OK) { return status; }
     out->newest = listing.newest;
     return listing.manifest_count == 0 ? TG_OK : choose_among(store, wanted, &listing, arena, out, err);
+}
+
+/* ---- versions ---------------------------------------------------------------------------------------------------- */
+
+int64_t tg_recovery_job_clock_base(const struct tg_manifest *manifest, uint64_t generation, int64_t wall_us)
+{
+    /* More rows than one key sees between two starts; starts that died before their first checkpoint count too. */
+    const int64_t room = INT64_C(1) << 28;
+    const uint64_t starts_max = UINT64_C(1) << 20; /* a manifest may hold any number: stay below the end of time */
+    uint64_t starts = generation > manifest->generation ? generation - manifest->generation : 1;
+    if (starts > starts_max) { starts = starts_max; }
+    int64_t raised;
+    if (__builtin_add_overflow(manifest->job_clock_base, (int64_t)starts * room, &raised)) { return wall_us; }
+    return wall_us > raised ? wall_us : raised;
 }

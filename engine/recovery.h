@@ -55,6 +55,11 @@ struct tg_recovery_choice {
 TG_MUST_USE tg_status tg_recovery_choose(const struct tg_store *store, const struct tg_recovery_wanted *wanted,
                                          struct tg_arena *arena, struct tg_recovery_choice *out, struct tg_error *err);
 
+/* Base of the sink versions of steps on the job clock, for the start number `generation` that goes on with `manifest`:
+ * their revisions may stand for other rows after a replay, so every start's versions lie above those of all before it,
+ * also when the wall clock (microseconds since 1970) was set back.  @any */
+int64_t tg_recovery_job_clock_base(const struct tg_manifest *manifest, uint64_t generation, int64_t wall_us);
+
 /* Read and decode one manifest. Errors: TG1511, TG1512, TG1513, TG1601.  @setup */
 TG_MUST_USE tg_status tg_recovery_read_manifest(const struct tg_store *store, uint64_t epoch, struct tg_arena *arena,
                                                 struct tg_manifest *out, struct tg_error *err);

@@ -26,7 +26,6 @@ static inline void maker_sources(struct maker *maker, struct tg_manifest *m)
                 .late = maker_below(maker, 1000),
                 .duplicates = maker_below(maker, 1000),
             };
-            if (!m->counted) { continue; }
             partitions[j].accepted = tg_prng_next(&maker->prng);
             partitions[j].late_in_part = maker_below(maker, 1000);
         }
@@ -71,7 +70,7 @@ static inline void maker_steps(struct maker *maker, struct tg_manifest *m)
         int64_t *clocks = maker_alloc(maker, (steps[i].clock_count + 1) * sizeof *clocks);
         for (uint32_t j = 0; j < steps[i].clock_count; j++) { clocks[j] = (int64_t)tg_prng_next(&maker->prng); }
         steps[i].clocks = clocks;
-        if (m->counted) { maker_tallies(maker, &steps[i], partitions); }
+        maker_tallies(maker, &steps[i], partitions);
     }
     m->steps = steps;
 }
@@ -114,12 +113,13 @@ static inline struct tg_manifest maker_manifest(struct maker *maker, uint64_t ep
         .job = "job",
         .epoch = epoch,
         .created_us = (int64_t)tg_prng_next(&maker->prng),
+        .generation = tg_prng_next(&maker->prng),
         .version_base = (int64_t)tg_prng_next(&maker->prng),
+        .job_clock_base = (int64_t)tg_prng_next(&maker->prng),
         .graph_hash = 0xABCD,
         .hash_seed = tg_prng_next(&maker->prng),
         .key_group_count = TG_KEY_GROUP_COUNT,
         .shard_count = 1 + maker_below(maker, 4),
-        .counted = maker_below(maker, 4) != 0,
     };
     memset(m.run_id.bytes, 0x5A, sizeof m.run_id.bytes);
     maker_sources(maker, &m);

@@ -130,16 +130,14 @@ static tg_status verify(const struct request *request, const struct tg_manifest 
     struct tg_recovery_totals totals;
     const tg_status status = tg_recovery_verify(&request->store, manifest, &totals, err);
     if (status != TG_OK) { return status; }
-    bool counted;
     struct tg_error law = {0};
-    if (tg_conservation_check(manifest, &counted, &law) != TG_OK) {
+    if (tg_conservation_check(manifest, &law) != TG_OK) {
         return tg_fail(err, law.code, 0, "checkpoint %" PRIu64 ": %s", manifest->epoch, law.text);
     }
     (void)printf("ok  checkpoint %" PRIu64 ": %" PRIu32 " file%s, %" PRIu64 " bytes, %" PRIu64 " entries, %" PRIu64
                  " removals\n",
                  manifest->epoch, manifest->file_count, manifest->file_count == 1 ? "" : "s", totals.bytes, totals.puts,
                  totals.deletes);
-    if (!counted) { return TG_OK; }
     struct tg_conservation_totals sum;
     tg_conservation_sum(manifest, &sum);
     (void)printf("ok  %" PRIu64 " records = %" PRIu64 " accepted + %" PRIu64 " dead + %" PRIu64 " late + %" PRIu64

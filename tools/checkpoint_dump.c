@@ -309,10 +309,8 @@ static void print_partition(struct dump *dump, const struct tg_manifest_source *
     write_number(line, "dead", (int64_t)p->dead);
     write_number(line, "late", (int64_t)p->late);
     write_number(line, "duplicates", (int64_t)p->duplicates);
-    if (dump->manifest->counted) {
-        write_number(line, "late_in_part", (int64_t)p->late_in_part);
-        write_number(line, "accepted", (int64_t)p->accepted);
-    }
+    write_number(line, "late_in_part", (int64_t)p->late_in_part);
+    write_number(line, "accepted", (int64_t)p->accepted);
     print_head_line(dump);
 }
 

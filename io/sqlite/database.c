@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "io/file_ops.h"
 #include "io/sqlite/table.h"
 #include "io/value_text.h"
@@ -92,19 +93,29 @@ static int plain_run(sqlite3_stmt *statement)
     return outcome == SQLITE_DONE ? SQLITE_OK : outcome;
 }
 
+/* What SQLite would say of an errno; SQLITE_OK of 0. */
+static int failure_of(int os_errno)
+{
+    if (os_errno == 0) { return SQLITE_OK; }
+    return os_errno == ENOSPC || os_errno == EDQUOT ? SQLITE_FULL : os_errno == ENOMEM ? SQLITE_NOMEM : SQLITE_IOERR;
+}
+
 /* All blocks in one transaction; an SQLite code, and the text of an error before anything else overwrites it. */
 static int transaction(struct tg_sqlite *db, struct tg_sqlite_block *const *blocks, uint32_t count, char text[256])
 {
     if (sqlite3_get_autocommit(db->connection) == 0) { /* a rollback failed earlier */
         (void)sqlite3_exec(db->connection, "ROLLBACK", NULL, NULL, NULL);
     }
-    int outcome = plain_run(db->begin);
+    int outcome = failure_of(TG_FAILPOINT("sqlite.begin"));
+    if (outcome == SQLITE_OK) { outcome = plain_run(db->begin); }
     for (uint32_t i = 0; i < count && outcome == SQLITE_OK; i++) {
         for (uint32_t j = 0; j < blocks[i]->count && outcome == SQLITE_OK; j++) {
             outcome = row_write(db, tg_row_entry_row(blocks[i]->entries[j]));
         }
     }
+    if (outcome == SQLITE_OK) { outcome = failure_of(TG_FAILPOINT("sqlite.commit")); }
     if (outcome == SQLITE_OK) { outcome = plain_run(db->commit); }
+    if (outcome == SQLITE_OK) { outcome = failure_of(TG_FAILPOINT("sqlite.committed")); } /* written again then */
     if (outcome == SQLITE_OK) { return SQLITE_OK; }
     (void)snprintf(text, 256, "%s (%s)", sqlite3_errmsg(db->connection), sqlite3_errstr(outcome));
     if (sqlite3_get_autocommit(db->connection) == 0) {

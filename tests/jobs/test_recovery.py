@@ -293,6 +293,15 @@ class Stops(RecoveryTest):
         self.assertEqual(again.records(), 0)
         self.assert_result(its_case, again)
 
+    def test_the_first_checkpoint_of_a_start_with_as_many_shards_is_a_delta_behind_the_last_one(self):
+        its_case = case(self.seed)
+        kinds = []
+        for shards in (2, 2, 3):
+            life = self.live_to_end(its_case, "--shards", shards, every="1h", outputs="table")  # the last checkpoint of a run is its only one
+            kinds.append(sorted({path.suffix for path in (life.checkpoints / f"e{life.newest()}").iterdir()}))
+        self.assertEqual(kinds, [[".base"], [".delta"], [".base"]], "with another number of shards a chain cannot go on")
+        self.assert_table(its_case, life)
+
     def test_fresh_begins_anew(self):
         its_case = case(self.seed)
         self.live_to_end(its_case)

@@ -1,10 +1,9 @@
-/* Checkpoints of every format load for ever: tests/data/checkpoint/vN is a directory as manifest format N writes it,
- * with every kind of field, a base and a delta on two shards. Format 2 has counts. Their bytes are made again and
- * compared, so that a change of the format shows; after a deliberate one TURGO_WRITE_GOLDEN=folder makes the files of
- * the new format, and the old ones stay. */
+/* Checkpoints of every released format load for ever: tests/data/checkpoint/v1 is a directory as format 1 writes it,
+ * with every kind of field, a base and a delta on two shards. Its bytes are made again and compared, so that a change
+ * of the format shows; after a deliberate one TURGO_WRITE_GOLDEN=folder makes the files of the new format, and the old
+ * ones stay. */
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/checkpoint_maker.h"
@@ -176,23 +175,23 @@ static void write_file(struct tg_store *store, uint32_t shard, uint64_t epoch)
     cr_assert_eq(tg_store_file_finish(store, &file, &err), TG_OK);
 }
 
-static void write_manifest(struct tg_store *store, uint64_t epoch, int format)
+static void write_manifest(struct tg_store *store, uint64_t epoch)
 {
     static uint8_t bytes[65536];
-    struct tg_manifest_partition partitions[2] = {{.next_offset = 17,
-                                                   .max_ts = NOON,
-                                                   .wm = NOON - 5000000,
-                                                   .flags = TG_PARTITION_HAS_VALID,
-                                                   .records = 17,
-                                                   .late = 2},
-                                                  {.next_offset = -1,
-                                                   .max_ts = TG_TS_MIN,
-                                                   .wm = TG_TS_MIN,
-                                                   .flags = TG_PARTITION_AT_END | TG_PARTITION_IDLE,
-                                                   .quiet_ns = 7,
-                                                   .idle_base_wm = TG_TS_MIN,
-                                                   .idle_base_ns = 3}};
-    if (format > 1) { partitions[0].accepted = 15; }
+    const struct tg_manifest_partition partitions[2] = {{.next_offset = 17,
+                                                         .max_ts = NOON,
+                                                         .wm = NOON - 5000000,
+                                                         .flags = TG_PARTITION_HAS_VALID,
+                                                         .records = 17,
+                                                         .late = 2,
+                                                         .accepted = 15},
+                                                        {.next_offset = -1,
+                                                         .max_ts = TG_TS_MIN,
+                                                         .wm = TG_TS_MIN,
+                                                         .flags = TG_PARTITION_AT_END | TG_PARTITION_IDLE,
+                                                         .quiet_ns = 7,
+                                                         .idle_base_wm = TG_TS_MIN,
+                                                         .idle_base_ns = 3}};
     const struct tg_manifest_source source = {.name = "tx",
                                               .connector = "kafka",
                                               .cluster = "Zk9vQ2",
@@ -200,15 +199,16 @@ static void write_manifest(struct tg_store *store, uint64_t epoch, int format)
                                               .partition_count = 2,
                                               .partitions = partitions};
     const int64_t clocks[3] = {NOON - 6000000, TG_TS_MIN, TG_TS_MIN};
-    struct tg_manifest_step step = {
-        .name = "counts", .op = "purchase_count", .layout = &layouts[0], .clock_count = 3, .clocks = clocks};
     const struct tg_tally tallies[2] = {
         {.applied = 12, .ignored = 2, .refused = 1, .sum = 0xFEDCBA9876543210, .squares = 0x0123456789ABCDEF}};
-    if (format > 1) {
-        step.from_source = true;
-        step.tally_count = 2;
-        step.tallies = tallies;
-    }
+    const struct tg_manifest_step step = {.name = "counts",
+                                          .op = "purchase_count",
+                                          .layout = &layouts[0],
+                                          .clock_count = 3,
+                                          .clocks = clocks,
+                                          .from_source = true,
+                                          .tally_count = 2,
+                                          .tallies = tallies};
     const struct tg_committable committables[SHARDS] = {{.data = (const uint8_t *)"part-0\0x", .bytes = 8},
                                                         {.bytes = 0}};
     const struct tg_manifest_sink sinks[2] = {
@@ -222,12 +222,13 @@ static void write_manifest(struct tg_store *store, uint64_t epoch, int format)
     struct tg_manifest manifest = {.job = "golden",
                                    .epoch = epoch,
                                    .created_us = NOON + (int64_t)epoch * 10000000,
+                                   .generation = 1,
                                    .version_base = NOON,
+                                   .job_clock_base = NOON + 268435456,
                                    .graph_hash = 0xABCD,
                                    .hash_seed = 0x0123456789ABCDEF,
                                    .key_group_count = TG_KEY_GROUP_COUNT,
                                    .shard_count = SHARDS,
-                                   .counted = format > 1,
                                    .source_count = 1,
                                    .step_count = 1,
                                    .file_count = count,
@@ -244,56 +245,49 @@ static void write_manifest(struct tg_store *store, uint64_t epoch, int format)
     cr_assert_eq(tg_store_publish(store, epoch, out.data, out.used, &decided, &err), TG_OK, "%s", err.text);
 }
 
-static void write_directory(const char *path, int format)
+static void write_directory(const char *path)
 {
     struct tg_store store;
     cr_assert_eq(tg_store_open(&store, &(struct tg_store_config){.path = path, .pid = 1}, &err), TG_OK, "%s", err.text);
     for (uint64_t epoch = 1; epoch <= 2; epoch++) {
         cr_assert_eq(tg_store_epoch_begin(&store, epoch, &err), TG_OK, "%s", err.text);
         for (uint32_t shard = 0; shard < SHARDS; shard++) { write_file(&store, shard, epoch); }
-        write_manifest(&store, epoch, format);
+        write_manifest(&store, epoch);
     }
     cr_assert_eq(tg_store_acknowledge(&store, 1, 1, &err), TG_OK);
     tg_store_close(&store);
 }
 
-/* tests/data/checkpoint/v<format>, wherever the test runs. */
-static const char *golden_path(int format)
+/* tests/data/checkpoint/v1, wherever the test runs. */
+static const char *golden_path(void)
 {
     static char path[1024];
     static const char here[] = "tests/unit/engine/test_checkpoint_golden.c";
     const char *file = __FILE__;
-    (void)snprintf(path, sizeof path, "%.*stests/data/checkpoint/v%d", (int)(strlen(file) - strlen(here)), file,
-                   format);
+    (void)snprintf(path, sizeof path, "%.*stests/data/checkpoint/v1", (int)(strlen(file) - strlen(here)), file);
     return path;
 }
 
-static void check_written(int format)
+Test(golden, format_1_is_written_as_it_always_was)
 {
     const char *folder = getenv("TURGO_WRITE_GOLDEN");
     char made[] = "/tmp/turgo-golden-XXXXXX";
-    char command[4096];
-    char own[1024];
     if (folder == NULL) { folder = mkdtemp(made); }
     cr_assert_not_null(folder);
-    (void)snprintf(own, sizeof own, "%s/v%d", folder, format);
-    cr_assert_eq(mkdir(own, 0777), 0);
-    write_directory(own, format);
-    (void)snprintf(command, sizeof command, "diff -r -x LOCK -x 'GENERATION-*' '%s' '%s'", own, golden_path(format));
+    write_directory(folder);
+    char command[2048];
+    (void)snprintf(command, sizeof command, "diff -r -x LOCK -x 'GENERATION-*' '%s' '%s'", folder, golden_path());
     cr_assert_eq(system(command), 0);
     if (folder != made) { return; }
     (void)snprintf(command, sizeof command, "rm -rf '%s'", made);
     cr_assert_eq(system(command), 0);
 }
 
-Test(golden, format_1_is_written_as_it_always_was) { check_written(1); }
-Test(golden, format_2_is_written_as_it_always_was) { check_written(2); }
-
-static void check_loads(int format)
+Test(golden, format_1_loads)
 {
     struct tg_store store;
     cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
-    cr_assert_eq(tg_store_open(&store, &(struct tg_store_config){.path = golden_path(format), .read_only = true}, &err),
+    cr_assert_eq(tg_store_open(&store, &(struct tg_store_config){.path = golden_path(), .read_only = true}, &err),
                  TG_OK);
     const int64_t log_end[2] = {17, 0};
     const struct tg_recovery_source source = {
@@ -309,15 +303,10 @@ static void check_loads(int format)
     cr_assert(m->steps[0].clock_count == 3 && m->steps[0].clocks[0] == NOON - 6000000);
     cr_assert(tg_state_layout_equal(m->steps[0].layout, &layouts[0]));
     cr_assert(m->sinks[0].committables[0].bytes == 8 && memcmp(m->sinks[0].committables[0].data, "part-0\0x", 8) == 0);
-    cr_assert_eq(m->counted, format > 1);
-    bool checked;
-    cr_assert_eq(tg_conservation_check(m, &checked, &err), TG_OK, "%s", err.text);
-    cr_assert_eq(checked, format > 1);
-    if (format > 1) {
-        cr_assert(m->steps[0].from_source && m->steps[0].tally_first == 0 && m->steps[0].tally_count == 2);
-        cr_assert(m->steps[0].tallies[0].applied == 12 && m->steps[0].tallies[0].squares == 0x0123456789ABCDEF);
-        cr_assert(m->sources[0].partitions[0].accepted == 15 && m->steps[0].tallies[1].applied == 0);
-    }
+    cr_assert(m->steps[0].from_source && m->steps[0].tally_first == 0 && m->steps[0].tally_count == 2);
+    cr_assert(m->steps[0].tallies[0].applied == 12 && m->steps[0].tallies[0].squares == 0x0123456789ABCDEF);
+    cr_assert(m->sources[0].partitions[0].accepted == 15 && m->steps[0].tallies[1].applied == 0);
+    cr_assert_eq(tg_conservation_check(m, &err), TG_OK, "%s", err.text);
     struct tg_recovery_totals totals;
     cr_assert_eq(tg_recovery_verify(&store, m, &totals, &err), TG_OK, "%s", err.text);
     cr_assert_eq(totals.puts, USERS + 6 + 3 + 1);
@@ -325,6 +314,3 @@ static void check_loads(int format)
     tg_arena_close(&arena);
     tg_store_close(&store);
 }
-
-Test(golden, format_1_loads) { check_loads(1); }
-Test(golden, format_2_loads) { check_loads(2); }

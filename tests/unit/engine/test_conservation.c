@@ -32,15 +32,12 @@ static void balanced(void)
     steps[0] = (struct tg_manifest_step){
         .name = "a", .from_source = true, .tally_first = 1, .tally_count = 2, .tallies = tallies};
     steps[1] = (struct tg_manifest_step){.name = "b", .tally_first = 1, .tally_count = 2, .tallies = derived};
-    manifest =
-        (struct tg_manifest){.counted = true, .source_count = 2, .sources = sources, .step_count = 2, .steps = steps};
+    manifest = (struct tg_manifest){.source_count = 2, .sources = sources, .step_count = 2, .steps = steps};
 }
 
 static bool holds(void)
 {
-    bool checked;
-    const bool is_right = tg_conservation_check(&manifest, &checked, &err) == TG_OK;
-    cr_assert(checked);
+    const bool is_right = tg_conservation_check(&manifest, &err) == TG_OK;
     cr_assert(is_right || err.code == TG1529);
     return is_right;
 }
@@ -93,15 +90,6 @@ Test(conservation, lines_of_files_are_all_counted_and_offsets_of_topics_may_have
     partitions[1].next_offset = 19;
     cr_assert_not(holds(), "more records than offsets");
     cr_assert_str_eq(err.text, "source topic, partition 0: 20 records are counted below offset 19");
-}
-
-Test(conservation, format_1_is_not_judged)
-{
-    bool checked = true;
-    manifest.counted = false;
-    partitions[0].accepted = 0;
-    cr_assert_eq(tg_conservation_check(&manifest, &checked, &err), TG_OK);
-    cr_assert_not(checked);
 }
 
 Test(conservation, sums_are_over_all_partitions)

@@ -253,7 +253,6 @@ static void legal(void)
                              .epoch = 7,
                              .key_group_count = TG_KEY_GROUP_COUNT,
                              .shard_count = 2,
-                             .counted = true,
                              .source_count = 2,
                              .step_count = 2,
                              .file_count = 5,
@@ -302,8 +301,6 @@ Test(manifest, everything_illegal_is_named)
     steps[0].tally_count = 4, illegal("tallies of unknown partitions");
     steps[0].tally_first = 3, illegal("tallies of unknown partitions");
     steps[0].tally_first = UINT32_MAX, illegal("tallies of unknown partitions");
-    m.counted = false, illegal("tallies in a manifest without counts");
-    m.counted = false, steps[0].tally_count = 0, illegal("tallies in a manifest without counts");
     layout.field_count = 0, illegal("illegal layout of a state");
     layout.owner = "b", illegal("layout of another step");
     layout.owner_kind = TG_STATE_OF_SOURCE, illegal("layout of another step");
@@ -400,9 +397,10 @@ static bool differ_in_head_or_source(uint32_t i)
     case 26: p->dead++; break;
     case 27: p->late++; break;
     case 28: p->duplicates++; break;
-    case 29: p->accepted++; break;
-    case 30: p->late_in_part++; break;
-    case 31: other.counted = false; break;
+    case 29: other.generation++; break;
+    case 30: other.job_clock_base++; break;
+    case 31: p->accepted++; break;
+    case 32: p->late_in_part++; break;
     default: return false;
     }
     return true;
@@ -451,7 +449,7 @@ Test(manifest, any_difference_is_one)
             count++;
         }
     }
-    cr_assert_eq(count, 51);
+    cr_assert_eq(count, 52);
 }
 
 Test(manifest, equal_lengths_of_other_bytes_are_other_committables)
