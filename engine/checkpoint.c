@@ -282,6 +282,20 @@ static const struct tg_manifest_source *make_sources(const struct tg_checkpoint 
     return sources;
 }
 
+static const struct tg_tally *make_tallies(const struct tg_checkpoint *checkpoint, uint32_t step,
+                                           struct tg_arena *arena)
+{
+    const uint32_t count = checkpoint->parts[0].stages[step].edge_plan->partition_count;
+    struct tg_tally *tallies = tg_arena_alloc(arena, count * sizeof *tallies, 8);
+    if (tallies == NULL) { return NULL; }
+    memset(tallies, 0, count * sizeof *tallies);
+    for (uint32_t s = 0; s < checkpoint->config.plan->shard_count; s++) {
+        const struct tg_tally *own = checkpoint->parts[s].stages[step].cut_tallies;
+        for (uint32_t p = 0; p < count; p++) { tg_tally_add(&tallies[p], &own[p]); }
+    }
+    return tallies;
+}
+
 static const struct tg_manifest_step *make_steps(const struct tg_checkpoint *checkpoint, struct tg_arena *arena)
 {
     const struct tg_plan *plan = checkpoint->config.plan;
@@ -299,7 +313,12 @@ static const struct tg_manifest_step *make_steps(const struct tg_checkpoint *che
                                              .op = job->steps[i].op->name,
                                              .layout = &checkpoint->tables.layouts[i],
                                              .clock_count = plan->partition_count + 1,
-                                             .clocks = clocks};
+                                             .clocks = clocks,
+                                             .from_source = stage->edge_plan->from_source,
+                                             .tally_first = stage->edge_plan->partition_first,
+                                             .tally_count = own_count,
+                                             .tallies = make_tallies(checkpoint, i, arena)};
+        if (steps[i].tallies == NULL) { return NULL; }
     }
     return steps;
 }

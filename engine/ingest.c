@@ -274,6 +274,7 @@ static enum verdict judge(struct tg_ingest *ingest, uint32_t index, struct tg_pa
     if (row->refused != 0) {
         if (!late_entry(ingest, row, row->refused, partition)) { return BLOCKED; }
         if (row->refused == all_bits(ingest)) { return DONE; }
+        partition->late_in_part++;
     }
     return ROUTE;
 }
@@ -403,6 +404,7 @@ static bool work(struct tg_ingest *ingest, struct tg_partition *partition)
             ingest->phase = TG_INGEST_ROUTE;
         }
         if (!route(ingest, ingest->next_row)) { return false; }
+        partition->accepted++;
     }
     return true;
 }
@@ -485,6 +487,7 @@ static void pass_barrier(struct tg_ingest *ingest)
 static void make_cut(struct tg_ingest *ingest)
 {
     for (uint32_t i = 0; i < ingest->owned_count; i++) {
+        TG_ASSERT(tg_partition_balances(&ingest->partitions[i])); /* no record was lost sight of */
         tg_partition_save(&ingest->partitions[i], &ingest->cut_state[i]);
         if (ingest->cut_state[i].next_offset < 0 && ingest->source->ops->position != NULL) {
             ingest->cut_state[i].next_offset = ingest->source->ops->position(ingest->state, ingest->owned[i]);
