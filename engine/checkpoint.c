@@ -36,10 +36,19 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
         .graph_hash = checkpoint->graph_hash,
         .source_count = job->source_count,
         .sources = sources,
+        .ask = tg_checkpoint_ask_sources,
+        .ask_self = checkpoint,
         .accept_duplicates = checkpoint->config.accept_duplicates,
+        .threads = checkpoint->config.threads,
         .every_byte = true, /* damage found while loading would be found too late to choose another one */
     };
-    return tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
+    checkpoint->identities = tg_arena_alloc(&checkpoint->arena, job->source_count * sizeof *checkpoint->identities, 8);
+    if (checkpoint->identities == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for checkpoints"); }
+    const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    const tg_status status =
+        tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
+    checkpoint->verify_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;
+    return status == TG_OK && !checkpoint->choice.found ? tg_checkpoint_ask_first(checkpoint, err) : status;
 }
 
 static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *err)
@@ -48,7 +57,8 @@ static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *e
     return tg_store_sweep(&checkpoint->store, &nothing, err);
 }
 
-/* The chosen checkpoint's chain is what the next deltas of each shard continue, if the shards are the same. */
+/* Every shard's part, and room for the chain of files behind each. They begin empty: the first checkpoint of a
+ * run is a base, unless loading finds the chain to go on with. */
 static tg_status parts_create(struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     const uint32_t shard_count = checkpoint->config.plan->shard_count;
@@ -62,19 +72,22 @@ static tg_status parts_create(struct tg_checkpoint *checkpoint, struct tg_error 
     for (uint32_t i = 0; i < shard_count; i++) {
         checkpoint->parts[i].checkpoint = checkpoint;
         checkpoint->parts[i].shard = i;
-        checkpoint->parts[i].clock = checkpoint->config.clock;
     }
     return TG_OK;
 }
 
 static void begin_life(struct tg_checkpoint *checkpoint)
 {
+    const int64_t wall_us = tg_clock_wall_us(&checkpoint->config.clock);
     if (checkpoint->choice.found) {
-        checkpoint->run_id = checkpoint->choice.manifest.run_id;
-        checkpoint->version_base = checkpoint->choice.manifest.version_base;
+        const struct tg_manifest *manifest = &checkpoint->choice.manifest;
+        checkpoint->run_id = manifest->run_id;
+        checkpoint->version_base = manifest->version_base;
+        checkpoint->job_clock_base = tg_recovery_job_clock_base(manifest, checkpoint->store.generation, wall_us);
     } else {
         TG_ASSERT(getrandom(&checkpoint->run_id, sizeof checkpoint->run_id, 0) == sizeof checkpoint->run_id);
-        checkpoint->version_base = tg_clock_wall_us(&checkpoint->config.clock);
+        checkpoint->version_base = wall_us;
+        checkpoint->job_clock_base = wall_us;
     }
     checkpoint->next_epoch = checkpoint->choice.newest + 1;
     checkpoint->next_ns =
@@ -262,7 +275,7 @@ static const struct tg_manifest_source *make_sources(const struct tg_checkpoint 
         }
         sources[i] = (struct tg_manifest_source){.name = job->sources[i].name,
                                                  .connector = job->sources[i].ops->name,
-                                                 .cluster = "",
+                                                 .cluster = checkpoint->identities[i],
                                                  .topic = job->sources[i].topic,
                                                  .partition_count = count,
                                                  .partitions = partitions};
@@ -336,7 +349,9 @@ static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena
                                      .run_id = checkpoint->run_id,
                                      .epoch = checkpoint->next_epoch,
                                      .created_us = tg_clock_wall_us(&checkpoint->config.clock),
+                                     .generation = checkpoint->store.generation,
                                      .version_base = checkpoint->version_base,
+                                     .job_clock_base = checkpoint->job_clock_base,
                                      .graph_hash = checkpoint->graph_hash,
                                      .key_group_count = TG_KEY_GROUP_COUNT,
                                      .shard_count = plan->shard_count,
@@ -356,6 +371,15 @@ static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena
 }
 
 /* ---- phases ------------------------------------------------------------------------------------------------------ */
+
+/* Of a part that is done, and so does not write them. */
+static void take_longest(struct tg_checkpoint *checkpoint, const struct tg_checkpoint_shard *part)
+{
+    struct tg_checkpoint_stats *stats = &checkpoint->stats;
+    if (part->align_ns_max > atomic_load_explicit(&stats->align_ns_max, memory_order_relaxed)) {
+        atomic_store_explicit(&stats->align_ns_max, part->align_ns_max, memory_order_relaxed);
+    }
+}
 
 static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
 {
@@ -432,6 +456,7 @@ static uint32_t poll_running(struct tg_checkpoint *checkpoint, uint64_t now_ns)
             }
             return 0;
         }
+        take_longest(checkpoint, part);
         if (!part->complete && why == NULL) { why = &part->why; }
     }
     if (why != NULL) {
@@ -466,6 +491,8 @@ static void note_success(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     atomic_store_explicit(&stats->last_ns, now_ns - checkpoint->started_ns, memory_order_relaxed);
     atomic_store_explicit(&stats->last_bytes, bytes, memory_order_relaxed);
     atomic_store_explicit(&stats->last_entries, entries, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&stats->bytes, bytes, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&stats->entries, entries, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&stats->completed, 1, memory_order_relaxed);
     atomic_store_explicit(&checkpoint->complete, checkpoint->next_epoch, memory_order_release);
     tg_checkpoint_health_complete(&checkpoint->health, checkpoint->started_ns, now_ns);

@@ -124,7 +124,7 @@ static tg_status open_checkpoints(const struct tg_sim_life *life, const struct t
         .plan = plan,
         .fresh = life->fresh,
         .clock = tg_sim_world_clock(life->chaos->world),
-        .cpu_ns = step_cpu_ns,
+        .slice_ns = step_cpu_ns,
     };
     return tg_checkpoint_create(checkpoint, &config, err);
 }
