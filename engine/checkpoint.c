@@ -93,6 +93,7 @@ static void begin_life(struct tg_checkpoint *checkpoint)
     checkpoint->next_ns =
         tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)job_of(checkpoint)->checkpoint.every * 1000;
     atomic_init(&checkpoint->epoch, 0);
+    checkpoint->health.max_age = job_of(checkpoint)->checkpoint.max_age;
 }
 
 tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct tg_error *err)
@@ -402,6 +403,7 @@ static void take_longest(struct tg_checkpoint *checkpoint, const struct tg_check
 static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
 {
     (void)atomic_fetch_add_explicit(&checkpoint->stats.failed, 1, memory_order_relaxed);
+    tg_checkpoint_health_failed(&checkpoint->health);
     uint64_t suppressed = 0;
     if (!tg_log_allowed(&checkpoint->log_limit, now_ns, &suppressed)) { return; }
     tg_log(TG_LOG_WARN, TG2501, -1, NULL, "checkpoint %" PRIu64 " failed: %s; the job goes on, the next one is tried",
@@ -512,6 +514,7 @@ static void note_success(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     (void)atomic_fetch_add_explicit(&stats->entries, entries, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&stats->completed, 1, memory_order_relaxed);
     atomic_store_explicit(&checkpoint->complete, checkpoint->next_epoch, memory_order_release);
+    tg_checkpoint_health_complete(&checkpoint->health, checkpoint->started_ns, now_ns);
 }
 
 static uint32_t poll_publishing(struct tg_checkpoint *checkpoint, uint64_t now_ns)
@@ -556,6 +559,7 @@ static uint32_t poll_cleaning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 
 uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 {
+    (void)tg_checkpoint_health_poll(&checkpoint->health, now_ns);
     switch (checkpoint->phase) {
     case TG_CHECKPOINT_WAITING: return poll_waiting(checkpoint, now_ns);
     case TG_CHECKPOINT_BEGINNING: return poll_beginning(checkpoint, now_ns);

@@ -529,7 +529,7 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
     uint32_t done = 0;
     bool blocked = ingest->in_work && !finish_batch(ingest);
     bool dry = false;
-    for (uint32_t i = 0; !blocked && !ingest->stopping && i < budget; i++) {
+    for (uint32_t i = 0; !blocked && !ingest->stopping && !ingest->held && i < budget; i++) {
         ingest->raw.count = 0; /* not the whole of it: 32 KiB of slices */
         ingest->raw.flags = 0;
         ingest->raw.buffer = NULL;
@@ -542,7 +542,8 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
         done++;
     }
     if (ingest->port.reader_count != 0) { (void)tg_port_deliver(&ingest->port); }
-    const bool waited = blocked || ingest->buffers->refused != refused; /* no buffer: records wait for us unseen */
+    /* no buffer, or reading is held back: records wait for us unseen */
+    const bool waited = blocked || ingest->held || ingest->buffers->refused != refused;
     if (!waited) { check_idle(ingest, now_ns, ingest->was_blocked ? 0 : elapsed_ns); }
     ingest->was_blocked = waited;
     if (dry && ingest->source->ops->failure(ingest->state, &ingest->error) != TG_OK) { return 0; }
