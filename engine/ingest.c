@@ -46,8 +46,7 @@ static tg_status own_partitions(struct tg_ingest *ingest, const struct tg_ingest
         ingest->owned[ingest->owned_count] = p;
         struct tg_partition *partition = &ingest->partitions[ingest->owned_count];
         tg_partition_init(partition, &env->published[first + p]);
-        const struct tg_manifest_partition *saved =
-            env->saved != NULL ? env->saved(env->saved_self, env->source, p) : NULL;
+        const struct tg_manifest_partition *saved = env->saved != NULL ? &env->saved[p] : NULL;
         if (saved != NULL) { tg_partition_restore(partition, saved, tg_clock_wall_us(&env->clock) - env->saved_us); }
         ingest->positions[ingest->owned_count] = saved != NULL ? saved->next_offset : -1;
         ingest->owned_count++;
@@ -420,6 +419,15 @@ static uint32_t flush_edges(struct tg_ingest *ingest, uint32_t rows_min)
     return sent;
 }
 
+/* Nothing is left in the edges behind the ingest. */
+static bool edges_clean(const struct tg_ingest *ingest)
+{
+    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
+        if (!tg_edge_out_clean(&ingest->edges[ingest->readers->edges[e]])) { return false; }
+    }
+    return true;
+}
+
 /* Silence counts while we were free to listen: also while other partitions of ours are busy. */
 static void check_idle(struct tg_ingest *ingest, uint64_t now_ns, uint64_t since_ns)
 {
@@ -472,10 +480,7 @@ void tg_ingest_want_cut(struct tg_ingest *ingest, bool base)
 static void pass_barrier(struct tg_ingest *ingest)
 {
     (void)flush_edges(ingest, 0);
-    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
-        if (!tg_edge_out_clean(&ingest->edges[ingest->readers->edges[e]])) { return; }
-    }
-    ingest->cut = TG_CUT_DONE;
+    if (edges_clean(ingest)) { ingest->cut = TG_CUT_DONE; }
 }
 
 static void make_cut(struct tg_ingest *ingest)
@@ -553,14 +558,7 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
 
 void tg_ingest_stop(struct tg_ingest *ingest) { ingest->stopping = true; }
 
-bool tg_ingest_ended(const struct tg_ingest *ingest)
-{
-    if (!ingest->end_sent) { return false; }
-    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
-        if (!tg_edge_out_clean(&ingest->edges[ingest->readers->edges[e]])) { return false; }
-    }
-    return true;
-}
+bool tg_ingest_ended(const struct tg_ingest *ingest) { return ingest->end_sent && edges_clean(ingest); }
 
 void tg_ingest_commit(struct tg_ingest *ingest)
 {

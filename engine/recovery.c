@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 
 tg_status tg_recovery_read_manifest(const struct tg_store *store, uint64_t epoch, struct tg_arena *arena,
                                     struct tg_manifest *out, struct tg_error *err)
@@ -182,7 +183,9 @@ static tg_status check_files(const struct tg_store *store, const struct tg_recov
                              const struct tg_manifest *manifest, struct tg_error *err)
 {
     struct tg_recovery_totals totals;
-    if (wanted->every_byte) { return tg_recovery_verify(store, manifest, &totals, err); }
+    if (wanted->every_byte) {
+        return tg_recovery_verify(store, manifest, wanted->threads == 0 ? 1 : wanted->threads, &totals, err);
+    }
     tg_status status = TG_OK;
     for (uint32_t i = 0; status == TG_OK && i < manifest->file_count; i++) {
         struct tg_recovery_file file;
@@ -215,7 +218,9 @@ static bool may_be_outside(const struct tg_store *store, const struct tg_recover
 static tg_status examine(const struct tg_store *store, const struct tg_recovery_wanted *wanted, uint64_t epoch,
                          struct tg_arena *arena, struct tg_manifest *manifest, struct tg_error *err)
 {
-    tg_status status = tg_recovery_read_manifest(store, epoch, arena, manifest, err);
+    const int failed = TG_FAILPOINT("recovery.read");
+    tg_status status = failed != 0 ? tg_fail(err, TG1511, failed, "MANIFEST-%" PRIu64, epoch)
+                                   : tg_recovery_read_manifest(store, epoch, arena, manifest, err);
     if (status != TG_OK) {
         manifest->epoch = 0; /* what was decoded of it counts for nothing */
         return status;
@@ -230,7 +235,11 @@ static tg_status examine(const struct tg_store *store, const struct tg_recovery_
     for (uint32_t i = 0; status == TG_OK && i < wanted->source_count; i++) {
         status = is_same_log(manifest, &now[i], err);
     }
-    if (status == TG_OK) { status = check_files(store, wanted, manifest, err); }
+    if (status == TG_OK) {
+        const int unread = TG_FAILPOINT("recovery.verify");
+        status = unread != 0 ? tg_fail(err, TG1511, unread, "files of checkpoint %" PRIu64, epoch)
+                             : check_files(store, wanted, manifest, err);
+    }
     for (uint32_t i = 0; status == TG_OK && i < wanted->source_count; i++) {
         status = log_continues(manifest, &now[i], err);
     }
@@ -295,6 +304,8 @@ tg_status tg_recovery_choose(const struct tg_store *store, const struct tg_recov
 {
     *out = (struct tg_recovery_choice){0};
     struct tg_store_listing listing;
+    const int failed = TG_FAILPOINT("recovery.list");
+    if (failed != 0) { return tg_fail(err, TG1511, failed, "checkpoint directory %s: cannot list it", store->path); }
     const tg_status status = tg_store_list(store, arena, &listing, err);
     if (status != TG_OK) { return status; }
     out->newest = listing.newest;

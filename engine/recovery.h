@@ -32,6 +32,7 @@ struct tg_recovery_wanted {
     bool transactional;     /* a sink of today's job commits output with checkpoints */
     bool accept_duplicates; /* --accept-duplicates */
     bool every_byte;        /* verify all blocks before choosing, not only headers and footers */
+    uint32_t threads;       /* to do that with; 0 = the caller's alone */
     /* Tried and found damaged while loading: this one and newer ones are passed over by the same rule. 0 = none */
     uint64_t damaged_epoch;
 };
@@ -94,10 +95,11 @@ struct tg_recovery_totals {
     uint64_t deletes;
     uint64_t bytes;
 };
-/* Read every byte of every file of the chain, every value against its layout, every key against its group. The first
- * error, as above, names file and byte.  @setup */
+/* Read every byte of every file of the chain, every value against its layout, every key against its group, with up to
+ * `threads` threads (1 to TG_SHARDS_MAX, the caller's among them). The first error in the order of the files, as above,
+ * names file and byte.  @setup */
 TG_MUST_USE tg_status tg_recovery_verify(const struct tg_store *store, const struct tg_manifest *manifest,
-                                         struct tg_recovery_totals *totals, struct tg_error *err);
+                                         uint32_t threads, struct tg_recovery_totals *totals, struct tg_error *err);
 
 /* Write a checkpoint again as `epoch` of `to`, larger than any number in use there, so that the next start loads it.
  * Every record is checked on the way, *totals as by tg_recovery_verify. `from` and `to` may be one directory. It is

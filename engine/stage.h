@@ -69,7 +69,8 @@ struct tg_ctx {
     int64_t clock; /* of the key, for output rows */
     uint32_t emitted;
     const char *refusal;   /* reason of tg_dead_letter; NULL = state_full */
-    uint32_t fires;        /* timers of this key fired in a row at the end of time */
+    uint32_t fires;        /* timers of this key fired in a row without time going on */
+    int64_t fired_until;   /* newest instant of those */
     uint8_t *record;       /* the operator's input record */
     uint64_t arrived_ns;
     bool poisoned; /* row `row` is refused and waits for room in the dead letters */
@@ -87,7 +88,6 @@ struct tg_ctx {
     uint64_t ended; /* bit per shard whose channel has ended */
     bool end_sent;
     struct tg_log_limit moved_log;
-    struct tg_log_limit full_log;
     struct tg_error error;
 };
 
@@ -131,6 +131,13 @@ void tg_stage_cut(struct tg_ctx *stage);
  * @setup */
 void tg_stage_key_fresh(const struct tg_ctx *stage, struct tg_key_state *key);
 void tg_stage_restored(struct tg_ctx *stage);
+/* Nothing that the stage has made is left in the edges behind it.  @shard */
+bool tg_stage_edges_clean(const struct tg_ctx *stage);
+/* A bit for each shard that rows come from.  @shard */
+static inline uint64_t tg_stage_all_channels(const struct tg_ctx *stage)
+{
+    return stage->shard_count == 64 ? UINT64_MAX : (1ULL << stage->shard_count) - 1;
+}
 /* The barrier on its way into the rings behind; cut becomes DONE when it is in all of them.  @shard */
 void tg_stage_pass_barrier(struct tg_ctx *stage);
 

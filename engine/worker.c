@@ -227,11 +227,6 @@ static tg_status open_stages(struct tg_worker *worker, struct tg_error *err)
     return TG_OK;
 }
 
-static const struct tg_manifest_partition *saved_partition(const void *self, uint32_t source, uint32_t partition)
-{
-    return tg_checkpoint_partition(self, source, partition);
-}
-
 /* Changes are tracked from here on; then what the chosen checkpoint has comes back. */
 static tg_status open_checkpoint(struct tg_worker *worker, struct tg_error *err)
 {
@@ -265,8 +260,7 @@ static tg_status open_sources(struct tg_worker *worker, struct tg_error *err)
             .no_drain = options->no_drain,
             .fresh =
                 options->fresh || worker->part != NULL, /* positions are the checkpoint's then, never the group's */
-            .saved = worker->part != NULL && worker->cluster->checkpoint->choice.found ? saved_partition : NULL,
-            .saved_self = worker->cluster->checkpoint,
+            .saved = tg_checkpoint_partitions(worker->cluster->checkpoint, i),
             .saved_us = worker->part != NULL ? worker->cluster->checkpoint->choice.manifest.created_us : 0,
             .poll_count_max = options->poll_count_max != 0 ? options->poll_count_max : TG_BATCH_ROWS_MAX,
             .seed = options->seed != 0 ? options->seed : 1,

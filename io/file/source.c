@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "io/connectors.h"
 #include "io/file/block.h"
 #include "io/file/folder.h"
@@ -218,6 +219,7 @@ static uint32_t poll_source(void *state, struct tg_raw_batch *out, uint64_t now_
         read_ahead(source);
         struct file_block *block = &source->blocks[source->first % BLOCKS];
         if (source->first == source->next || block->state != BLOCK_READY) { return 0; }
+        if (TG_FAILPOINT("source.batch") != 0) { return 0; }
         if (deliver(source, block, out) != 0) {
             read_ahead(source);
             return 1;
