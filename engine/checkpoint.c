@@ -26,6 +26,7 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
     for (uint32_t i = 0; i < job->source_count; i++) {
         sources[i] = (struct tg_recovery_source){
             .name = job->sources[i].name,
+            .connector = job->sources[i].ops->name,
             .cluster = "",
             .topic = job->sources[i].topic,
             .partition_count = checkpoint->config.plan->source_partitions[i],

@@ -272,7 +272,14 @@ void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint)
     }
     char count[TG_AMOUNT_BYTES];
     char size[TG_AMOUNT_BYTES];
-    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "restored checkpoint %" PRIu64 ": %s keys, %s, %.1f s",
+    char records[TG_AMOUNT_BYTES];
+    char replay[64] = "";
+    if (checkpoint->replay == 0) { (void)snprintf(replay, sizeof replay, "; nothing to replay"); }
+    if (checkpoint->replay > 0) {
+        (void)snprintf(replay, sizeof replay, "; replaying %s records",
+                       tg_count_text((double)checkpoint->replay, records));
+    }
+    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "restored checkpoint %" PRIu64 ": %s keys, %s, %.1f s%s",
            checkpoint->choice.epoch, tg_count_text((double)keys, count), tg_bytes_text((int64_t)bytes, size),
-           (double)longest_ns / 1e9);
+           (double)longest_ns / 1e9, replay);
 }

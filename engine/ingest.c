@@ -81,6 +81,7 @@ static tg_status open_source(struct tg_ingest *ingest, const struct tg_ingest_en
         .clock = env->clock,
     };
     ingest->opened = true;
+    tg_gauge_set(&env->progress->lag, -1); /* nobody knows before positions are found */
     return spec->ops->open(ingest->state, &source_env, err);
 }
 
