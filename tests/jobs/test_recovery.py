@@ -353,6 +353,30 @@ class Refusals(RecoveryTest):
         (scratch / "more" / inputs.TOPIC / f"p{len(self.case.made.partitions)}.jsonl").write_bytes(b"")
         self.assert_refused(self.live(self.case, env={"TURGO_IN": scratch / "more"}).run, 78, "TG1516")
 
+    def changed_input(self, name, change):
+        """A copy of the case's input, the longest file of it changed."""
+        folder = scratch / f"changed-{name}"
+        shutil.copytree(self.case.folder / "in", folder)
+        path = max((folder / inputs.TOPIC).glob("p*.jsonl"), key=lambda path: path.stat().st_size)
+        path.write_bytes(change(path.read_bytes()))
+        return {"TURGO_IN": folder}
+
+    def test_a_file_that_has_become_shorter_is_refused_and_a_longer_one_is_gone_on_with(self):
+        self.live_to_end(self.case)
+        cut = self.changed_input("cut", lambda data: data[:data[:-1].rindex(b"\n") + 1])
+        self.assert_refused(self.live(self.case, env=cut).run, 69, "TG1517")
+        empty = self.changed_input("empty", lambda data: b"")
+        self.assert_refused(self.live(self.case, env=empty).run, 78, "TG1516")
+        longer = self.changed_input("longer", lambda data: data + (b"" if data.endswith(b"\n") else b"\n") + b"not json\n")
+        self.assertEqual(self.live_to_end(self.case, env=longer).records(), 1)
+
+    def test_a_file_that_was_replaced_is_refused(self):
+        first = self.live_to_end(self.case)
+        other = self.changed_input("other", lambda data: bytes([data[0] ^ 1]) + data[1:])
+        self.assert_refused(self.live(self.case, env=other).run, 78, "TG1516")
+        self.assertEqual(self.live_to_end(self.case).records(), 0, "a refusal changes nothing")
+        self.assert_table(self.case, first)
+
     def test_another_graph_and_another_job_are_refused(self):
         self.live_to_end(self.case)
         original = job_file().read_text()

@@ -294,7 +294,7 @@ Test(golden, format_1_loads)
     cr_assert(tg_state_layout_equal(m->steps[0].layout, &layouts[0]));
     cr_assert(m->sinks[0].committables[0].bytes == 8 && memcmp(m->sinks[0].committables[0].data, "part-0\0x", 8) == 0);
     struct tg_recovery_totals totals;
-    cr_assert_eq(tg_recovery_verify(&store, m, &totals, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_recovery_verify(&store, m, 1, &totals, &err), TG_OK, "%s", err.text);
     cr_assert_eq(totals.puts, USERS + 6 + 3 + 1);
     cr_assert_eq(totals.deletes, 2);
     tg_arena_close(&arena);
