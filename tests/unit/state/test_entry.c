@@ -129,6 +129,7 @@ static const struct tg_map_shape count_shape = {.key_bytes = 8, .value_bytes = 8
 
 static struct tg_arena arena;
 static struct tg_heap *heap;
+static struct tg_state_plan plan;
 static struct tg_prng prng;
 static struct tg_error err;
 static uint64_t seed;
@@ -138,6 +139,7 @@ static void begin(void)
 {
     seed = tg_test_seed();
     prng = (struct tg_prng){seed};
+    tg_state_plan_make(&layout, &plan);
     cr_assert_eq(tg_arena_open(&arena, (size_t)256 << 20, NULL), TG_OK);
     cr_assert_eq(tg_heap_create(&heap, 16 << 20, &arena, NULL), TG_OK);
 }
@@ -190,10 +192,11 @@ static void value_make(struct value *v, uint32_t elements)
 /* The value as a record; its length. */
 static uint32_t write_record(const struct value *v)
 {
-    const uint64_t bytes = tg_state_entry_bytes(&layout, v);
+    const uint64_t bytes = tg_state_entry_bytes(&plan, v);
     cr_assert_leq(bytes, RECORD_BYTES);
     memset(record, 0xEE, sizeof record);
-    tg_state_entry_write(&layout, v, record);
+    tg_state_entry_prefetch(&plan, v); /* changes nothing */
+    tg_state_entry_write(&plan, v, record);
     return (uint32_t)bytes;
 }
 
@@ -365,7 +368,7 @@ static tg_status put(struct target *target, enum tg_state_op op, int64_t id, uin
     memcpy(key + 1, &id, sizeof id);
     const struct tg_state_record made = {.op = op, .key = {key, 9}, .value = record, .value_bytes = bytes, .at = 100};
     err = (struct tg_error){0};
-    return tg_restore_record(&target->restore, &made, "e1/s0.base", &err);
+    return tg_restore_records(&target->restore, &made, 1, "e1/s0.base", &err);
 }
 
 Test(entry, records_replace_and_remove_what_was_there)
@@ -388,6 +391,56 @@ Test(entry, records_replace_and_remove_what_was_there)
     target.wants = true;
     cr_assert_eq(put(&target, TG_STATE_DEL, 1, 0), TG_OK);
     cr_assert(tg_table_count(target.table) == 0 && tg_heap_used_bytes(heap) == 0);
+}
+
+/* As many as fit into one call, with keys that come again: the last one counts. */
+Test(entry, records_of_one_call_apply_in_their_order)
+{
+    struct tg_state_record records[TG_RESTORE_RECORDS_MAX];
+    uint8_t values[4][RECORD_BYTES / 4];
+    uint8_t keys[TG_RESTORE_RECORDS_MAX][9];
+    uint32_t bytes[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        struct value v;
+        value_make(&v, 10 * i);
+        v.number = i;
+        bytes[i] = write_record(&v);
+        memcpy(values[i], record, bytes[i]);
+        tg_state_entry_clear(&layout, &v, heap);
+    }
+    for (uint32_t round = 0; round < 200; round++) {
+        struct target target;
+        int64_t expected[8];
+        struct tg_arena own = arena; /* what a table takes of it is given back */
+        const uint32_t count = 1 + tg_prng_below(&prng, TG_RESTORE_RECORDS_MAX);
+        memset(expected, 0xFF, sizeof expected);
+        target_open(&target, 8, heap);
+        for (uint32_t i = 0; i < count; i++) {
+            const int64_t id = tg_prng_below(&prng, 8);
+            const uint32_t which = tg_prng_below(&prng, 4);
+            const bool is_put = tg_prng_below(&prng, 10) != 0;
+            keys[i][0] = 1;
+            memcpy(keys[i] + 1, &id, sizeof id);
+            records[i] = (struct tg_state_record){.op = is_put ? TG_STATE_PUT : TG_STATE_DEL,
+                                                  .key = {keys[i], 9},
+                                                  .value = values[which],
+                                                  .value_bytes = bytes[which]};
+            expected[id] = is_put ? (int64_t)which : -1;
+        }
+        cr_assert_eq(tg_restore_records(&target.restore, records, count, "file", &err), TG_OK, "%s", err.text);
+        for (int64_t id = 0; id < 8; id++) {
+            uint8_t key[9] = {1};
+            memcpy(key + 1, &id, sizeof id);
+            struct value *v = tg_table_find(target.table, (struct tg_key){key, 9}, tg_key_hash(key, 9));
+            cr_assert_eq(v != NULL, expected[id] >= 0, "seed %" PRIu64, seed);
+            if (v == NULL) { continue; }
+            cr_assert(v->number == expected[id] && v->deque.count == 10 * expected[id], "seed %" PRIu64, seed);
+            tg_state_entry_clear(&layout, v, heap);
+        }
+        cr_assert_eq(tg_heap_used_bytes(heap), 0, "seed %" PRIu64, seed);
+        arena.used_bytes = own.used_bytes;
+        memset(arena.base + own.used_bytes, 0, 1 << 20);
+    }
 }
 
 Test(entry, what_a_table_has_no_room_for_is_not_called_damage)
