@@ -68,7 +68,8 @@
     X(2301, TG_OK, "waiting for Cassandra") \
     X(2401, TG_OK, "key met in a second partition") \
     X(2402, TG_OK, "state budget spent") \
-    X(2501, TG_OK, "checkpoint failed")
+    X(2501, TG_OK, "checkpoint failed") \
+    X(2502, TG_OK, "idle clocks stand still")
 
 #define TG_CODE_ENUM(number, status, title) TG##number = number,
 enum tg_code { TG_CODE_NONE = 0, TG_CODES(TG_CODE_ENUM) };

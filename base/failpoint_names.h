@@ -7,6 +7,8 @@
 #define TG_FAILPOINT_NAMES(X) \
     X("file.append") /* file sink: a block is about to be written behind the whole ones */ \
     X("file.sync")   /* file sink: blocks are written, none of them is durable yet */ \
-    X("file.commit") /* file sink: the checkpoint is complete, its rows are not in the final file yet */
+    X("file.commit") /* file sink: the checkpoint is complete, its rows are not in the final file yet */ \
+    X("ticks.write") /* ticks are about to be written to their log, or all that count to a new one */ \
+    X("ticks.sync")  /* they are written, not durable: they have not acted */
 
 #endif

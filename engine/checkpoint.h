@@ -10,6 +10,7 @@
 #include "engine/checkpoint_shard.h"
 #include "engine/manifest.h"
 #include "engine/recovery.h"
+#include "engine/tick_log.h"
 
 struct tg_checkpoint_config {
     const struct tg_plan *plan;
@@ -42,6 +43,7 @@ struct tg_checkpoint {
     struct tg_arena arena; /* layouts, the choice, the list of files */
     struct tg_job_tables tables;
     struct tg_recovery_choice choice; /* what the start found */
+    struct tg_tick_log ticks;
     struct tg_run_id run_id;
     int64_t version_base;
     uint64_t graph_hash;

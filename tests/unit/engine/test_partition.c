@@ -19,7 +19,9 @@ static void setup(void)
 static bool idle(int p, uint64_t elapsed_ns, uint64_t now_ns, int64_t wall_us)
 {
     const struct tg_surroundings around = {published, 3, elapsed_ns, now_ns, wall_us};
-    return tg_partition_idle(&partitions[p], &source, &around);
+    if (!tg_partition_idle(&partitions[p], &source, &around)) { return false; }
+    tg_partition_raise(&partitions[p]);
+    return true;
 }
 
 TestSuite(partition, .init = setup);
