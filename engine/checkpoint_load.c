@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "base/key.h"
 #include "engine/amounts.h"
 #include "engine/checkpoint.h"
@@ -11,9 +12,10 @@
 
 struct load {
     struct tg_checkpoint *checkpoint;
-    const struct tg_checkpoint_shard *part;
+    struct tg_checkpoint_shard *part;
     const struct tg_plan *plan;
     uint64_t bytes;
+    bool same_tables; /* every file read so far has today's tables */
     struct tg_restore restores[TG_STATE_TABLES_MAX];
 };
 
@@ -21,11 +23,9 @@ const struct tg_manifest_partition *tg_checkpoint_partitions(const struct tg_che
 {
     if (checkpoint == NULL || !checkpoint->choice.found) { return NULL; }
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
-    const char *name = checkpoint->config.plan->job->sources[source].name;
-    for (uint32_t i = 0; i < manifest->source_count; i++) {
-        if (strcmp(manifest->sources[i].name, name) == 0) { return manifest->sources[i].partitions; }
-    }
-    return NULL;
+    const struct tg_manifest_source *stored =
+        tg_manifest_source_find(manifest, checkpoint->config.plan->job->sources[source].name);
+    return stored != NULL ? stored->partitions : NULL;
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
@@ -63,10 +63,23 @@ static bool identity_is_ours(void *self, const struct tg_state_record *record, u
 
 static void make_key_fresh(void *self, void *value) { tg_stage_key_fresh(((struct chooser *)self)->stage, value); }
 
+static bool has_todays_tables(const struct tg_state_header *header, const struct tg_job_tables *tables)
+{
+    bool same = header->table_count == tables->count;
+    for (uint32_t t = 0; same && t < tables->count; t++) {
+        same = tg_state_layout_equal(&header->tables[t], &tables->layouts[t]);
+    }
+    return same;
+}
+
 static tg_status load_file(struct load *load, uint32_t index, struct tg_error *err)
 {
     const struct tg_job_tables *tables = &load->checkpoint->tables;
     static _Thread_local struct tg_recovery_file file;
+    const int failed = TG_FAILPOINT("recovery.load");
+    if (failed != 0) {
+        return tg_fail(err, TG1511, failed, "a file of checkpoint %" PRIu64, load->checkpoint->choice.epoch);
+    }
     tg_status status =
         tg_recovery_file_open(&load->checkpoint->store, &load->checkpoint->choice.manifest, index, &file, err);
     const struct tg_state_header *header = &file.reader.header;
@@ -85,6 +98,7 @@ static tg_status load_file(struct load *load, uint32_t index, struct tg_error *e
             status = tg_restore_begin(&load->restores[ours[t]], stored, err);
         }
     }
+    load->same_tables = load->same_tables && has_todays_tables(header, tables);
     struct tg_state_record record;
     int more = 1;
     while (status == TG_OK && (more = tg_state_reader_next(&file.reader, &record, err)) > 0) {
@@ -159,13 +173,37 @@ static void begin_tables(struct load *load, struct chooser *choosers)
     }
 }
 
+/* The shard's tables are what its own chain made of them, so the next file may be a delta behind it. */
+static void continue_chain(struct tg_checkpoint *checkpoint, uint32_t shard)
+{
+    struct tg_checkpoint_shard *part = &checkpoint->parts[shard];
+    const struct tg_manifest *manifest = &checkpoint->choice.manifest;
+    uint32_t count;
+    const struct tg_manifest_file *files = &manifest->files[tg_manifest_chain(manifest, shard, &count)];
+    TG_ASSERT(count >= 1 && count <= TG_MANIFEST_CHAIN_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        checkpoint->chain[(size_t)shard * TG_MANIFEST_CHAIN_MAX + i] = files[i];
+        part->chain_bytes += i == 0 ? 0 : files[i].bytes;
+    }
+    checkpoint->chain_counts[shard] = count;
+    part->base_bytes = files[0].bytes;
+    part->chain_length = count - 1;
+    part->last_epoch = files[count - 1].epoch;
+    for (uint32_t i = 0; i < part->table_count; i++) {
+        if (part->snapshots[i] != NULL) { tg_snapshot_continue(part->snapshots[i]); }
+    }
+}
+
 tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, struct tg_error *err)
 {
     if (!checkpoint->choice.found) { return TG_OK; }
     static _Thread_local struct load load;
     struct chooser choosers[TG_STATE_TABLES_MAX];
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
-    load = (struct load){.checkpoint = checkpoint, .part = &checkpoint->parts[shard], .plan = checkpoint->config.plan};
+    load = (struct load){.checkpoint = checkpoint,
+                         .part = &checkpoint->parts[shard],
+                         .plan = checkpoint->config.plan,
+                         .same_tables = true};
     begin_tables(&load, choosers);
     const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
     const bool same_shards = manifest->shard_count == load.plan->shard_count;
@@ -174,6 +212,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
         if (same_shards && manifest->files[f].shard != shard) { continue; }
         status = load_file(&load, f, err);
     }
+    if (status == TG_OK && same_shards && load.same_tables) { continue_chain(checkpoint, shard); }
     for (uint32_t i = 0; status == TG_OK && i < load.part->stage_count; i++) {
         load_clocks(&load, i);
         tg_stage_restored(&load.part->stages[i]);
@@ -182,7 +221,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
         struct tg_ingest *ingest = &load.part->ingests[i];
         if (ingest->dedupe.table != NULL) { tg_dedupe_restored(&ingest->dedupe, ingest->owned_index); }
     }
-    struct tg_checkpoint_shard *part = &checkpoint->parts[shard];
+    struct tg_checkpoint_shard *part = load.part;
     for (uint32_t i = 0; i < part->stage_count; i++) { part->loaded_keys += tg_table_count(part->stages[i].table); }
     part->loaded_bytes = load.bytes;
     part->load_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;

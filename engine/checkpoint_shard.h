@@ -34,7 +34,6 @@ struct tg_checkpoint_task {
 struct tg_checkpoint_shard {
     struct tg_checkpoint *checkpoint;
     uint32_t shard;
-    struct tg_clock clock;
     /* the shard's */
     struct tg_ctx *stages;
     struct tg_ingest *ingests;

@@ -71,8 +71,9 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
     cluster->io = config->plan->job->engine.io;
     cluster->checkpoint = config->checkpoint;
     cluster->tick_watch = config->tick_watch;
-    cluster->version_base =
-        config->checkpoint != NULL ? config->checkpoint->version_base : tg_clock_wall_us(&config->clock);
+    const int64_t born_us = tg_clock_wall_us(&config->clock);
+    cluster->version_base = config->checkpoint != NULL ? config->checkpoint->version_base : born_us;
+    cluster->job_clock_base = config->checkpoint != NULL ? config->checkpoint->job_clock_base : born_us;
     atomic_init(&cluster->cycling, shard_count);
     tg_status status = make_edges(cluster, err);
     if (status == TG_OK) { status = tg_helper_create(&cluster->helper, shard_count, wake_worker, cluster, err); }

@@ -190,7 +190,8 @@ static bool same_sink(const struct tg_manifest_sink *a, const struct tg_manifest
 static bool same_head(const struct tg_manifest *a, const struct tg_manifest *b)
 {
     return strcmp(a->job, b->job) == 0 && memcmp(&a->run_id, &b->run_id, sizeof a->run_id) == 0 &&
-           a->epoch == b->epoch && a->created_us == b->created_us && a->version_base == b->version_base &&
+           a->epoch == b->epoch && a->created_us == b->created_us && a->generation == b->generation &&
+           a->version_base == b->version_base && a->job_clock_base == b->job_clock_base &&
            a->graph_hash == b->graph_hash && a->hash_seed == b->hash_seed && a->key_group_count == b->key_group_count &&
            a->shard_count == b->shard_count && a->source_count == b->source_count && a->step_count == b->step_count &&
            a->file_count == b->file_count && a->sink_count == b->sink_count;
@@ -215,6 +216,14 @@ bool tg_manifest_equal(const struct tg_manifest *a, const struct tg_manifest *b)
 }
 
 /* ---- questions --------------------------------------------------------------------------------------------------- */
+
+const struct tg_manifest_source *tg_manifest_source_find(const struct tg_manifest *manifest, const char *name)
+{
+    for (uint32_t i = 0; i < manifest->source_count; i++) {
+        if (strcmp(manifest->sources[i].name, name) == 0) { return &manifest->sources[i]; }
+    }
+    return NULL;
+}
 
 bool tg_manifest_commits(const struct tg_manifest *manifest)
 {

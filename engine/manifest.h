@@ -71,8 +71,10 @@ struct tg_manifest {
     const char *job;
     struct tg_run_id run_id;
     uint64_t epoch;
-    int64_t created_us;   /* wall clock, microseconds since 1970 */
-    int64_t version_base; /* of sink versions */
+    int64_t created_us;     /* wall clock, microseconds since 1970 */
+    uint64_t generation;    /* the start that wrote it, counted in the directory */
+    int64_t version_base;   /* of sink versions: the wall clock when the job was born */
+    int64_t job_clock_base; /* of versions of steps on the job clock: raised at every start */
     uint64_t graph_hash;
     uint64_t hash_seed;
     uint32_t key_group_count; /* TG_KEY_GROUP_COUNT */
@@ -100,6 +102,8 @@ TG_MUST_USE tg_status tg_manifest_decode(const uint8_t *data, size_t bytes, cons
                                          struct tg_manifest *out, struct tg_error *err);
 /* Same content.  @any */
 bool tg_manifest_equal(const struct tg_manifest *a, const struct tg_manifest *b);
+/* The source of that name, NULL when there is none.  @any */
+const struct tg_manifest_source *tg_manifest_source_find(const struct tg_manifest *manifest, const char *name);
 /* Does a sink hold a committable that is not empty?  @any */
 bool tg_manifest_commits(const struct tg_manifest *manifest);
 /* Files of `shard`: index of its base in files, *count of them.  @any */

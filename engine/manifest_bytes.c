@@ -22,7 +22,9 @@ static void put_job(struct tg_bytes_out *out, const struct tg_manifest *m)
     tg_bytes_put(out, m->run_id.bytes, sizeof m->run_id.bytes);
     tg_bytes_put_u64(out, m->epoch);
     tg_bytes_put_i64(out, m->created_us);
+    tg_bytes_put_u64(out, m->generation);
     tg_bytes_put_i64(out, m->version_base);
+    tg_bytes_put_i64(out, m->job_clock_base);
     tg_bytes_put_u64(out, m->graph_hash);
     tg_bytes_put_u64(out, m->hash_seed);
     tg_bytes_put_u16(out, (uint16_t)m->key_group_count);
@@ -146,7 +148,9 @@ static void get_job(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_ma
     tg_bytes_get(in, m->run_id.bytes, sizeof m->run_id.bytes);
     m->epoch = tg_bytes_get_u64(in);
     m->created_us = tg_bytes_get_i64(in);
+    m->generation = tg_bytes_get_u64(in);
     m->version_base = tg_bytes_get_i64(in);
+    m->job_clock_base = tg_bytes_get_i64(in);
     m->graph_hash = tg_bytes_get_u64(in);
     m->hash_seed = tg_bytes_get_u64(in);
     m->key_group_count = tg_bytes_get_u16(in);

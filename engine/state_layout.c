@@ -53,8 +53,10 @@ static uint32_t append_record(struct tg_state_field *out, uint32_t count, const 
 }
 
 /* Fill in what a container holds. False = no memory. */
-static bool describe_container(const struct tg_field *field, struct tg_arena *arena, struct tg_state_field *out)
+static bool describe_container(const struct tg_record *state, uint32_t index, struct tg_arena *arena,
+                               struct tg_state_field *out)
 {
+    const struct tg_field *field = &state->fields[index];
     static const struct tg_state_field timestamp_element = {.name = "element", .kind = TG_STATE_TIMESTAMP};
     static const struct tg_state_field bigint_element = {.name = "element", .kind = TG_STATE_BIGINT};
     if (out->kind == TG_STATE_DEQUE) {
@@ -68,12 +70,11 @@ static bool describe_container(const struct tg_field *field, struct tg_arena *ar
     if (elements == NULL) { return false; }
     uint32_t made = 0;
     if (field->key != NULL) {
-        const uint32_t key_align = tg_record_align(field->key);
-        const uint32_t value_align = tg_record_align(field->element);
+        const struct tg_map_shape shape = tg_layout_container(state, index).shape;
         made = append_record(elements, made, field->key);
         out->key_count = (uint8_t)key_count;
-        out->key_bytes = field->key->bytes;
-        out->align = key_align > value_align ? key_align : value_align;
+        out->key_bytes = shape.key_bytes;
+        out->align = shape.align;
     }
     (void)append_record(elements, made, field->element);
     out->element_bytes = field->element->bytes;
@@ -137,7 +138,7 @@ static tg_status layout_of_step(const struct tg_plan *plan, uint32_t step, struc
         const struct tg_field *field = &op->state->fields[i];
         struct tg_state_field *made = &fields[count++];
         *made = plain_field(field, stage->state_offset + tg_record_offset(op->state, i));
-        if (made->kind >= TG_STATE_DEQUE && !describe_container(field, arena, made)) {
+        if (made->kind >= TG_STATE_DEQUE && !describe_container(op->state, i, arena, made)) {
             return no_memory(stage->step->name, err);
         }
     }

@@ -43,7 +43,8 @@ static tg_status take(struct tg_tick_log *log, const struct tg_ticks *ticks, con
                       struct tg_error *err)
 {
     const bool same_job = tg_ticks_same_job(&log->header, &ticks->header);
-    if (chosen == NULL && !same_job) { return TG_OK; } /* nobody needs it: the first tick replaces it */
+    const bool same_logs = tg_ticks_same_logs(&log->header, &ticks->header);
+    if (chosen == NULL && !(same_job && same_logs)) { return TG_OK; } /* nobody needs it: the first tick replaces it */
     if (!same_job || (chosen != NULL && memcmp(&chosen->run_id, &ticks->header.run_id, sizeof chosen->run_id) != 0)) {
         return tg_fail(err, TG1512, 0, TG_TICK_FILE_NAME " is of another run than checkpoint %" PRIu64,
                        chosen != NULL ? chosen->epoch : 0);

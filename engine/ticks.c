@@ -29,6 +29,7 @@ bool tg_ticks_header_encode(struct tg_ticks_header *header, struct tg_bytes_out 
     for (uint32_t i = 0; i < header->source_count; i++) {
         tg_bytes_put_text(out, header->sources[i].name);
         tg_bytes_put_text(out, header->sources[i].topic);
+        tg_bytes_put_text(out, header->sources[i].cluster);
         tg_bytes_put_u32(out, header->sources[i].partition_count);
     }
     while (!out->overflow && (out->used + 4) % ALIGNMENT != 0) { tg_bytes_put_u8(out, 0); }
@@ -87,6 +88,7 @@ static void get_header(struct tg_bytes_in *in, struct tg_arena *arena, struct tg
     for (uint32_t i = 0; in->wrong == NULL && i < out->source_count; i++) {
         sources[i].name = get_name(in, arena);
         sources[i].topic = tg_bytes_get_text(in, arena, 0, TG_TICKS_TOPIC_BYTES_MAX);
+        sources[i].cluster = tg_bytes_get_text(in, arena, 0, TG_STATE_NAME_BYTES_MAX);
         sources[i].partition_count =
             (uint32_t)tg_bytes_get_within(in, 4, 1, TG_PARTITIONS_MAX, "wrong number of partitions");
     }
@@ -211,6 +213,16 @@ bool tg_ticks_same_job(const struct tg_ticks_header *a, const struct tg_ticks_he
             x->partition_count != y->partition_count) {
             return false;
         }
+    }
+    return true;
+}
+
+bool tg_ticks_same_logs(const struct tg_ticks_header *a, const struct tg_ticks_header *b)
+{
+    for (uint32_t i = 0; i < a->source_count && i < b->source_count; i++) {
+        const char *x = a->sources[i].cluster;
+        const char *y = b->sources[i].cluster;
+        if (x[0] != '\0' && y[0] != '\0' && strcmp(x, y) != 0) { return false; }
     }
     return true;
 }

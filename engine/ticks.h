@@ -29,6 +29,7 @@ struct tg_tick {
 struct tg_ticks_source {
     const char *name;
     const char *topic;
+    const char *cluster; /* what tells the log from another one of the same name; "" = nothing does */
     uint32_t partition_count;
 };
 struct tg_ticks_header {
@@ -60,8 +61,10 @@ TG_MUST_USE tg_status tg_ticks_decode(const uint8_t *data, size_t bytes, const c
                                       struct tg_ticks *out, struct tg_error *err);
 /* Address space that decoding `bytes` takes.  @any */
 static inline size_t tg_ticks_decode_bytes(size_t bytes) { return 2 * bytes + (1 << 20); }
-/* Are both of the same job, graph, sources and partitions?  @any */
+/* Are both of the same job, graph, sources and partitions? And do their sources read the same logs, as far as both say?
+ * @any */
 bool tg_ticks_same_job(const struct tg_ticks_header *a, const struct tg_ticks_header *b);
+bool tg_ticks_same_logs(const struct tg_ticks_header *a, const struct tg_ticks_header *b);
 
 /* What of list[count] has an effect, in the order in which it acts: by source, partition, offset. Of ticks before one
  * offset the highest is left. Sorts in place, returns how many are left.  @any */

@@ -171,8 +171,10 @@ int64_t tg_sink_version_base(const struct tg_cluster *cluster, uint32_t sink)
     if ((int)sink == plan->dead_letters || (int)sink == plan->late || plan->sinks[sink].spec->from.is_source) {
         return 0;
     }
-    const struct tg_operator *op = plan->job->steps[plan->sinks[sink].spec->from.index].op;
-    return op->revision == TG_REVISION_EVENT_TIME ? 0 : cluster->version_base; /* event time is a version by itself */
+    const uint32_t step = plan->sinks[sink].spec->from.index;
+    const bool is_version = plan->job->steps[step].op->revision == TG_REVISION_EVENT_TIME; /* by itself */
+    if (is_version) { return 0; }
+    return plan->stages[step].partition_clock ? cluster->version_base : cluster->job_clock_base;
 }
 
 static tg_status open_sinks(struct tg_worker *worker, struct tg_error *err)

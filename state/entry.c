@@ -9,23 +9,20 @@
 #include "state/table.h"
 #include "state/value.h"
 
-/* Last byte of a label or a name is its length. */
-static uint32_t text_bytes_max(enum tg_state_kind kind) { return kind == TG_STATE_LABEL ? 15 : 63; }
 static uint32_t text_bytes(const struct tg_state_field *field, const uint8_t *at)
 {
-    return at[text_bytes_max(field->kind)];
+    return at[tg_state_short_text_max(field->kind)];
 }
-static bool is_text(enum tg_state_kind kind) { return kind == TG_STATE_LABEL || kind == TG_STATE_NAME; }
 
 static uint32_t scalar_bytes(const struct tg_state_field *field, const uint8_t *at)
 {
-    return is_text(field->kind) ? 1 + text_bytes(field, at) : tg_state_scalar_bytes(field->kind);
+    return tg_state_is_short_text(field->kind) ? 1 + text_bytes(field, at) : tg_state_scalar_bytes(field->kind);
 }
 
 static uint8_t *scalar_write(const struct tg_state_field *field, const uint8_t *at, uint8_t *out)
 {
     uint32_t bytes = tg_state_scalar_bytes(field->kind);
-    if (is_text(field->kind)) {
+    if (tg_state_is_short_text(field->kind)) {
         bytes = text_bytes(field, at);
         *out++ = (uint8_t)bytes;
     }
@@ -39,10 +36,10 @@ static void scalar_read(const struct tg_state_field *stored, const struct tg_sta
     struct tg_state_scalar value;
     tg_state_scalar_get(in, stored, &value);
     if (in->wrong != NULL || at == NULL) { return; }
-    if (is_text(now->kind)) {
-        TG_ASSERT(value.text.bytes <= text_bytes_max(stored->kind)); /* a name never becomes a label */
+    if (tg_state_is_short_text(now->kind)) {
+        TG_ASSERT(value.text.bytes <= tg_state_short_text_max(stored->kind)); /* a name never becomes a label */
         memcpy(at, value.text.data, value.text.bytes);
-        at[text_bytes_max(now->kind)] = (uint8_t)value.text.bytes;
+        at[tg_state_short_text_max(now->kind)] = (uint8_t)value.text.bytes;
     } else if (now->kind == TG_STATE_NUMERIC) {
         memcpy(at, &value.decimal, sizeof value.decimal);
     } else {
@@ -62,7 +59,7 @@ static uint32_t fixed_bytes(const struct tg_state_field *field)
 {
     uint32_t bytes = 0;
     for (uint32_t i = 0; i < field->element_count; i++) {
-        if (is_text(field->elements[i].kind)) { return 0; }
+        if (tg_state_is_short_text(field->elements[i].kind)) { return 0; }
         bytes += tg_state_scalar_bytes(field->elements[i].kind);
     }
     return bytes;

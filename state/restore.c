@@ -41,7 +41,6 @@ tg_status tg_restore_record(struct tg_restore *restore, const struct tg_state_re
 {
     const uint64_t hash = tg_key_hash(record->key.data, record->key.bytes);
     if (restore->wanted != NULL && !restore->wanted(restore->self, record, hash)) { return TG_OK; }
-    restore->loaded++;
     if (record->op == TG_STATE_PUT) { return put(restore, record, hash, file, err); }
     void *value = tg_table_find(restore->table, record->key, hash);
     if (value != NULL) {

@@ -20,7 +20,6 @@ struct tg_restore {
     /* of the file being read */
     const struct tg_state_layout *stored;
     struct tg_state_mapping mapping;
-    uint64_t loaded; /* records put or removed so far */
 };
 
 /* The next records were written under `stored`, which outlives them. Errors: TG1519.  @setup */

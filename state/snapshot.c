@@ -51,6 +51,13 @@ tg_status tg_snapshot_init(struct tg_snapshot *snapshot, const struct tg_snapsho
     return TG_OK;
 }
 
+void tg_snapshot_continue(struct tg_snapshot *snapshot)
+{
+    TG_ASSERT(snapshot->phase == TG_SNAPSHOT_IDLE && !snapshot->complete);
+    TG_ASSERT(snapshot->list_counts[snapshot->parity] == 0 && snapshot->removed == NULL);
+    snapshot->complete = true;
+}
+
 /* ---- records ----------------------------------------------------------------------------------------------------- */
 
 /* The entry as it is now, into the blocks of the epoch being written. Without memory the spool says failed. */

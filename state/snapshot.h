@@ -66,6 +66,9 @@ size_t tg_snapshot_bytes(uint64_t entry_count_max);
 TG_MUST_USE tg_status tg_snapshot_init(struct tg_snapshot *snapshot, const struct tg_snapshot_config *config,
                                        struct tg_arena *arena, struct tg_error *err);
 
+/* Every entry is one that files of a chain gave back, and nothing has changed since: the first epoch may be a delta
+ * behind that chain.  @setup */
+void tg_snapshot_continue(struct tg_snapshot *snapshot);
 /* Of an entry that a checkpoint gave back: a file has it.  @setup */
 static inline void tg_snapshot_loaded(struct tg_mark *mark) { mark->bits = TG_MARK_SAVED; }
 

@@ -389,6 +389,8 @@ static bool differ_in_head_or_source(uint32_t i)
     case 26: p->dead++; break;
     case 27: p->late++; break;
     case 28: p->duplicates++; break;
+    case 29: other.generation++; break;
+    case 30: other.job_clock_base++; break;
     default: return false;
     }
     return true;
@@ -432,7 +434,7 @@ Test(manifest, any_difference_is_one)
             count++;
         }
     }
-    cr_assert_eq(count, 44);
+    cr_assert_eq(count, 46);
 }
 
 Test(manifest, equal_lengths_of_other_bytes_are_other_committables)

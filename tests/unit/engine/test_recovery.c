@@ -524,6 +524,21 @@ Test(recovery, a_call_that_fails_while_choosing_chooses_nothing_wrong)
     chooses(3);
 }
 
+Test(recovery, versions_on_the_job_clock_rise_with_every_start)
+{
+    const int64_t born = 1700000000000000;
+    const int64_t room = 1 << 28;
+    struct tg_manifest manifest = {.generation = 3, .job_clock_base = born};
+    cr_assert_eq(tg_recovery_job_clock_base(&manifest, 4, born + 2 * room), born + 2 * room);
+    cr_assert_eq(tg_recovery_job_clock_base(&manifest, 4, born - 1), born + room); /* the clock was set back */
+    cr_assert_eq(tg_recovery_job_clock_base(&manifest, 6, 0), born + 3 * room);    /* two starts died early */
+    cr_assert_eq(tg_recovery_job_clock_base(&manifest, 2, 0), born + room);        /* a copied directory */
+    manifest.generation = 0;
+    cr_assert_gt(tg_recovery_job_clock_base(&manifest, UINT64_MAX, 0), born + room);
+    manifest.job_clock_base = INT64_MAX - 1;
+    cr_assert_eq(tg_recovery_job_clock_base(&manifest, 1, born), born);
+}
+
 Test(recovery, three_checkpoints_and_their_chains_stay)
 {
     checkpoints(1, 8);                                                            /* bases 1, 4, 7 */
