@@ -37,13 +37,15 @@ void tg_partition_reached_end(struct tg_partition *partition)
     partition->at_end = true;
 }
 
-/* The smallest wm of the partitions that are not idle; false when all are. */
+/* The smallest wm of the partitions that are not idle; false when all are. One at the end of time is over, whatever
+ * else is published of it: nobody follows it there. */
 static bool busy_minimum(struct tg_published *all, uint32_t count, int64_t *minimum)
 {
     bool found = false;
     for (uint32_t i = 0; i < count; i++) {
         if (atomic_load_explicit(&all[i].idle, memory_order_relaxed) != 0) { continue; }
         const int64_t wm = atomic_load_explicit(&all[i].wm, memory_order_relaxed);
+        if (wm == TG_TS_MAX) { continue; }
         *minimum = !found || wm < *minimum ? wm : *minimum;
         found = true;
     }
