@@ -70,6 +70,7 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
     cluster->simulated = config->simulated;
     cluster->io = config->plan->job->engine.io;
     cluster->checkpoint = config->checkpoint;
+    cluster->tick_watch = config->tick_watch;
     const int64_t born_us = tg_clock_wall_us(&config->clock);
     cluster->version_base = config->checkpoint != NULL ? config->checkpoint->version_base : born_us;
     cluster->job_clock_base = config->checkpoint != NULL ? config->checkpoint->job_clock_base : born_us;

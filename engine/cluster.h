@@ -9,6 +9,7 @@ struct tg_cluster_config {
     struct tg_plan *plan;                 /* taken over, also when creation fails */
     const struct tg_run_options *options; /* borrowed for the cluster's life */
     struct tg_checkpoint *checkpoint;     /* the cluster's from now on, also on failure; NULL = the job makes none */
+    const struct tg_tick_watch *tick_watch; /* NULL = none; borrowed for the cluster's life */
     struct tg_clock clock;
     bool simulated;
 };
