@@ -23,11 +23,9 @@ const struct tg_manifest_partition *tg_checkpoint_partitions(const struct tg_che
 {
     if (checkpoint == NULL || !checkpoint->choice.found) { return NULL; }
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
-    const char *name = checkpoint->config.plan->job->sources[source].name;
-    for (uint32_t i = 0; i < manifest->source_count; i++) {
-        if (strcmp(manifest->sources[i].name, name) == 0) { return manifest->sources[i].partitions; }
-    }
-    return NULL;
+    const struct tg_manifest_source *stored =
+        tg_manifest_source_find(manifest, checkpoint->config.plan->job->sources[source].name);
+    return stored != NULL ? stored->partitions : NULL;
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */

@@ -387,9 +387,7 @@ uint32_t tg_checkpoint_shard_poll(struct tg_checkpoint_shard *part, uint64_t now
         begin(part, epoch, now_ns);
         return 1;
     }
-    if (tg_spool_failed(part->spool)) {
-        spoil_because(part, 0, "the memory for state on its way to the disk is spent");
-    }
+    if (tg_spool_failed(part->spool)) { spoil_because(part, 0, "the memory for state on its way to disk is spent"); }
     if (atomic_load_explicit(&part->checkpoint->unwanted, memory_order_relaxed) >= part->epoch) {
         spoil_because(part, 0, "given up");
     }

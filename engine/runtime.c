@@ -339,16 +339,19 @@ static tg_status open_checkpoints(const struct run *run, const struct tg_plan *p
 {
     const struct tg_checkpoint_config config = {
         .plan = plan,
-        .dir = run->job->checkpoint.dir,
-        .every = run->job->checkpoint.every,
-        .timeout = run->job->checkpoint.timeout,
-        .keep = run->job->checkpoint.keep,
         .fresh = run->options->fresh,
         .accept_duplicates = run->options->accept_duplicates,
         .threads = plan->shard_count,
         .clock = run->clock,
     };
-    return tg_checkpoint_create(checkpoint, &config, err);
+    struct tg_log_limit limit = {0};
+    tg_status status;
+    do { /* it asks the sources about their logs */
+        *err = (struct tg_error){0};
+        status = tg_checkpoint_create(checkpoint, &config, err);
+    } while (status != TG_OK && signal_seen == 0 &&
+             may_retry(err, "job", run->job->name, &limit, tg_clock_now_ns(&run->clock)));
+    return status;
 }
 
 static tg_status prepare(struct run *run, struct tg_error *err)
