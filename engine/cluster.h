@@ -14,7 +14,7 @@ struct tg_cluster_config {
     bool simulated;
 };
 
-/* Edges, sinks' shared objects, helper (its thread runs unless simulated), workers initialised. On failure
+/* Edges, sinks' shared objects, helpers (their threads run unless simulated), workers initialised. On failure
  * everything is taken down again.  @setup */
 TG_MUST_USE tg_status tg_cluster_create(struct tg_cluster **cluster, const struct tg_cluster_config *config,
                                         struct tg_error *err);

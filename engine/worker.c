@@ -19,6 +19,7 @@ static uint32_t poll_io(void *self, uint64_t now_ns, uint32_t budget)
     (void)now_ns;
     (void)budget;
     uint32_t done = tg_helper_poll(worker->cluster->helper, worker->index);
+    if (worker->cluster->keeper != NULL) { done += tg_helper_poll(worker->cluster->keeper, worker->index); }
     if (worker->loop != NULL) { done += tg_loop_poll(worker->loop); }
     return done;
 }
@@ -362,6 +363,7 @@ static bool still_idle(void *self)
     struct tg_worker *worker = self;
     const struct tg_plan *plan = worker->cluster->plan;
     if (tg_helper_ready(worker->cluster->helper, worker->index)) { return false; }
+    if (worker->cluster->keeper != NULL && tg_helper_ready(worker->cluster->keeper, worker->index)) { return false; }
     for (uint32_t i = 0; i < plan->job->step_count; i++) {
         for (uint32_t from = 0; from < plan->shard_count; from++) {
             if (tg_ring_ready(tg_mesh_forward(&worker->cluster->edges[i].mesh, from, worker->index))) { return false; }
