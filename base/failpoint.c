@@ -21,7 +21,7 @@ struct plan {
     uint64_t first; /* visits, from 1 */
     uint64_t last;
     enum action action;
-    uint32_t value; /* errno or milliseconds */
+    uint64_t value; /* errno or nanoseconds */
 };
 
 #define NAME(name) name,
@@ -56,8 +56,9 @@ static int act(const struct plan *plan)
     case STOP: (void)kill(getpid(), SIGSTOP); return 0;
     case ERROR: return (int)plan->value;
     case DELAY:
-        (void)nanosleep(
-            &(struct timespec){.tv_sec = plan->value / 1000, .tv_nsec = (long)(plan->value % 1000) * 1000000}, NULL);
+        (void)nanosleep(&(struct timespec){.tv_sec = (time_t)(plan->value / 1000000000),
+                                           .tv_nsec = (long)(plan->value % 1000000000)},
+                        NULL);
         return 0;
     }
     return 0;
@@ -133,8 +134,9 @@ static bool read_action(const char *text, const char *end, struct plan *plan)
     }
     if (!starts_with(text, end, delay)) { return false; }
     plan->action = DELAY;
-    if (!number_of(text + sizeof delay - 1, end, DELAY_MS_MAX, &number)) { return false; }
-    plan->value = (uint32_t)number;
+    const bool micros = end[-1] == 's' && end[-2] == 'u'; /* "delay:" is before them */
+    if (!number_of(text + sizeof delay - 1, end - (micros ? 2 : 0), DELAY_MS_MAX, &number)) { return false; }
+    plan->value = number * (micros ? 1000 : 1000000);
     return true;
 }
 
@@ -173,7 +175,7 @@ static tg_status read_plan(const char *text, const char *end, struct plan *plan,
     }
     if (!read_action(count_end + 1, end, plan)) {
         return tg_fail(err, TG1000, 0,
-                       "TURGO_FAILPOINT: the action of \"%.*s\" is none of kill, stop, delay:MS, "
+                       "TURGO_FAILPOINT: the action of \"%.*s\" is none of kill, stop, delay:MS, delay:NNNus, "
                        "error:EIO|ENOSPC|EINTR|EROFS|ENOMEM|EDQUOT",
                        bytes, text);
     }

@@ -11,7 +11,7 @@
  *     kill          SIGKILL to ourselves: nothing is written any more
  *     stop          SIGSTOP to ourselves; somebody sends SIGCONT
  *     error:NAME    the place reports EIO, ENOSPC, EINTR, EROFS, ENOMEM or EDQUOT
- *     delay:MS      the place takes so long */
+ *     delay:MS      the place takes so long; delay:100us for shorter ones */
 #ifndef TG_BASE_FAILPOINT_H
 #define TG_BASE_FAILPOINT_H
 

@@ -13,6 +13,8 @@
     X("recovery.verify")        /* start: a manifest fits, its files are about to be verified */ \
     X("recovery.recommit")      /* start: a checkpoint is chosen, its sinks are about to commit it again */ \
     X("recovery.load")          /* start: a shard is about to load a state file */ \
+    X("source.read")            /* file source: a block is about to be read */ \
+    X("source.batch")           /* file source: the next batch is about to be cut out of it */ \
     X("store.epoch")            /* a checkpoint begins, its folder is about to be made */ \
     X("store.create")           /* a shard's state file is about to be created */ \
     X("checkpoint.cut")         /* everything on a shard has cut, its sinks have not */ \

@@ -23,11 +23,9 @@ const struct tg_manifest_partition *tg_checkpoint_partitions(const struct tg_che
 {
     if (checkpoint == NULL || !checkpoint->choice.found) { return NULL; }
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
-    const char *name = checkpoint->config.plan->job->sources[source].name;
-    for (uint32_t i = 0; i < manifest->source_count; i++) {
-        if (strcmp(manifest->sources[i].name, name) == 0) { return manifest->sources[i].partitions; }
-    }
-    return NULL;
+    const struct tg_manifest_source *stored =
+        tg_manifest_source_find(manifest, checkpoint->config.plan->job->sources[source].name);
+    return stored != NULL ? stored->partitions : NULL;
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
@@ -74,6 +72,24 @@ static bool has_todays_tables(const struct tg_state_header *header, const struct
     return same;
 }
 
+/* Every record of a file, as many of a block at a time as are applied together; `ours` maps its tables to the job's. */
+static tg_status load_records(struct load *load, struct tg_state_reader *reader, const uint32_t *ours,
+                              struct tg_error *err)
+{
+    static _Thread_local struct tg_state_record records[TG_RESTORE_RECORDS_MAX];
+    uint32_t count = 0;
+    int more;
+    while ((more = tg_state_reader_next(reader, &records[count], err)) > 0) {
+        count++;
+        if (count < TG_RESTORE_RECORDS_MAX && !tg_state_reader_block_ends(reader)) { continue; }
+        struct tg_restore *restore = &load->restores[ours[records[0].table]]; /* a block is of one table */
+        const tg_status status = tg_restore_records(restore, records, count, reader->input.name, err);
+        if (status != TG_OK) { return status; }
+        count = 0;
+    }
+    return (tg_status)more;
+}
+
 static tg_status load_file(struct load *load, uint32_t index, struct tg_error *err)
 {
     const struct tg_job_tables *tables = &load->checkpoint->tables;
@@ -101,12 +117,7 @@ static tg_status load_file(struct load *load, uint32_t index, struct tg_error *e
         }
     }
     load->same_tables = load->same_tables && has_todays_tables(header, tables);
-    struct tg_state_record record;
-    int more = 1;
-    while (status == TG_OK && (more = tg_state_reader_next(&file.reader, &record, err)) > 0) {
-        status = tg_restore_record(&load->restores[ours[record.table]], &record, file.reader.input.name, err);
-    }
-    if (more < 0) { status = (tg_status)more; }
+    if (status == TG_OK) { status = load_records(load, &file.reader, ours, err); }
     load->bytes += file.reading.bytes;
     tg_recovery_file_close(&file);
     return status;
@@ -224,6 +235,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
         status = load_file(&load, f, err);
     }
     if (status == TG_OK && same_shards && load.same_tables) { continue_chain(checkpoint, shard); }
+    const uint64_t timers_begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
     for (uint32_t i = 0; status == TG_OK && i < load.part->stage_count; i++) {
         load_clocks(&load, i);
         load_tallies(&load, i);
@@ -236,7 +248,9 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
     struct tg_checkpoint_shard *part = load.part;
     for (uint32_t i = 0; i < part->stage_count; i++) { part->loaded_keys += tg_table_count(part->stages[i].table); }
     part->loaded_bytes = load.bytes;
-    part->load_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;
+    const uint64_t end_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    part->timers_ns = end_ns - timers_begin_ns;
+    part->load_ns = end_ns - begin_ns;
     return status;
 }
 

@@ -226,6 +226,14 @@ bool tg_manifest_equal(const struct tg_manifest *a, const struct tg_manifest *b)
 
 /* ---- questions --------------------------------------------------------------------------------------------------- */
 
+const struct tg_manifest_source *tg_manifest_source_find(const struct tg_manifest *manifest, const char *name)
+{
+    for (uint32_t i = 0; i < manifest->source_count; i++) {
+        if (strcmp(manifest->sources[i].name, name) == 0) { return &manifest->sources[i]; }
+    }
+    return NULL;
+}
+
 bool tg_manifest_commits(const struct tg_manifest *manifest)
 {
     for (uint32_t i = 0; i < manifest->sink_count; i++) {

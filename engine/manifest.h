@@ -110,6 +110,8 @@ TG_MUST_USE tg_status tg_manifest_decode(const uint8_t *data, size_t bytes, cons
                                          struct tg_manifest *out, struct tg_error *err);
 /* Same content.  @any */
 bool tg_manifest_equal(const struct tg_manifest *a, const struct tg_manifest *b);
+/* The source of that name, NULL when there is none.  @any */
+const struct tg_manifest_source *tg_manifest_source_find(const struct tg_manifest *manifest, const char *name);
 /* Does a sink hold a committable that is not empty?  @any */
 bool tg_manifest_commits(const struct tg_manifest *manifest);
 /* Files of `shard`: index of its base in files, *count of them.  @any */

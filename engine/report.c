@@ -66,19 +66,9 @@ static void print_checkpoints(const struct tg_checkpoint *checkpoint, FILE *out)
 static void write_checkpoints(const struct tg_checkpoint *checkpoint, FILE *out)
 {
     if (checkpoint == NULL) { return; }
-    const struct tg_checkpoint_stats *stats = &checkpoint->stats;
-    (void)fprintf(out,
-                  "  \"checkpoints\": {\"complete\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"last_ns\": %" PRIu64
-                  ", \"last_bytes\": %" PRIu64 ", \"last_entries\": %" PRIu64 ", \"align_ns_max\": %" PRIu64
-                  ", \"slice_cpu_ns_max\": %" PRIu64 ", \"restored\": %" PRIu64 "},\n",
-                  atomic_load_explicit(&stats->completed, memory_order_relaxed),
-                  atomic_load_explicit(&stats->failed, memory_order_relaxed),
-                  atomic_load_explicit(&stats->last_ns, memory_order_relaxed),
-                  atomic_load_explicit(&stats->last_bytes, memory_order_relaxed),
-                  atomic_load_explicit(&stats->last_entries, memory_order_relaxed),
-                  atomic_load_explicit(&stats->align_ns_max, memory_order_relaxed),
-                  atomic_load_explicit(&stats->slice_ns_max, memory_order_relaxed),
-                  checkpoint->choice.found ? checkpoint->choice.epoch : 0);
+    (void)fprintf(out, "  \"checkpoints\": ");
+    tg_checkpoint_write_json(checkpoint, out);
+    (void)fprintf(out, ",\n");
 }
 
 /* Over all lives that checkpoints connect. */

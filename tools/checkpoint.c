@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/timestamp.h"
@@ -128,7 +129,9 @@ static int list(const struct request *request)
 static tg_status verify(const struct request *request, const struct tg_manifest *manifest, struct tg_error *err)
 {
     struct tg_recovery_totals totals;
-    const tg_status status = tg_recovery_verify(&request->store, manifest, &totals, err);
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const uint32_t threads = cores < 1 ? 1 : cores > TG_SHARDS_MAX ? TG_SHARDS_MAX : (uint32_t)cores;
+    const tg_status status = tg_recovery_verify(&request->store, manifest, threads, &totals, err);
     if (status != TG_OK) { return status; }
     struct tg_error law = {0};
     if (tg_conservation_check(manifest, &law) != TG_OK) {

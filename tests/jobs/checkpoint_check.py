@@ -136,6 +136,8 @@ class Oracle:
         counts, params = model.counts, self.params
         ended = line["flags"] & ENDED != 0
         watermark = FOREVER if ended and (params.drain or model.newest is None) else model.watermark
+        if model.newest is None and not ended:  # it may have followed the others
+            watermark = instant(line["watermark"])
         clock = watermark if abs(watermark) == FOREVER else watermark - params.lateness
         want = {"records": offset, "dead": counts.dead, "late": counts.late, "duplicates": counts.duplicates, "accepted": counts.accepted,
                 "late_in_part": 0, "has_valid": model.newest is not None, "max_ts": -FOREVER if model.newest is None else model.newest,

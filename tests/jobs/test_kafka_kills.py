@@ -3,6 +3,7 @@
 TURGO_KILLS_SERVERS says how often; the soak asks for many.
 """
 
+import json
 import os
 import random
 import re
@@ -13,10 +14,11 @@ import time
 import unittest
 
 from tests.jobs import turgo
-from tests.jobs.services import ServiceTest, connect, tool, wait_until
-from tests.model.purchase_count import SECOND, Params, Table, run
+from tests.jobs.services import ServiceTest, connect, tool, transaction, wait_until
+from tests.model.purchase_count import SECOND, Params, Table, parse_instant, run
 
 KILLS = int(os.environ.get("TURGO_KILLS_SERVERS", "6"))
+T0 = parse_instant("2026-03-01T10:00:00Z")
 KILLS_EACH = 12  # of one topic and table; then the next ones
 RATE = 4_000
 # Short horizons: timers fire all the time, and the state is small.
@@ -156,6 +158,94 @@ class KafkaKills(ServiceTest):
             found = turgo.read_rows(self.folder / f"{name}.jsonl")
             places = [(letter["partition"], letter["offset"]) for letter in found]
             self.assertEqual(sorted(places), sorted((letter["partition"], letter["offset"]) for letter in letters), f"{where}: {name}")
+
+
+class LogsThatChanged(ServiceTest):
+    """A job that comes back to a log that is not what it was says so, and a refusal changes nothing."""
+
+    def setUp(self):
+        super().setUp()
+        self.create_table()
+
+    def first_life(self, records=200):
+        self.make_topic(2)
+        for partition in range(2):
+            self.produce(partition, [transaction(f"u{partition}-{n % 20}", T0 + n * SECOND) for n in range(records)])
+        self.run_to_end(*self.flags, "--no-drain")
+        return self.read_table()
+
+    @property
+    def flags(self):
+        return "--state-dir", self.folder / "state", "--set", "checkpoint.every=1h"
+
+    def assert_refused(self, exit_code, code, word, table, env=None):
+        run = self.start(*self.flags, "--until", "end", "--no-drain", name="refused", env=env)
+        self.assertEqual(run.wait(60), exit_code, run.text()[-3000:])
+        self.assertIn(code, run.text())
+        self.assertIn(word, run.text())
+        self.assertEqual(self.read_table(), table)
+
+    def test_a_topic_that_was_created_again_is_shorter_than_the_checkpoint(self):
+        table = self.first_life()
+        self.drop_topic(self.topic)
+        wait_until(self.recreate, 30, "the topic was not deleted")
+        self.assert_refused(69, "TG1517", "has read up to offset 200, the log ends at 0", table)
+        fresh = self.run_to_end(*self.flags, "--fresh", "--no-drain")
+        self.assertEqual(fresh["records_in"], 0)
+
+    def recreate(self):
+        """True once the deleted topic is there again, empty."""
+        try:
+            self.make_topic(2)
+        except AssertionError:
+            return False  # its deletion is not through yet
+        return not self.consume(0) and not self.consume(1)
+
+    def test_records_that_retention_removed_are_not_passed_over(self):
+        table = self.first_life()
+        self.produce(0, [transaction("u0-1", T0 + 300 * SECOND)] * 30)
+        plan = self.folder / "delete.json"
+        plan.write_text(json.dumps({"partitions": [{"topic": self.topic, "partition": 0, "offset": 210}], "version": 1}))
+        tool("kafka", "org.apache.kafka.tools.DeleteRecordsCommand", "--offset-json-file", plan)
+        self.assert_refused(69, "TG1205", "goes on at offset 200, the log begins at 210", table)
+
+    def test_a_job_that_is_up_to_date_does_not_mind_retention(self):
+        self.first_life()
+        plan = self.folder / "delete.json"
+        plan.write_text(json.dumps({"partitions": [{"topic": self.topic, "partition": 0, "offset": 200}], "version": 1}))
+        tool("kafka", "org.apache.kafka.tools.DeleteRecordsCommand", "--offset-json-file", plan)
+        self.assertEqual(self.run_to_end(*self.flags, "--no-drain")["records_in"], 0)
+
+    def test_another_cluster_is_refused(self):
+        table = self.first_life()
+        checkpoints = self.folder / "state" / "checkpoints"
+        manifest, = checkpoints.glob("MANIFEST-*")
+        data = manifest.read_bytes()
+        cluster = re.search(rb"kafka\0?(..)([A-Za-z0-9_-]{22})", data, re.S)
+        self.assertIsNotNone(cluster, "the manifest has the cluster's id")
+        other = bytearray(data)
+        other[cluster.start(2)] ^= 1
+        manifest.write_bytes(resealed(bytes(other)))
+        self.assert_refused(78, "TG1516", "cluster", table)
+
+    def test_more_partitions_are_refused(self):
+        table = self.first_life()
+        tool("kafka", "org.apache.kafka.tools.TopicCommand", "--alter", "--topic", self.topic, "--partitions", 3)
+        self.assert_refused(78, "TG1516", "was made from 2 partitions, source tx has 3 now", table)
+
+
+def resealed(manifest):
+    """The manifest with its checksum made right again."""
+    return manifest[:-8] + crc32c(manifest[:-8]).to_bytes(4, "little") + manifest[-4:]
+
+
+def crc32c(data):
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF
 
 
 if __name__ == "__main__":
