@@ -26,6 +26,7 @@ struct scenario {
     struct tg_job *job;
     uint32_t partitions[TG_SOURCES_MAX];
     struct tg_sim_chaos chaos;
+    struct tg_sim_witness witness;
     struct tg_prng prng; /* the schedule */
 };
 
@@ -137,6 +138,8 @@ static tg_status make_world(struct scenario *s, struct tg_error *err)
                                      .net = s->net,
                                      .cql = s->cql,
                                      .prng = {seed ^ 0xC4A05}};
+    s->witness = (struct tg_sim_witness){
+        .disk = s->disk, .paths = {"/out/" TABLE ".jsonl", "/out/dead_letters.jsonl", "/out/late.jsonl"}};
     tg_sim_chaos_begin(&s->chaos);
     return TG_OK;
 }
@@ -144,6 +147,7 @@ static tg_status make_world(struct scenario *s, struct tg_error *err)
 static void take_down(struct scenario *s)
 {
     tg_file_ops_use(NULL);
+    tg_sim_witness_close(&s->witness);
     if (s->job != NULL) { tg_job_destroy(s->job); }
     tg_sim_net_destroy(s->net);
     tg_sim_cql_destroy(s->cql);
@@ -166,6 +170,7 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
 {
     struct tg_sim_life life = {.options = s->options,
                                .chaos = &s->chaos,
+                               .witness = &s->witness,
                                .job = s->job,
                                .partitions = s->partitions,
                                .prng = &s->prng,
@@ -175,6 +180,11 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
         const bool dies = outcome->crashes < s->options->crashes;
         const bool at_failpoint = dies && s->options->crash_visits > 0 && tg_prng_below(&s->chaos.prng, 2) == 0;
         s->chaos.held = dies;
+        const bool at_call =
+            dies && !at_failpoint && s->options->crash_calls > 0 && tg_prng_below(&s->chaos.prng, 2) == 0;
+        life.shards = s->options->reshard ? 1 + tg_prng_below(&s->chaos.prng, TG_SIM_SHARDS_MAX) : s->options->shards;
+        life.calls_max = at_call ? 1 + tg_prng_below(&s->chaos.prng, s->options->crash_calls) : UINT64_MAX;
+        life.from = (enum tg_sim_from)tg_prng_below(&s->chaos.prng, TG_SIM_FROM_COMPLETE + 1);
         life.steps_max = dies ? 1 + tg_prng_next(&s->chaos.prng) % s->options->crash_steps : UINT64_MAX;
         life.visits_max = at_failpoint ? 1 + tg_prng_below(&s->chaos.prng, s->options->crash_visits) : UINT64_MAX;
         const enum tg_sim_end end = tg_sim_life_run(&life, outcome, err);
@@ -238,6 +248,8 @@ tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_c
     tg_status status = make_world(&s, err);
     if (status == TG_OK) { status = live(&s, outcome, err); }
     outcome->now_ns = s.world.now_ns;
+    outcome->restores = s.witness.restores;
+    outcome->deltas = s.witness.deltas;
     if (status == TG_OK) { status = settle(&s, err); }
     if (s.cql != NULL) {
         uint64_t executions = 0;

@@ -16,7 +16,8 @@ enum tg_sim_level { TG_SIM_NONE, TG_SIM_SOME, TG_SIM_MUCH };
 /* Everything a seed chooses; printed in full so that a failing run can be read. */
 struct tg_sim_options {
     uint64_t seed;
-    uint32_t shards;     /* 1 to 8 */
+    uint32_t shards;     /* 1 to TG_SIM_SHARDS_MAX */
+    bool reshard;        /* with crashes: another number of them in every life */
     uint32_t poll;       /* records per poll, 1 to TG_BATCH_ROWS_MAX */
     uint32_t budget;     /* of an agent */
     uint32_t partitions; /* 1 to 5 */
@@ -56,8 +57,17 @@ struct tg_sim_options {
     tg_us checkpoint;      /* from one to the next; 0 = none, and every life begins from nothing */
     uint64_t crash_steps;  /* longest such life */
     uint32_t crash_visits; /* 0; or half of them end at a failpoint, at the latest at its visit of this number */
+    uint32_t crash_calls;  /* 0; or half of the others end at a call to the disk, at the latest at so many */
+    bool power_only;       /* every crash is a power cut */
     bool fatal; /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
 };
+
+/* Shards of its largest life. */
+enum { TG_SIM_SHARDS_MAX = 8 };
+static inline uint32_t tg_sim_shards_max(const struct tg_sim_options *options)
+{
+    return options->reshard ? TG_SIM_SHARDS_MAX : options->shards;
+}
 
 /* What a run came to, also when it failed. */
 struct tg_sim_outcome {
@@ -68,6 +78,8 @@ struct tg_sim_outcome {
     uint32_t crashes;        /* lives that were ended from outside */
     uint32_t cuts;           /* of them, by a power cut */
     uint32_t failures;       /* lives that ended with an error they were entitled to */
+    uint64_t restores;       /* lives that began with a checkpoint */
+    uint64_t deltas;         /* that they loaded */
     uint64_t faults;         /* that struck disk and Cassandra */
     uint64_t writes;         /* that reached Cassandra's table */
     struct tg_totals totals; /* of the last life */
@@ -80,6 +92,9 @@ struct tg_sim_config {
 
 /* Draw the options of `seed`; at most `crashes_max` crashes.  @setup */
 void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed, uint32_t crashes_max);
+/* Choose otherwise: "name=value", a name and a whole number as in the printed line. False: there is no such name.
+ * @setup */
+TG_MUST_USE bool tg_sim_options_set(struct tg_sim_options *options, const char *setting);
 /* One line of name=value.  @setup */
 void tg_sim_options_print(const struct tg_sim_options *options, FILE *out);
 
