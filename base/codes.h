@@ -55,6 +55,7 @@
     X(1520, TG_ERR_INPUT, "no such checkpoint") \
     X(1521, TG_ERR_LOCKED, "checkpoint directory taken over") \
     X(1522, TG_ERR_CONFIG, "the checkpoint is of a run that has ended") \
+    X(1529, TG_ERR_DATA, "the counts of a checkpoint do not add up") \
     X(1601, TG_ERR_IO, "operating system refused a resource") \
     X(1602, TG_ERR_DATA, "poison record with on_error: stop") \
     X(1603, TG_ERR_INTERNAL, "timer never comes to rest") \

@@ -18,10 +18,10 @@ enum action { KILL, STOP, ERROR, DELAY };
 
 struct plan {
     uint32_t place; /* index into names */
-    uint64_t visit; /* from 1 */
-    bool onwards;   /* that visit and all after it */
+    uint64_t first; /* visits, from 1 */
+    uint64_t last;
     enum action action;
-    uint32_t value; /* errno or milliseconds */
+    uint64_t value; /* errno or nanoseconds */
 };
 
 #define NAME(name) name,
@@ -56,8 +56,9 @@ static int act(const struct plan *plan)
     case STOP: (void)kill(getpid(), SIGSTOP); return 0;
     case ERROR: return (int)plan->value;
     case DELAY:
-        (void)nanosleep(
-            &(struct timespec){.tv_sec = plan->value / 1000, .tv_nsec = (long)(plan->value % 1000) * 1000000}, NULL);
+        (void)nanosleep(&(struct timespec){.tv_sec = (time_t)(plan->value / 1000000000),
+                                           .tv_nsec = (long)(plan->value % 1000000000)},
+                        NULL);
         return 0;
     }
     return 0;
@@ -71,7 +72,7 @@ int tg_failpoint_visit(const char *name)
     int result = watcher != NULL ? watcher(watcher_self, name, count) : 0;
     for (uint32_t i = 0; i < plan_count; i++) {
         const struct plan *plan = &plans[i];
-        if (plan->place != place || (plan->onwards ? count < plan->visit : count != plan->visit)) { continue; }
+        if (plan->place != place || count < plan->first || count > plan->last) { continue; }
         const int own = act(plan);
         if (own != 0) { result = own; }
     }
@@ -133,9 +134,22 @@ static bool read_action(const char *text, const char *end, struct plan *plan)
     }
     if (!starts_with(text, end, delay)) { return false; }
     plan->action = DELAY;
-    if (!number_of(text + sizeof delay - 1, end, DELAY_MS_MAX, &number)) { return false; }
-    plan->value = (uint32_t)number;
+    const bool micros = end[-1] == 's' && end[-2] == 'u'; /* "delay:" is before them */
+    if (!number_of(text + sizeof delay - 1, end - (micros ? 2 : 0), DELAY_MS_MAX, &number)) { return false; }
+    plan->value = number * (micros ? 1000 : 1000000);
     return true;
+}
+
+/* k: 3, 3+ or 3-5. */
+static bool read_visits(const char *text, const char *end, struct plan *plan)
+{
+    const uint64_t max = UINT64_MAX / 20;
+    const char *dash = memchr(text, '-', (size_t)(end - text));
+    const bool onwards = end > text && end[-1] == '+';
+    if (!number_of(text, dash != NULL ? dash : end - (onwards ? 1 : 0), max, &plan->first)) { return false; }
+    plan->last = onwards ? UINT64_MAX : plan->first;
+    if (dash != NULL && !number_of(dash + 1, end, max, &plan->last)) { return false; }
+    return plan->first != 0 && plan->last >= plan->first;
 }
 
 /* One name:k:action in [text, end). */
@@ -154,16 +168,14 @@ static tg_status read_plan(const char *text, const char *end, struct plan *plan,
         return tg_fail(err, TG1000, 0, "TURGO_FAILPOINT: there is no failpoint \"%.*s\"; turgo failpoints lists them",
                        (int)(name_end - text < bytes ? name_end - text : bytes), text);
     }
-    const char *digits_end = count_end;
-    plan->onwards = digits_end > count && digits_end[-1] == '+';
-    digits_end -= plan->onwards ? 1 : 0;
-    if (!number_of(count, digits_end, UINT64_MAX / 20, &plan->visit) || plan->visit == 0) {
-        return tg_fail(err, TG1000, 0, "TURGO_FAILPOINT: k of \"%.*s\" counts visits from 1; 3+ is the third and on",
+    if (!read_visits(count, count_end, plan)) {
+        return tg_fail(err, TG1000, 0,
+                       "TURGO_FAILPOINT: k of \"%.*s\" counts visits from 1; 3+ is the third and on, 3-5 three visits",
                        bytes, text);
     }
     if (!read_action(count_end + 1, end, plan)) {
         return tg_fail(err, TG1000, 0,
-                       "TURGO_FAILPOINT: the action of \"%.*s\" is none of kill, stop, delay:MS, "
+                       "TURGO_FAILPOINT: the action of \"%.*s\" is none of kill, stop, delay:MS, delay:NNNus, "
                        "error:EIO|ENOSPC|EINTR|EROFS|ENOMEM|EDQUOT",
                        bytes, text);
     }

@@ -7,11 +7,11 @@
  *     if (failed == 0) { failed = -ops->fdatasync(...); }
  *
  * Armed by TURGO_FAILPOINT=name:k:action[,name:k:action...]. k counts the visits of that name from 1; "3" is the third
- * one only, "3+" that one and all after it. Actions:
+ * one only, "3+" that one and all after it, "3-5" the third to the fifth. Actions:
  *     kill          SIGKILL to ourselves: nothing is written any more
  *     stop          SIGSTOP to ourselves; somebody sends SIGCONT
  *     error:NAME    the place reports EIO, ENOSPC, EINTR, EROFS, ENOMEM or EDQUOT
- *     delay:MS      the place takes so long */
+ *     delay:MS      the place takes so long; delay:100us for shorter ones */
 #ifndef TG_BASE_FAILPOINT_H
 #define TG_BASE_FAILPOINT_H
 

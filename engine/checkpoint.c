@@ -10,9 +10,12 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 
 enum { ARENA_BYTES = 64 << 20 };
 #define RETRY_NS 500000000u
+
+static const struct tg_job *job_of(const struct tg_checkpoint *checkpoint) { return checkpoint->config.plan->job; }
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
@@ -33,10 +36,19 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
         .graph_hash = checkpoint->graph_hash,
         .source_count = job->source_count,
         .sources = sources,
+        .ask = tg_checkpoint_ask_sources,
+        .ask_self = checkpoint,
         .accept_duplicates = checkpoint->config.accept_duplicates,
+        .threads = checkpoint->config.threads,
         .every_byte = true, /* damage found while loading would be found too late to choose another one */
     };
-    return tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
+    checkpoint->identities = tg_arena_alloc(&checkpoint->arena, job->source_count * sizeof *checkpoint->identities, 8);
+    if (checkpoint->identities == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for checkpoints"); }
+    const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    const tg_status status =
+        tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
+    checkpoint->verify_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;
+    return status == TG_OK && !checkpoint->choice.found ? tg_checkpoint_ask_first(checkpoint, err) : status;
 }
 
 static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *err)
@@ -45,7 +57,8 @@ static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *e
     return tg_store_sweep(&checkpoint->store, &nothing, err);
 }
 
-/* The chosen checkpoint's chain is what the next deltas of each shard continue, if the shards are the same. */
+/* Every shard's part, and room for the chain of files behind each. They begin empty: the first checkpoint of a
+ * run is a base, unless loading finds the chain to go on with. */
 static tg_status parts_create(struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     const uint32_t shard_count = checkpoint->config.plan->shard_count;
@@ -59,22 +72,26 @@ static tg_status parts_create(struct tg_checkpoint *checkpoint, struct tg_error 
     for (uint32_t i = 0; i < shard_count; i++) {
         checkpoint->parts[i].checkpoint = checkpoint;
         checkpoint->parts[i].shard = i;
-        checkpoint->parts[i].clock = checkpoint->config.clock;
     }
     return TG_OK;
 }
 
 static void begin_life(struct tg_checkpoint *checkpoint)
 {
+    const int64_t wall_us = tg_clock_wall_us(&checkpoint->config.clock);
     if (checkpoint->choice.found) {
-        checkpoint->run_id = checkpoint->choice.manifest.run_id;
-        checkpoint->version_base = checkpoint->choice.manifest.version_base;
+        const struct tg_manifest *manifest = &checkpoint->choice.manifest;
+        checkpoint->run_id = manifest->run_id;
+        checkpoint->version_base = manifest->version_base;
+        checkpoint->job_clock_base = tg_recovery_job_clock_base(manifest, checkpoint->store.generation, wall_us);
     } else {
         TG_ASSERT(getrandom(&checkpoint->run_id, sizeof checkpoint->run_id, 0) == sizeof checkpoint->run_id);
-        checkpoint->version_base = tg_clock_wall_us(&checkpoint->config.clock);
+        checkpoint->version_base = wall_us;
+        checkpoint->job_clock_base = wall_us;
     }
     checkpoint->next_epoch = checkpoint->choice.newest + 1;
-    checkpoint->next_ns = tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)checkpoint->config.every * 1000;
+    checkpoint->next_ns =
+        tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)job_of(checkpoint)->checkpoint.every * 1000;
     atomic_init(&checkpoint->epoch, 0);
 }
 
@@ -88,7 +105,7 @@ tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct
         }
     }
     return tg_fail(err, TG1522, 0, "checkpoint %" PRIu64 " in %s is of a run that has come to its end", manifest->epoch,
-                   checkpoint->config.dir);
+                   job_of(checkpoint)->checkpoint.dir);
 }
 
 tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_checkpoint_config *config,
@@ -98,7 +115,7 @@ tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_check
     if (checkpoint == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for checkpoints"); }
     checkpoint->config = *config;
     checkpoint->graph_hash = tg_job_graph_hash(config->plan);
-    const struct tg_store_config store = {.path = config->dir, .pid = getpid()};
+    const struct tg_store_config store = {.path = config->plan->job->checkpoint.dir, .pid = getpid()};
     tg_status status = tg_store_open(&checkpoint->store, &store, err);
     if (status == TG_OK) { status = tg_arena_open(&checkpoint->arena, TG_RECOVERY_ARENA_BYTES + ARENA_BYTES, err); }
     if (status == TG_OK) { status = tg_job_tables_make(config->plan, &checkpoint->arena, &checkpoint->tables, err); }
@@ -169,6 +186,8 @@ static tg_status commit_all(struct tg_checkpoint *checkpoint, const struct tg_ma
         for (uint32_t i = 0; i < plan->sink_count && sink->committable_count != 0; i++) {
             const struct tg_sink_spec *spec = plan->sinks[i].spec;
             if (strcmp(spec->name, sink->name) != 0 || spec->ops->commit == NULL) { continue; }
+            const int failed = TG_FAILPOINT("checkpoint.commit_sink");
+            if (failed != 0) { return tg_fail(err, TG1502, failed, "commit rows of sink %s", spec->name); }
             const tg_status status =
                 spec->ops->commit(checkpoint->shared[i], sink->committables, sink->committable_count, err);
             if (status != TG_OK) { return status; }
@@ -193,6 +212,10 @@ tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, struct tg_err
 {
     uint32_t count;
     if (!checkpoint->choice.found) { return TG_OK; }
+    const int failed = TG_FAILPOINT("recovery.recommit");
+    if (failed != 0) {
+        return tg_fail(err, TG1502, failed, "commit checkpoint %" PRIu64 " again", checkpoint->choice.epoch);
+    }
     return commit_all(checkpoint, &checkpoint->choice.manifest, &count, err);
 }
 
@@ -204,10 +227,13 @@ static void run_clean(struct tg_task *task)
     const uint64_t epoch = checkpoint->manifest.epoch;
     struct tg_error error = {0};
     uint32_t count = 0;
-    checkpoint->committed = commit_all(checkpoint, &checkpoint->manifest, &count, &checkpoint->error) == TG_OK;
+    const int failed = TG_FAILPOINT("checkpoint.commit");
+    if (failed != 0) { (void)tg_fail(&checkpoint->error, TG1502, failed, "commit"); }
+    checkpoint->committed =
+        failed == 0 && commit_all(checkpoint, &checkpoint->manifest, &count, &checkpoint->error) == TG_OK;
     if (!checkpoint->committed) { return; }
     if (tg_store_acknowledge(&checkpoint->store, epoch, count, &error) != TG_OK ||
-        tg_recovery_collect(&checkpoint->store, checkpoint->config.keep, 0, &error) != TG_OK) {
+        tg_recovery_collect(&checkpoint->store, job_of(checkpoint)->checkpoint.keep, 0, &error) != TG_OK) {
         checkpoint->error = error;
         checkpoint->status = error.status;
     }
@@ -248,12 +274,26 @@ static const struct tg_manifest_source *make_sources(const struct tg_checkpoint 
         }
         sources[i] = (struct tg_manifest_source){.name = job->sources[i].name,
                                                  .connector = job->sources[i].ops->name,
-                                                 .cluster = "",
+                                                 .cluster = checkpoint->identities[i],
                                                  .topic = job->sources[i].topic,
                                                  .partition_count = count,
                                                  .partitions = partitions};
     }
     return sources;
+}
+
+static const struct tg_tally *make_tallies(const struct tg_checkpoint *checkpoint, uint32_t step,
+                                           struct tg_arena *arena)
+{
+    const uint32_t count = checkpoint->parts[0].stages[step].edge_plan->partition_count;
+    struct tg_tally *tallies = tg_arena_alloc(arena, count * sizeof *tallies, 8);
+    if (tallies == NULL) { return NULL; }
+    memset(tallies, 0, count * sizeof *tallies);
+    for (uint32_t s = 0; s < checkpoint->config.plan->shard_count; s++) {
+        const struct tg_tally *own = checkpoint->parts[s].stages[step].cut_tallies;
+        for (uint32_t p = 0; p < count; p++) { tg_tally_add(&tallies[p], &own[p]); }
+    }
+    return tallies;
 }
 
 static const struct tg_manifest_step *make_steps(const struct tg_checkpoint *checkpoint, struct tg_arena *arena)
@@ -273,7 +313,12 @@ static const struct tg_manifest_step *make_steps(const struct tg_checkpoint *che
                                              .op = job->steps[i].op->name,
                                              .layout = &checkpoint->tables.layouts[i],
                                              .clock_count = plan->partition_count + 1,
-                                             .clocks = clocks};
+                                             .clocks = clocks,
+                                             .from_source = stage->edge_plan->from_source,
+                                             .tally_first = stage->edge_plan->partition_first,
+                                             .tally_count = own_count,
+                                             .tallies = make_tallies(checkpoint, i, arena)};
+        if (steps[i].tallies == NULL) { return NULL; }
     }
     return steps;
 }
@@ -322,7 +367,9 @@ static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena
                                      .run_id = checkpoint->run_id,
                                      .epoch = checkpoint->next_epoch,
                                      .created_us = tg_clock_wall_us(&checkpoint->config.clock),
+                                     .generation = checkpoint->store.generation,
                                      .version_base = checkpoint->version_base,
+                                     .job_clock_base = checkpoint->job_clock_base,
                                      .graph_hash = checkpoint->graph_hash,
                                      .key_group_count = TG_KEY_GROUP_COUNT,
                                      .shard_count = plan->shard_count,
@@ -343,6 +390,15 @@ static tg_status make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena
 
 /* ---- phases ------------------------------------------------------------------------------------------------------ */
 
+/* Of a part that is done, and so does not write them. */
+static void take_longest(struct tg_checkpoint *checkpoint, const struct tg_checkpoint_shard *part)
+{
+    struct tg_checkpoint_stats *stats = &checkpoint->stats;
+    if (part->align_ns_max > atomic_load_explicit(&stats->align_ns_max, memory_order_relaxed)) {
+        atomic_store_explicit(&stats->align_ns_max, part->align_ns_max, memory_order_relaxed);
+    }
+}
+
 static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
 {
     (void)atomic_fetch_add_explicit(&checkpoint->stats.failed, 1, memory_order_relaxed);
@@ -355,7 +411,7 @@ static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error 
 /* The last checkpoint of a run is tried until it works: rows may be waiting to become visible. */
 static void wait_for_next(struct tg_checkpoint *checkpoint, bool succeeded, uint64_t now_ns)
 {
-    const uint64_t due_ns = checkpoint->started_ns + (uint64_t)checkpoint->config.every * 1000;
+    const uint64_t due_ns = checkpoint->started_ns + (uint64_t)job_of(checkpoint)->checkpoint.every * 1000;
     checkpoint->next_ns = due_ns > now_ns ? due_ns : now_ns;
     if (!succeeded && checkpoint->is_final) { checkpoint->next_ns = now_ns + RETRY_NS; }
     checkpoint->next_epoch++;
@@ -365,11 +421,19 @@ static void wait_for_next(struct tg_checkpoint *checkpoint, bool succeeded, uint
     }
 }
 
+/* The checkpoint under way is over, not complete. */
 static void give_up(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
 {
     log_failure(checkpoint, why, now_ns);
     submit(checkpoint, run_abort);
     checkpoint->phase = TG_CHECKPOINT_ABORTING;
+}
+
+/* Likewise, behind the cuts: what has changed in that epoch is in its files only, which go. No delta may follow. */
+static void give_up_cut(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < checkpoint->config.plan->shard_count; i++) { checkpoint->parts[i].last_epoch = 0; }
+    give_up(checkpoint, why, now_ns);
 }
 
 static uint32_t poll_waiting(struct tg_checkpoint *checkpoint, uint64_t now_ns)
@@ -404,24 +468,27 @@ static uint32_t poll_running(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     for (uint32_t i = 0; i < shard_count; i++) {
         const struct tg_checkpoint_shard *part = &checkpoint->parts[i];
         if (atomic_load_explicit(&part->done, memory_order_acquire) != checkpoint->next_epoch) {
-            if (now_ns - checkpoint->started_ns > (uint64_t)checkpoint->config.timeout * 1000) {
+            if (now_ns - checkpoint->started_ns > (uint64_t)job_of(checkpoint)->checkpoint.timeout * 1000) {
                 atomic_store_explicit(&checkpoint->unwanted, checkpoint->next_epoch, memory_order_relaxed);
             }
             return 0;
         }
+        take_longest(checkpoint, part);
         if (!part->complete && why == NULL) { why = &part->why; }
     }
     if (why != NULL) {
-        for (uint32_t i = 0; i < shard_count; i++) { checkpoint->parts[i].last_epoch = 0; } /* every chain is broken */
-        give_up(checkpoint, why, now_ns);
+        give_up_cut(checkpoint, why, now_ns);
         return 1;
     }
     for (uint32_t i = 0; i < shard_count; i++) { extend_chain(checkpoint, i); }
     struct tg_error error = {0};
     tg_arena_close(&checkpoint->manifest_arena);
-    if (tg_arena_open(&checkpoint->manifest_arena, TG_MANIFEST_BYTES_MAX + ARENA_BYTES, &error) != TG_OK ||
+    const int failed = TG_FAILPOINT("checkpoint.manifest");
+    if (failed != 0) { (void)tg_fail(&error, TG1601, failed, "no memory for a manifest"); }
+    if (failed != 0 ||
+        tg_arena_open(&checkpoint->manifest_arena, TG_MANIFEST_BYTES_MAX + ARENA_BYTES, &error) != TG_OK ||
         make_manifest(checkpoint, &checkpoint->manifest_arena, &error) != TG_OK) {
-        give_up(checkpoint, &error, now_ns);
+        give_up_cut(checkpoint, &error, now_ns);
         return 1;
     }
     submit(checkpoint, run_publish);
@@ -441,6 +508,8 @@ static void note_success(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     atomic_store_explicit(&stats->last_ns, now_ns - checkpoint->started_ns, memory_order_relaxed);
     atomic_store_explicit(&stats->last_bytes, bytes, memory_order_relaxed);
     atomic_store_explicit(&stats->last_entries, entries, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&stats->bytes, bytes, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&stats->entries, entries, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&stats->completed, 1, memory_order_relaxed);
     atomic_store_explicit(&checkpoint->complete, checkpoint->next_epoch, memory_order_release);
 }
@@ -449,8 +518,7 @@ static uint32_t poll_publishing(struct tg_checkpoint *checkpoint, uint64_t now_n
 {
     if (!checkpoint->task_done) { return 0; }
     if (checkpoint->status != TG_OK && !checkpoint->decided) {
-        for (uint32_t i = 0; i < checkpoint->config.plan->shard_count; i++) { checkpoint->parts[i].last_epoch = 0; }
-        give_up(checkpoint, &checkpoint->error, now_ns);
+        give_up_cut(checkpoint, &checkpoint->error, now_ns);
         return 1;
     }
     if (checkpoint->status != TG_OK) { /* complete or not: only a new start can tell */

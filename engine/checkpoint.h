@@ -7,20 +7,19 @@
 #ifndef TG_ENGINE_CHECKPOINT_H
 #define TG_ENGINE_CHECKPOINT_H
 
+#include <stdio.h>
+
 #include "engine/checkpoint_shard.h"
 #include "engine/manifest.h"
 #include "engine/recovery.h"
 
 struct tg_checkpoint_config {
-    const struct tg_plan *plan;
-    const char *dir;
-    tg_us every;   /* from one start to the next */
-    tg_us timeout; /* an epoch not complete by then is given up */
-    uint32_t keep; /* complete checkpoints, at least 3 */
-    bool fresh;    /* --fresh: what is there is removed */
+    const struct tg_plan *plan; /* its job says where, how often and how many */
+    bool fresh;                 /* --fresh: what is there is removed */
     bool accept_duplicates;
+    uint32_t threads; /* to verify with at the start; 0 = the caller's alone (simulator) */
     struct tg_clock clock;
-    uint64_t (*cpu_ns)(void); /* of the thread, to bound slices; NULL = the real one */
+    uint64_t (*slice_ns)(void); /* what bounds slices where the clock stands still (simulator); NULL = the clock */
 };
 
 /* Numbers for people, written by shard 0. */
@@ -31,7 +30,8 @@ struct tg_checkpoint_stats {
     _Atomic uint64_t last_bytes;   /* of its files */
     _Atomic uint64_t last_entries; /* written in it */
     _Atomic uint64_t align_ns_max; /* longest wait of a shard for its cuts, of all */
-    _Atomic uint64_t slice_ns_max; /* longest slice of writing in a duty cycle, thread CPU time, of all */
+    _Atomic uint64_t bytes;        /* of all complete ones' files */
+    _Atomic uint64_t entries;      /* written in them */
 };
 
 struct tg_checkpoint {
@@ -41,9 +41,13 @@ struct tg_checkpoint {
     void *const *shared;   /* [sink_count] what the sinks share: the cluster's */
     struct tg_arena arena; /* layouts, the choice, the list of files */
     struct tg_job_tables tables;
-    struct tg_recovery_choice choice; /* what the start found */
+    struct tg_recovery_choice choice;             /* what the start found */
+    uint64_t verify_ns;                           /* how long choosing it took, every byte read */
+    char (*identities)[TG_SOURCE_IDENTITY_BYTES]; /* [source_count] of the logs the sources read */
+    int64_t replay;                               /* records behind the chosen checkpoint; -1 = nobody knows */
     struct tg_run_id run_id;
-    int64_t version_base;
+    int64_t version_base;   /* as the manifest's */
+    int64_t job_clock_base; /* as the manifest's */
     uint64_t graph_hash;
     struct tg_checkpoint_shard *parts; /* [shard_count] */
     struct tg_checkpoint_stats stats;
@@ -87,12 +91,19 @@ TG_MUST_USE tg_status tg_checkpoint_create(struct tg_checkpoint **checkpoint, co
 /* After the workers have closed.  @setup */
 void tg_checkpoint_destroy(struct tg_checkpoint *checkpoint);
 
+/* For tg_recovery_choose: `self` is the checkpoint. Notes identities, and how much there is to replay. Errors: the
+ * sources', TG1601.  @setup */
+TG_MUST_USE tg_status tg_checkpoint_ask_sources(void *self, const struct tg_manifest *manifest, struct tg_arena *arena,
+                                                struct tg_recovery_source *now, struct tg_error *err);
+/* The same where there is no checkpoint: only identities.  @setup */
+TG_MUST_USE tg_status tg_checkpoint_ask_first(struct tg_checkpoint *checkpoint, struct tg_error *err);
+
 /* Load a shard's part of the chosen checkpoint: tables, clocks, timers, partitions. Stages and ingests are open and
  * empty. Nothing to do when none was chosen. Errors: TG1512, TG1519, TG1601.  @shard */
 TG_MUST_USE tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, struct tg_error *err);
-/* The chosen state of a partition, NULL when the start is fresh.  @setup */
-const struct tg_manifest_partition *tg_checkpoint_partition(const struct tg_checkpoint *checkpoint, uint32_t source,
-                                                            uint32_t partition);
+/* The chosen state of a source's partitions; NULL when the start is fresh, or the job makes no checkpoints (NULL).
+ * @setup */
+const struct tg_manifest_partition *tg_checkpoint_partitions(const struct tg_checkpoint *checkpoint, uint32_t source);
 
 /* The chosen checkpoint is of a run that drained its input: there is nothing to go on with. After recommitting. Errors:
  * TG1522.  @setup */
@@ -105,6 +116,9 @@ TG_MUST_USE tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, s
 
 /* Tell people what came back, once all shards have loaded; nothing when the start was fresh.  @any */
 void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint);
+
+/* What the checkpoints were and cost, as one JSON object; the shards are at rest.  @any */
+void tg_checkpoint_write_json(const struct tg_checkpoint *checkpoint, FILE *out);
 
 /* One step of shard 0's side. Returns a work count.  @shard */
 uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "base/key.h"
 #include "engine/amounts.h"
 #include "engine/checkpoint.h"
@@ -11,22 +12,20 @@
 
 struct load {
     struct tg_checkpoint *checkpoint;
-    const struct tg_checkpoint_shard *part;
+    struct tg_checkpoint_shard *part;
     const struct tg_plan *plan;
     uint64_t bytes;
+    bool same_tables; /* every file read so far has today's tables */
     struct tg_restore restores[TG_STATE_TABLES_MAX];
 };
 
-const struct tg_manifest_partition *tg_checkpoint_partition(const struct tg_checkpoint *checkpoint, uint32_t source,
-                                                            uint32_t partition)
+const struct tg_manifest_partition *tg_checkpoint_partitions(const struct tg_checkpoint *checkpoint, uint32_t source)
 {
     if (checkpoint == NULL || !checkpoint->choice.found) { return NULL; }
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
-    const char *name = checkpoint->config.plan->job->sources[source].name;
-    for (uint32_t i = 0; i < manifest->source_count; i++) {
-        if (strcmp(manifest->sources[i].name, name) == 0) { return &manifest->sources[i].partitions[partition]; }
-    }
-    return NULL;
+    const struct tg_manifest_source *stored =
+        tg_manifest_source_find(manifest, checkpoint->config.plan->job->sources[source].name);
+    return stored != NULL ? stored->partitions : NULL;
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
@@ -56,18 +55,49 @@ static bool identity_is_ours(void *self, const struct tg_state_record *record, u
     if (partition % chooser->shard_count != chooser->shard) { return false; }
     if (record->op == TG_STATE_DEL) { return true; }
     const struct tg_manifest_partition *saved =
-        tg_checkpoint_partition(chooser->checkpoint, chooser->ingest->source_index, partition);
+        tg_checkpoint_partitions(chooser->checkpoint, chooser->ingest->source_index);
     int64_t first_ts = 0;
     if (record->value_bytes == sizeof first_ts) { memcpy(&first_ts, record->value, sizeof first_ts); }
-    return saved == NULL || first_ts + chooser->ingest->dedupe.ttl >= saved->wm;
+    return saved == NULL || first_ts + chooser->ingest->dedupe.ttl >= saved[partition].wm;
 }
 
 static void make_key_fresh(void *self, void *value) { tg_stage_key_fresh(((struct chooser *)self)->stage, value); }
+
+static bool has_todays_tables(const struct tg_state_header *header, const struct tg_job_tables *tables)
+{
+    bool same = header->table_count == tables->count;
+    for (uint32_t t = 0; same && t < tables->count; t++) {
+        same = tg_state_layout_equal(&header->tables[t], &tables->layouts[t]);
+    }
+    return same;
+}
+
+/* Every record of a file, as many of a block at a time as are applied together; `ours` maps its tables to the job's. */
+static tg_status load_records(struct load *load, struct tg_state_reader *reader, const uint32_t *ours,
+                              struct tg_error *err)
+{
+    static _Thread_local struct tg_state_record records[TG_RESTORE_RECORDS_MAX];
+    uint32_t count = 0;
+    int more;
+    while ((more = tg_state_reader_next(reader, &records[count], err)) > 0) {
+        count++;
+        if (count < TG_RESTORE_RECORDS_MAX && !tg_state_reader_block_ends(reader)) { continue; }
+        struct tg_restore *restore = &load->restores[ours[records[0].table]]; /* a block is of one table */
+        const tg_status status = tg_restore_records(restore, records, count, reader->input.name, err);
+        if (status != TG_OK) { return status; }
+        count = 0;
+    }
+    return (tg_status)more;
+}
 
 static tg_status load_file(struct load *load, uint32_t index, struct tg_error *err)
 {
     const struct tg_job_tables *tables = &load->checkpoint->tables;
     static _Thread_local struct tg_recovery_file file;
+    const int failed = TG_FAILPOINT("recovery.load");
+    if (failed != 0) {
+        return tg_fail(err, TG1511, failed, "a file of checkpoint %" PRIu64, load->checkpoint->choice.epoch);
+    }
     tg_status status =
         tg_recovery_file_open(&load->checkpoint->store, &load->checkpoint->choice.manifest, index, &file, err);
     const struct tg_state_header *header = &file.reader.header;
@@ -86,12 +116,8 @@ static tg_status load_file(struct load *load, uint32_t index, struct tg_error *e
             status = tg_restore_begin(&load->restores[ours[t]], stored, err);
         }
     }
-    struct tg_state_record record;
-    int more = 1;
-    while (status == TG_OK && (more = tg_state_reader_next(&file.reader, &record, err)) > 0) {
-        status = tg_restore_record(&load->restores[ours[record.table]], &record, file.reader.input.name, err);
-    }
-    if (more < 0) { status = (tg_status)more; }
+    load->same_tables = load->same_tables && has_todays_tables(header, tables);
+    if (status == TG_OK) { status = load_records(load, &file.reader, ours, err); }
     load->bytes += file.reading.bytes;
     tg_recovery_file_close(&file);
     return status;
@@ -111,7 +137,7 @@ static void load_clocks(const struct load *load, uint32_t step)
         int64_t wm; /* what the channels brought last */
         if (edge->from_source) {
             const uint32_t source = spec->from.index;
-            wm = tg_checkpoint_partition(load->checkpoint, source, job_wide - load->plan->partition_first[source])->wm;
+            wm = tg_checkpoint_partitions(load->checkpoint, source)[job_wide - load->plan->partition_first[source]].wm;
         } else {
             wm = manifest->steps[spec->from.index].clocks[job_wide];
         }
@@ -122,6 +148,15 @@ static void load_clocks(const struct load *load, uint32_t step)
         stage->clocks[p] = clocks[job_wide];
     }
     stage->clocks[edge->partition_count] = clocks[load->plan->partition_count];
+}
+
+/* They are sums over the shards: the first one takes them all. */
+static void load_tallies(const struct load *load, uint32_t step)
+{
+    const struct tg_manifest_step *saved = &load->checkpoint->choice.manifest.steps[step];
+    const struct tg_ctx *stage = &load->part->stages[step];
+    if (load->part->shard != 0 || saved->tally_count != stage->edge_plan->partition_count) { return; }
+    memcpy(stage->tallies, saved->tallies, saved->tally_count * sizeof *stage->tallies);
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
@@ -160,13 +195,37 @@ static void begin_tables(struct load *load, struct chooser *choosers)
     }
 }
 
+/* The shard's tables are what its own chain made of them, so the next file may be a delta behind it. */
+static void continue_chain(struct tg_checkpoint *checkpoint, uint32_t shard)
+{
+    struct tg_checkpoint_shard *part = &checkpoint->parts[shard];
+    const struct tg_manifest *manifest = &checkpoint->choice.manifest;
+    uint32_t count;
+    const struct tg_manifest_file *files = &manifest->files[tg_manifest_chain(manifest, shard, &count)];
+    TG_ASSERT(count >= 1 && count <= TG_MANIFEST_CHAIN_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        checkpoint->chain[(size_t)shard * TG_MANIFEST_CHAIN_MAX + i] = files[i];
+        part->chain_bytes += i == 0 ? 0 : files[i].bytes;
+    }
+    checkpoint->chain_counts[shard] = count;
+    part->base_bytes = files[0].bytes;
+    part->chain_length = count - 1;
+    part->last_epoch = files[count - 1].epoch;
+    for (uint32_t i = 0; i < part->table_count; i++) {
+        if (part->snapshots[i] != NULL) { tg_snapshot_continue(part->snapshots[i]); }
+    }
+}
+
 tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, struct tg_error *err)
 {
     if (!checkpoint->choice.found) { return TG_OK; }
     static _Thread_local struct load load;
     struct chooser choosers[TG_STATE_TABLES_MAX];
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
-    load = (struct load){.checkpoint = checkpoint, .part = &checkpoint->parts[shard], .plan = checkpoint->config.plan};
+    load = (struct load){.checkpoint = checkpoint,
+                         .part = &checkpoint->parts[shard],
+                         .plan = checkpoint->config.plan,
+                         .same_tables = true};
     begin_tables(&load, choosers);
     const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
     const bool same_shards = manifest->shard_count == load.plan->shard_count;
@@ -175,18 +234,23 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
         if (same_shards && manifest->files[f].shard != shard) { continue; }
         status = load_file(&load, f, err);
     }
+    if (status == TG_OK && same_shards && load.same_tables) { continue_chain(checkpoint, shard); }
+    const uint64_t timers_begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
     for (uint32_t i = 0; status == TG_OK && i < load.part->stage_count; i++) {
         load_clocks(&load, i);
+        load_tallies(&load, i);
         tg_stage_restored(&load.part->stages[i]);
     }
     for (uint32_t i = 0; status == TG_OK && i < load.part->ingest_count; i++) {
         struct tg_ingest *ingest = &load.part->ingests[i];
         if (ingest->dedupe.table != NULL) { tg_dedupe_restored(&ingest->dedupe, ingest->owned_index); }
     }
-    struct tg_checkpoint_shard *part = &checkpoint->parts[shard];
+    struct tg_checkpoint_shard *part = load.part;
     for (uint32_t i = 0; i < part->stage_count; i++) { part->loaded_keys += tg_table_count(part->stages[i].table); }
     part->loaded_bytes = load.bytes;
-    part->load_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;
+    const uint64_t end_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    part->timers_ns = end_ns - timers_begin_ns;
+    part->load_ns = end_ns - begin_ns;
     return status;
 }
 

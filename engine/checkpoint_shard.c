@@ -7,10 +7,11 @@
 #include <time.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "engine/checkpoint.h"
 
 enum { SLICE_ENTRIES = 64, DELTAS_MAX = 16 };
-#define SLICE_NS_MAX 150000u /* a slice ends with the entries that pass it; 200 us are promised */
+#define SLICE_NS_MAX 120000u /* a slice ends with the step that passes it; 200 us are promised */
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
@@ -76,11 +77,20 @@ tg_status tg_checkpoint_shard_open(struct tg_checkpoint_shard *part, struct tg_a
 
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
+/* The first reason counts. */
 static void spoil(struct tg_checkpoint_shard *part, const struct tg_error *why)
 {
     if (part->spoiled) { return; }
     part->spoiled = true;
     part->why = *why;
+}
+
+static TG_COLD void spoil_because(struct tg_checkpoint_shard *part, int errnum, const char *text)
+{
+    struct tg_error why = {0};
+    if (part->spoiled) { return; }
+    (void)tg_fail(&why, TG1510, errnum, "%s", text);
+    spoil(part, &why);
 }
 
 static void task_done(struct tg_task *base)
@@ -112,8 +122,9 @@ static void run_append(struct tg_task *base)
     struct tg_checkpoint_task *task = (struct tg_checkpoint_task *)(void *)base;
     struct tg_checkpoint_shard *part = task->part;
     if (part->file.fd < 0) { return; }
-    task->status =
-        tg_store_file_append(&part->checkpoint->store, &part->file, task->block->data, task->bytes, &task->error);
+    /* Sealed here, not on the shard: a checksum over 1 MiB is a quarter of a slice. */
+    const uint32_t bytes = tg_block_end(task->block, &part->header, &part->totals);
+    task->status = tg_store_file_append(&part->checkpoint->store, &part->file, task->block->data, bytes, &task->error);
 }
 
 static void run_finish(struct tg_task *base)
@@ -122,6 +133,12 @@ static void run_finish(struct tg_task *base)
     struct tg_checkpoint_shard *part = task->part;
     struct tg_store *store = &part->checkpoint->store;
     if (part->file.fd < 0) { return; }
+    const int failed = TG_FAILPOINT("checkpoint.prepare");
+    if (failed != 0) {
+        tg_store_file_drop(store, &part->file);
+        task->status = tg_fail(&task->error, TG1510, failed, "prepare");
+        return;
+    }
     for (uint32_t i = 0; i < part->outlet_count; i++) {
         if (part->committables[i] == NULL) { continue; }
         part->committable_bytes[i] = tg_outlet_prepare(&part->outlets[i], part->committables[i]);
@@ -136,16 +153,16 @@ static void run_drop(struct tg_task *base)
     tg_store_file_drop(&part->checkpoint->store, &part->file);
 }
 
-static bool submit(struct tg_checkpoint_shard *part, struct tg_checkpoint_task *task, void (*run)(struct tg_task *))
+/* The helper takes many more tasks than a shard has. */
+static void submit(struct tg_checkpoint_shard *part, struct tg_checkpoint_task *task, void (*run)(struct tg_task *))
 {
     task->part = part;
     task->task = (struct tg_task){.run = run, .done = task_done, .owner = part};
     task->status = TG_OK;
     task->error = (struct tg_error){0};
-    if (!tg_helper_submit(part->checkpoint->helper, part->shard, &task->task)) { return false; }
+    TG_ASSERT(tg_helper_submit(part->checkpoint->helper, part->shard, &task->task));
     task->under_way = true;
     part->under_way++;
-    return true;
 }
 
 /* Closed blocks to the helper, in their order, as many as there are tasks for. */
@@ -156,8 +173,7 @@ static uint32_t send_blocks(struct tg_checkpoint_shard *part)
         struct tg_checkpoint_task *task = &part->tasks[i];
         if (task->under_way || part->first.under_way) { continue; }
         task->block = tg_spool_next(part->spool);
-        task->bytes = tg_block_end(task->block, &part->header, &part->totals);
-        TG_ASSERT(submit(part, task, run_append)); /* the helper takes many more than there are tasks */
+        submit(part, task, run_append);
         sent++;
     }
     return sent;
@@ -213,7 +229,7 @@ static void begin(struct tg_checkpoint_shard *part, uint64_t epoch, uint64_t now
     if (tg_state_header_encode(&part->header, &out, &part->totals, &error) != TG_OK) { spoil(part, &error); }
     part->head_bytes = (uint32_t)out.used;
     tg_spool_forgive(part->spool);
-    TG_ASSERT(submit(part, &part->first, run_first));
+    submit(part, &part->first, run_first);
     for (uint32_t i = 0; i < part->ingest_count; i++) { tg_ingest_want_cut(&part->ingests[i], part->base); }
     for (uint32_t i = 0; i < part->stage_count; i++) { tg_stage_want_cut(&part->stages[i], part->base); }
 }
@@ -237,12 +253,28 @@ static uint64_t thread_cpu_ns(void)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+/* What bounds a slice: the wall clock, which costs no system call. A thread that lost its core meanwhile stops early.
+ */
+static uint64_t slice_clock_ns(const struct tg_checkpoint *checkpoint)
+{
+    return checkpoint->config.slice_ns != NULL ? checkpoint->config.slice_ns()
+                                               : tg_clock_now_ns(&checkpoint->config.clock);
+}
+
+static bool is_writing(const struct tg_checkpoint_shard *part)
+{
+    for (uint32_t i = 0; i < part->table_count; i++) {
+        if (part->snapshots[i] != NULL && part->snapshots[i]->phase != TG_SNAPSHOT_IDLE) { return true; }
+    }
+    return false;
+}
+
 /* One slice of writing; false = every table is in closed blocks. */
 static bool sweep(struct tg_checkpoint_shard *part)
 {
-    uint64_t (*cpu_ns)(void) =
-        part->checkpoint->config.cpu_ns != NULL ? part->checkpoint->config.cpu_ns : thread_cpu_ns;
-    const uint64_t begin_ns = cpu_ns();
+    if (!is_writing(part)) { return false; }
+    const uint64_t cpu_begin_ns = thread_cpu_ns();
+    const uint64_t begin_ns = slice_clock_ns(part->checkpoint);
     uint64_t spent_ns = 0;
     bool more = false;
     for (uint32_t i = 0; i < part->table_count; i++) {
@@ -251,12 +283,13 @@ static bool sweep(struct tg_checkpoint_shard *part)
         bool done = false;
         while (!done && spent_ns < SLICE_NS_MAX && tg_spool_used(part->spool) < TG_CHECKPOINT_BLOCKS_AHEAD) {
             done = tg_snapshot_step(snapshot, SLICE_ENTRIES);
-            spent_ns = cpu_ns() - begin_ns;
+            spent_ns = slice_clock_ns(part->checkpoint) - begin_ns;
         }
         if (done) { part->puts += snapshot->written; }
         more = more || !done;
     }
-    if (spent_ns > part->slice_ns_max) { part->slice_ns_max = spent_ns; }
+    tg_histogram_record(&part->slices, thread_cpu_ns() - cpu_begin_ns, 1);
+    tg_histogram_record(&part->pauses, spent_ns, 1);
     return more;
 }
 
@@ -277,7 +310,6 @@ static void abandon(struct tg_checkpoint_shard *part)
 
 static void report(struct tg_checkpoint_shard *part)
 {
-    struct tg_checkpoint_stats *stats = &part->checkpoint->stats;
     part->complete = !part->spoiled;
     part->result = (struct tg_manifest_file){.shard = part->shard,
                                              .kind = part->header.kind,
@@ -292,12 +324,6 @@ static void report(struct tg_checkpoint_shard *part)
     } else {
         part->last_epoch = 0; /* the next one is a base */
     }
-    if (part->align_ns_max > atomic_load_explicit(&stats->align_ns_max, memory_order_relaxed)) {
-        atomic_store_explicit(&stats->align_ns_max, part->align_ns_max, memory_order_relaxed);
-    }
-    if (part->slice_ns_max > atomic_load_explicit(&stats->slice_ns_max, memory_order_relaxed)) {
-        atomic_store_explicit(&stats->slice_ns_max, part->slice_ns_max, memory_order_relaxed);
-    }
     part->phase = TG_PART_IDLE;
     atomic_store_explicit(&part->done, part->epoch, memory_order_release);
 }
@@ -305,11 +331,11 @@ static void report(struct tg_checkpoint_shard *part)
 static uint32_t poll_cutting(struct tg_checkpoint_shard *part, uint64_t now_ns)
 {
     if (!cuts_made(part)) { return 0; }
+    const int failed = TG_FAILPOINT("checkpoint.cut");
+    if (failed != 0) { spoil_because(part, failed, "cut"); }
     for (uint32_t i = 0; i < part->table_count; i++) {
-        if (part->snapshots[i] == NULL || !part->snapshots[i]->unwanted || part->spoiled) { continue; }
-        const struct tg_error lost = {
-            .status = TG_ERR_IO, .code = TG1510, .text = "more changed since the last one than is kept track of"};
-        spoil(part, &lost);
+        if (part->snapshots[i] == NULL || !part->snapshots[i]->unwanted) { continue; }
+        spoil_because(part, 0, "more changed since the last one than is kept track of");
     }
     if (now_ns - part->cut_ns > part->align_ns_max) { part->align_ns_max = now_ns - part->cut_ns; }
     for (uint32_t i = 0; i < part->outlet_count; i++) { tg_outlet_cut(&part->outlets[i]); }
@@ -320,9 +346,11 @@ static uint32_t poll_cutting(struct tg_checkpoint_shard *part, uint64_t now_ns)
 /* The file ends when nothing is to be added, and is durable before the shard's part can be complete. */
 static void finish_file(struct tg_checkpoint_shard *part)
 {
+    const int failed = part->spoiled ? 0 : TG_FAILPOINT("checkpoint.acknowledged");
+    if (failed != 0) { spoil_because(part, failed, "acknowledge"); }
     const bool drop = part->spoiled;
     if (!drop) { tg_state_footer_encode(&part->header, &part->totals, part->foot); }
-    TG_ASSERT(submit(part, &part->last, drop ? run_drop : run_finish));
+    submit(part, &part->last, drop ? run_drop : run_finish);
     part->phase = TG_PART_FINISHING;
 }
 
@@ -332,6 +360,7 @@ static void tell_positions(struct tg_checkpoint_shard *part)
     if (part->told_epoch == part->epoch || part->phase != TG_PART_IDLE) { return; }
     if (atomic_load_explicit(&part->checkpoint->complete, memory_order_acquire) != part->epoch) { return; }
     part->told_epoch = part->epoch;
+    if (TG_FAILPOINT("checkpoint.positions") != 0) { return; }
     for (uint32_t i = 0; i < part->ingest_count; i++) {
         const struct tg_ingest *ingest = &part->ingests[i];
         for (uint32_t p = 0; p < ingest->owned_count; p++) {
@@ -350,14 +379,9 @@ uint32_t tg_checkpoint_shard_poll(struct tg_checkpoint_shard *part, uint64_t now
         begin(part, epoch, now_ns);
         return 1;
     }
-    if (!part->spoiled && tg_spool_failed(part->spool)) {
-        const struct tg_error full = {
-            .status = TG_ERR_IO, .code = TG1510, .text = "the memory for state on its way to the disk is spent"};
-        spoil(part, &full);
-    }
-    if (!part->spoiled && atomic_load_explicit(&part->checkpoint->unwanted, memory_order_relaxed) >= part->epoch) {
-        const struct tg_error late = {.status = TG_ERR_UNAVAILABLE, .code = TG1510, .text = "given up"};
-        spoil(part, &late);
+    if (tg_spool_failed(part->spool)) { spoil_because(part, 0, "the memory for state on its way to disk is spent"); }
+    if (atomic_load_explicit(&part->checkpoint->unwanted, memory_order_relaxed) >= part->epoch) {
+        spoil_because(part, 0, "given up");
     }
     uint32_t done = 0;
     if (part->spoiled) {

@@ -46,8 +46,7 @@ static tg_status own_partitions(struct tg_ingest *ingest, const struct tg_ingest
         ingest->owned[ingest->owned_count] = p;
         struct tg_partition *partition = &ingest->partitions[ingest->owned_count];
         tg_partition_init(partition, &env->published[first + p]);
-        const struct tg_manifest_partition *saved =
-            env->saved != NULL ? env->saved(env->saved_self, env->source, p) : NULL;
+        const struct tg_manifest_partition *saved = env->saved != NULL ? &env->saved[p] : NULL;
         if (saved != NULL) { tg_partition_restore(partition, saved, tg_clock_wall_us(&env->clock) - env->saved_us); }
         ingest->positions[ingest->owned_count] = saved != NULL ? saved->next_offset : -1;
         ingest->owned_count++;
@@ -275,6 +274,7 @@ static enum verdict judge(struct tg_ingest *ingest, uint32_t index, struct tg_pa
     if (row->refused != 0) {
         if (!late_entry(ingest, row, row->refused, partition)) { return BLOCKED; }
         if (row->refused == all_bits(ingest)) { return DONE; }
+        partition->late_in_part++;
     }
     return ROUTE;
 }
@@ -404,6 +404,7 @@ static bool work(struct tg_ingest *ingest, struct tg_partition *partition)
             ingest->phase = TG_INGEST_ROUTE;
         }
         if (!route(ingest, ingest->next_row)) { return false; }
+        partition->accepted++;
     }
     return true;
 }
@@ -417,6 +418,15 @@ static uint32_t flush_edges(struct tg_ingest *ingest, uint32_t rows_min)
         sent += tg_edge_out_flush(&ingest->edges[ingest->readers->edges[e]], rows_min);
     }
     return sent;
+}
+
+/* Nothing is left in the edges behind the ingest. */
+static bool edges_clean(const struct tg_ingest *ingest)
+{
+    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
+        if (!tg_edge_out_clean(&ingest->edges[ingest->readers->edges[e]])) { return false; }
+    }
+    return true;
 }
 
 /* Silence counts while we were free to listen: also while other partitions of ours are busy. */
@@ -471,15 +481,13 @@ void tg_ingest_want_cut(struct tg_ingest *ingest, bool base)
 static void pass_barrier(struct tg_ingest *ingest)
 {
     (void)flush_edges(ingest, 0);
-    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
-        if (!tg_edge_out_clean(&ingest->edges[ingest->readers->edges[e]])) { return; }
-    }
-    ingest->cut = TG_CUT_DONE;
+    if (edges_clean(ingest)) { ingest->cut = TG_CUT_DONE; }
 }
 
 static void make_cut(struct tg_ingest *ingest)
 {
     for (uint32_t i = 0; i < ingest->owned_count; i++) {
+        TG_ASSERT(tg_partition_balances(&ingest->partitions[i])); /* no record was lost sight of */
         tg_partition_save(&ingest->partitions[i], &ingest->cut_state[i]);
         if (ingest->cut_state[i].next_offset < 0 && ingest->source->ops->position != NULL) {
             ingest->cut_state[i].next_offset = ingest->source->ops->position(ingest->state, ingest->owned[i]);
@@ -552,14 +560,7 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
 
 void tg_ingest_stop(struct tg_ingest *ingest) { ingest->stopping = true; }
 
-bool tg_ingest_ended(const struct tg_ingest *ingest)
-{
-    if (!ingest->end_sent) { return false; }
-    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
-        if (!tg_edge_out_clean(&ingest->edges[ingest->readers->edges[e]])) { return false; }
-    }
-    return true;
-}
+bool tg_ingest_ended(const struct tg_ingest *ingest) { return ingest->end_sent && edges_clean(ingest); }
 
 void tg_ingest_commit(struct tg_ingest *ingest)
 {

@@ -72,10 +72,8 @@ struct tg_ingest_env {
     bool bounded;
     bool no_drain;
     bool fresh;
-    const struct tg_manifest_partition *(*saved)(const void *self, uint32_t source,
-                                                 uint32_t partition); /* NULL = none */
-    const void *saved_self;
-    int64_t saved_us; /* wall clock when that was saved */
+    const struct tg_manifest_partition *saved; /* [partitions of the source] as a checkpoint has them; NULL = none */
+    int64_t saved_us;                          /* wall clock when that was saved */
     uint32_t poll_count_max;
     uint64_t seed;
     struct tg_buffer_pool *buffers;

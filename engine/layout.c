@@ -51,7 +51,7 @@ void tg_record_check(const struct tg_record *record)
 
 static bool is_deque(enum tg_kind kind) { return kind == TG_KIND_deque_timestamp || kind == TG_KIND_deque_bigint; }
 
-static struct tg_container container_of(const struct tg_record *state, uint32_t index)
+struct tg_container tg_layout_container(const struct tg_record *state, uint32_t index)
 {
     const struct tg_field *field = &state->fields[index];
     struct tg_container container = {
@@ -73,12 +73,12 @@ uint32_t tg_layout_containers(const struct tg_record *state, struct tg_container
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < state->field_count; i++) {
-        if (is_deque(state->fields[i].kind_id)) { out[count++] = container_of(state, i); }
+        if (is_deque(state->fields[i].kind_id)) { out[count++] = tg_layout_container(state, i); }
     }
     *deque_count = count;
     for (uint32_t i = 0; i < state->field_count; i++) {
         const enum tg_kind kind = state->fields[i].kind_id;
-        if (kind == TG_KIND_list || kind == TG_KIND_map) { out[count++] = container_of(state, i); }
+        if (kind == TG_KIND_list || kind == TG_KIND_map) { out[count++] = tg_layout_container(state, i); }
     }
     return count;
 }

@@ -24,6 +24,8 @@ uint32_t tg_record_align(const struct tg_record *record);
  * @setup */
 void tg_record_check(const struct tg_record *record);
 
+/* Field `index` of `state`, which is a container.  @setup */
+struct tg_container tg_layout_container(const struct tg_record *state, uint32_t index);
 /* The containers of `state`, deques first, into out[state->field_count]; returns how many, *deque_count of them deques.
  * @setup */
 uint32_t tg_layout_containers(const struct tg_record *state, struct tg_container *out, uint32_t *deque_count);

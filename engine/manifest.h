@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "engine/tally.h"
 #include "io/sink.h"
 #include "state/format.h"
 
@@ -36,6 +37,9 @@ struct tg_manifest_partition {
     int64_t idle_base_wm;
     uint64_t idle_base_ns;
     uint64_t records, dead, late, duplicates;
+    /* records = dead + (late - late_in_part) + duplicates + accepted */
+    uint64_t accepted;     /* went on to steps and sinks */
+    uint64_t late_in_part; /* of the late ones, those that were not late for every step and were judged further */
 };
 struct tg_manifest_source {
     const char *name;
@@ -51,6 +55,10 @@ struct tg_manifest_step {
     const struct tg_state_layout *layout; /* owner = the step; NULL = it keeps no state */
     uint32_t clock_count;                 /* 0, or partitions of all sources + 1 */
     const int64_t *clocks;                /* [clock_count] per partition in the job's order, then the job clock */
+    bool from_source;
+    uint32_t tally_first;           /* partition, in the job's order, of the first tally */
+    uint32_t tally_count;           /* 0, or the partitions that feed the step */
+    const struct tg_tally *tallies; /* [tally_count] since the job's birth, all shards together */
 };
 /* One state file; its epoch's number and its shard give its name. */
 struct tg_manifest_file {
@@ -71,8 +79,10 @@ struct tg_manifest {
     const char *job;
     struct tg_run_id run_id;
     uint64_t epoch;
-    int64_t created_us;   /* wall clock, microseconds since 1970 */
-    int64_t version_base; /* of sink versions */
+    int64_t created_us;     /* wall clock, microseconds since 1970 */
+    uint64_t generation;    /* the start that wrote it, counted in the directory */
+    int64_t version_base;   /* of sink versions: the wall clock when the job was born */
+    int64_t job_clock_base; /* of versions of steps on the job clock: raised at every start */
     uint64_t graph_hash;
     uint64_t hash_seed;
     uint32_t key_group_count; /* TG_KEY_GROUP_COUNT */
@@ -100,6 +110,8 @@ TG_MUST_USE tg_status tg_manifest_decode(const uint8_t *data, size_t bytes, cons
                                          struct tg_manifest *out, struct tg_error *err);
 /* Same content.  @any */
 bool tg_manifest_equal(const struct tg_manifest *a, const struct tg_manifest *b);
+/* The source of that name, NULL when there is none.  @any */
+const struct tg_manifest_source *tg_manifest_source_find(const struct tg_manifest *manifest, const char *name);
 /* Does a sink hold a committable that is not empty?  @any */
 bool tg_manifest_commits(const struct tg_manifest *manifest);
 /* Files of `shard`: index of its base in files, *count of them.  @any */

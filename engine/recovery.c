@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 
 tg_status tg_recovery_read_manifest(const struct tg_store *store, uint64_t epoch, struct tg_arena *arena,
                                     struct tg_manifest *out, struct tg_error *err)
@@ -28,29 +29,16 @@ tg_status tg_recovery_read_manifest(const struct tg_store *store, uint64_t epoch
 
 /* ---- is it this job's? ------------------------------------------------------------------------------------------- */
 
-static const struct tg_manifest_source *find_source(const struct tg_manifest *manifest, const char *name)
-{
-    for (uint32_t i = 0; i < manifest->source_count; i++) {
-        if (strcmp(manifest->sources[i].name, name) == 0) { return &manifest->sources[i]; }
-    }
-    return NULL;
-}
-
 static tg_status fits_source(const struct tg_manifest *manifest, const struct tg_recovery_source *wanted,
                              struct tg_error *err)
 {
-    const struct tg_manifest_source *stored = find_source(manifest, wanted->name);
+    const struct tg_manifest_source *stored = tg_manifest_source_find(manifest, wanted->name);
     if (stored == NULL) {
         return tg_fail(err, TG1516, 0, "checkpoint %" PRIu64 " knows no source %s", manifest->epoch, wanted->name);
     }
     if (strcmp(stored->topic, wanted->topic) != 0) {
         return tg_fail(err, TG1516, 0, "checkpoint %" PRIu64 " was made from topic %s, source %s reads %s now",
                        manifest->epoch, stored->topic, wanted->name, wanted->topic);
-    }
-    if (stored->cluster[0] != '\0' && wanted->cluster[0] != '\0' && strcmp(stored->cluster, wanted->cluster) != 0) {
-        return tg_fail(err, TG1516, 0,
-                       "checkpoint %" PRIu64 " was made from cluster %s, source %s reads cluster %s now",
-                       manifest->epoch, stored->cluster, wanted->name, wanted->cluster);
     }
     if (stored->partition_count != wanted->partition_count) {
         return tg_fail(err, TG1516, 0,
@@ -59,6 +47,24 @@ static tg_status fits_source(const struct tg_manifest *manifest, const struct tg
                        manifest->epoch, stored->partition_count, wanted->name, wanted->partition_count);
     }
     return TG_OK;
+}
+
+/* Names may stay the same while what they stand for does not. */
+static tg_status is_same_log(const struct tg_manifest *manifest, const struct tg_recovery_source *wanted,
+                             struct tg_error *err)
+{
+    const struct tg_manifest_source *stored = tg_manifest_source_find(manifest, wanted->name);
+    if (stored->cluster[0] == '\0' || wanted->cluster[0] == '\0' || strcmp(stored->cluster, wanted->cluster) == 0) {
+        return TG_OK;
+    }
+    if (strcmp(stored->connector, "kafka") == 0) {
+        return tg_fail(err, TG1516, 0,
+                       "checkpoint %" PRIu64 " was made from cluster %s, source %s reads cluster %s now",
+                       manifest->epoch, stored->cluster, wanted->name, wanted->cluster);
+    }
+    return tg_fail(err, TG1516, 0,
+                   "checkpoint %" PRIu64 " was made from other input than source %s has now (%s, now %s)",
+                   manifest->epoch, wanted->name, stored->cluster, wanted->cluster);
 }
 
 static tg_status is_ours(const struct tg_manifest *manifest, const struct tg_recovery_wanted *wanted,
@@ -90,11 +96,11 @@ static tg_status is_ours(const struct tg_manifest *manifest, const struct tg_rec
 static tg_status log_continues(const struct tg_manifest *manifest, const struct tg_recovery_source *wanted,
                                struct tg_error *err)
 {
-    const struct tg_manifest_source *stored = find_source(manifest, wanted->name);
+    const struct tg_manifest_source *stored = tg_manifest_source_find(manifest, wanted->name);
     for (uint32_t i = 0; i < stored->partition_count; i++) {
         const int64_t next = stored->partitions[i].next_offset;
         if (next < 0) { continue; } /* nothing was read of it */
-        if (wanted->log_end != NULL && wanted->log_end[i] < next) {
+        if (wanted->log_end != NULL && wanted->log_end[i] >= 0 && wanted->log_end[i] < next) {
             return tg_fail(err, TG1517, 0,
                            "source %s, partition %" PRIu32 ": checkpoint %" PRIu64 " has read up to "
                            "offset %" PRId64 ", the log ends at %" PRId64,
@@ -173,7 +179,9 @@ static tg_status check_files(const struct tg_store *store, const struct tg_recov
                              const struct tg_manifest *manifest, struct tg_error *err)
 {
     struct tg_recovery_totals totals;
-    if (wanted->every_byte) { return tg_recovery_verify(store, manifest, &totals, err); }
+    if (wanted->every_byte) {
+        return tg_recovery_verify(store, manifest, wanted->threads == 0 ? 1 : wanted->threads, &totals, err);
+    }
     tg_status status = TG_OK;
     for (uint32_t i = 0; status == TG_OK && i < manifest->file_count; i++) {
         struct tg_recovery_file file;
@@ -206,7 +214,9 @@ static bool may_be_outside(const struct tg_store *store, const struct tg_recover
 static tg_status examine(const struct tg_store *store, const struct tg_recovery_wanted *wanted, uint64_t epoch,
                          struct tg_arena *arena, struct tg_manifest *manifest, struct tg_error *err)
 {
-    tg_status status = tg_recovery_read_manifest(store, epoch, arena, manifest, err);
+    const int failed = TG_FAILPOINT("recovery.read");
+    tg_status status = failed != 0 ? tg_fail(err, TG1511, failed, "MANIFEST-%" PRIu64, epoch)
+                                   : tg_recovery_read_manifest(store, epoch, arena, manifest, err);
     if (status != TG_OK) {
         manifest->epoch = 0; /* what was decoded of it counts for nothing */
         return status;
@@ -215,9 +225,19 @@ static tg_status examine(const struct tg_store *store, const struct tg_recovery_
     if (status == TG_OK && wanted->damaged_epoch != 0 && epoch >= wanted->damaged_epoch) {
         status = tg_fail(err, TG1512, 0, "checkpoint %" PRIu64 " could not be loaded", epoch);
     }
-    if (status == TG_OK) { status = check_files(store, wanted, manifest, err); }
+    struct tg_recovery_source now[TG_SOURCES_MAX];
+    memcpy(now, wanted->sources, wanted->source_count * sizeof now[0]);
+    if (status == TG_OK && wanted->ask != NULL) { status = wanted->ask(wanted->ask_self, manifest, arena, now, err); }
     for (uint32_t i = 0; status == TG_OK && i < wanted->source_count; i++) {
-        status = log_continues(manifest, &wanted->sources[i], err);
+        status = is_same_log(manifest, &now[i], err);
+    }
+    if (status == TG_OK) {
+        const int unread = TG_FAILPOINT("recovery.verify");
+        status = unread != 0 ? tg_fail(err, TG1511, unread, "files of checkpoint %" PRIu64, epoch)
+                             : check_files(store, wanted, manifest, err);
+    }
+    for (uint32_t i = 0; status == TG_OK && i < wanted->source_count; i++) {
+        status = log_continues(manifest, &now[i], err);
     }
     return status;
 }
@@ -280,8 +300,24 @@ tg_status tg_recovery_choose(const struct tg_store *store, const struct tg_recov
 {
     *out = (struct tg_recovery_choice){0};
     struct tg_store_listing listing;
+    const int failed = TG_FAILPOINT("recovery.list");
+    if (failed != 0) { return tg_fail(err, TG1511, failed, "checkpoint directory %s: cannot list it", store->path); }
     const tg_status status = tg_store_list(store, arena, &listing, err);
     if (status != TG_OK) { return status; }
     out->newest = listing.newest;
     return listing.manifest_count == 0 ? TG_OK : choose_among(store, wanted, &listing, arena, out, err);
+}
+
+/* ---- versions ---------------------------------------------------------------------------------------------------- */
+
+int64_t tg_recovery_job_clock_base(const struct tg_manifest *manifest, uint64_t generation, int64_t wall_us)
+{
+    /* More rows than one key sees between two starts; starts that died before their first checkpoint count too. */
+    const int64_t room = INT64_C(1) << 28;
+    const uint64_t starts_max = UINT64_C(1) << 20; /* a manifest may hold any number: stay below the end of time */
+    uint64_t starts = generation > manifest->generation ? generation - manifest->generation : 1;
+    if (starts > starts_max) { starts = starts_max; }
+    int64_t raised;
+    if (__builtin_add_overflow(manifest->job_clock_base, (int64_t)starts * room, &raised)) { return wall_us; }
+    return wall_us > raised ? wall_us : raised;
 }

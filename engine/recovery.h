@@ -11,20 +11,27 @@
 /* What today's job says about a source. */
 struct tg_recovery_source {
     const char *name;
-    const char *cluster; /* "" = unknown or none: not compared */
+    const char *cluster; /* the log's identity; "" = unknown or none: not compared */
     const char *topic;
     uint32_t partition_count;
-    const int64_t *log_begin; /* [partition_count] first offset the log still has; NULL = unknown */
-    const int64_t *log_end;   /* [partition_count] one past its last; NULL = unknown */
+    const int64_t *log_begin; /* [partition_count] first offset the log still has, -1 = unknown; NULL = all unknown */
+    const int64_t *log_end;   /* [partition_count] one past its last; likewise */
 };
 struct tg_recovery_wanted {
     const char *job;
     uint64_t graph_hash;
     uint32_t source_count;
     const struct tg_recovery_source *sources;
+    /* Asks the sources what they hold today, once job, topics and partition counts fit: sets cluster, log_begin and
+     * log_end in now[source_count], which begins as `sources`. NULL = `sources` says all there is. Its errors refuse the
+     * start. */
+    tg_status (*ask)(void *self, const struct tg_manifest *manifest, struct tg_arena *arena,
+                     struct tg_recovery_source *now, struct tg_error *err);
+    void *ask_self;
     bool transactional;     /* a sink of today's job commits output with checkpoints */
     bool accept_duplicates; /* --accept-duplicates */
     bool every_byte;        /* verify all blocks before choosing, not only headers and footers */
+    uint32_t threads;       /* to do that with; 0 = the caller's alone */
     /* Tried and found damaged while loading: this one and newer ones are passed over by the same rule. 0 = none */
     uint64_t damaged_epoch;
 };
@@ -47,13 +54,18 @@ struct tg_recovery_choice {
  * manifest exists. Errors:
  *   TG1512  every checkpoint is damaged            TG1513  the newest is of a newer format
  *   TG1514  of another job                         TG1515  of another job graph
- *   TG1516  of another topic, cluster or partition count
+ *   TG1516  of another topic, cluster or partition count, of files that were others
  *   TG1517  the log is shorter than the checkpoint TG1205  the log no longer has what comes next
  *   TG1518  the newest is damaged and its output may be outside: needs --accept-duplicates
  *   TG1511, TG1601.  @setup */
 #define TG_RECOVERY_ARENA_BYTES ((size_t)1 << 30)
 TG_MUST_USE tg_status tg_recovery_choose(const struct tg_store *store, const struct tg_recovery_wanted *wanted,
                                          struct tg_arena *arena, struct tg_recovery_choice *out, struct tg_error *err);
+
+/* Base of the sink versions of steps on the job clock, for the start number `generation` that goes on with `manifest`:
+ * their revisions may stand for other rows after a replay, so every start's versions lie above those of all before it,
+ * also when the wall clock (microseconds since 1970) was set back.  @any */
+int64_t tg_recovery_job_clock_base(const struct tg_manifest *manifest, uint64_t generation, int64_t wall_us);
 
 /* Read and decode one manifest. Errors: TG1511, TG1512, TG1513, TG1601.  @setup */
 TG_MUST_USE tg_status tg_recovery_read_manifest(const struct tg_store *store, uint64_t epoch, struct tg_arena *arena,
@@ -82,10 +94,11 @@ struct tg_recovery_totals {
     uint64_t deletes;
     uint64_t bytes;
 };
-/* Read every byte of every file of the chain, every value against its layout, every key against its group. The first
- * error, as above, names file and byte.  @setup */
+/* Read every byte of every file of the chain, every value against its layout, every key against its group, with up to
+ * `threads` threads (1 to TG_SHARDS_MAX, the caller's among them). The first error in the order of the files, as above,
+ * names file and byte.  @setup */
 TG_MUST_USE tg_status tg_recovery_verify(const struct tg_store *store, const struct tg_manifest *manifest,
-                                         struct tg_recovery_totals *totals, struct tg_error *err);
+                                         uint32_t threads, struct tg_recovery_totals *totals, struct tg_error *err);
 
 /* Remove what no start can need: keeps the newest `keep` (at least 3) checkpoints with their chains, and more until one
  * of them has nothing left to commit or is acknowledged. While a manifest at or above the oldest kept one is unreadable

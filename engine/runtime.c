@@ -219,7 +219,8 @@ static bool drain_is_over(struct run *run, uint64_t now_ns)
         }
         tg_log(TG_LOG_WARN, TG_CODE_NONE, -1, NULL,
                "%s: not everything is written yet, waiting %s (engine.drain_timeout); a second signal ends the run "
-               "at once", run->reason, limit);
+               "at once",
+               run->reason, limit);
     }
     return waited_us >= limit_us;
 }
@@ -293,8 +294,8 @@ static tg_status fail_drain(const struct run *run, struct tg_error *err)
     }
     return tg_fail(err, TG1606, 0,
                    "%s: what was pending could not be written within %.3gs: %s\n  nothing is committed, the next run "
-                   "reads it again; engine.drain_timeout says how long to wait", run->reason,
-                   (double)run->job->engine.drain_timeout / 1e6, used == 0 ? "rows on their way" : list);
+                   "reads it again; engine.drain_timeout says how long to wait",
+                   run->reason, (double)run->job->engine.drain_timeout / 1e6, used == 0 ? "rows on their way" : list);
 }
 
 static tg_status close_run(struct run *run, tg_status status, struct tg_error *err)
@@ -339,15 +340,19 @@ static tg_status open_checkpoints(const struct run *run, const struct tg_plan *p
 {
     const struct tg_checkpoint_config config = {
         .plan = plan,
-        .dir = run->job->checkpoint.dir,
-        .every = run->job->checkpoint.every,
-        .timeout = run->job->checkpoint.timeout,
-        .keep = run->job->checkpoint.keep,
         .fresh = run->options->fresh,
         .accept_duplicates = run->options->accept_duplicates,
+        .threads = plan->shard_count,
         .clock = run->clock,
     };
-    return tg_checkpoint_create(checkpoint, &config, err);
+    struct tg_log_limit limit = {0};
+    tg_status status;
+    do { /* it asks the sources about their logs */
+        *err = (struct tg_error){0};
+        status = tg_checkpoint_create(checkpoint, &config, err);
+    } while (status != TG_OK && signal_seen == 0 &&
+             may_retry(err, "job", run->job->name, &limit, tg_clock_now_ns(&run->clock)));
+    return status;
 }
 
 static tg_status prepare(struct run *run, struct tg_error *err)

@@ -48,6 +48,7 @@ size_t tg_stage_bytes(const struct tg_plan *plan, uint32_t step)
     const struct tg_wheel_config wheels = wheel_config(stage, edge);
     size_t bytes = tg_table_bytes(&table) + tg_heap_bytes(heap_limit(plan)) + tg_wheel_bytes(&wheels);
     bytes += (edge->partition_count + 1) * (64 + 8 * ((size_t)plan->shard_count + 4));
+    bytes += edge->partition_count * 2 * sizeof(struct tg_tally);
     bytes += (size_t)TG_EDGE_ROWS * TG_KEY_BYTES_MAX + refusal_text_bytes(edge->schema) + 65536;
     for (uint32_t o = 0; o < stage->step->op->output_count; o++) {
         const struct tg_batch_config config = {
@@ -76,8 +77,10 @@ static tg_status open_state(struct tg_ctx *stage, const struct tg_stage_env *env
     stage->channel_count = stage->edge_plan->from_source ? 1 : stage->shard_count;
     stage->cut_clocks = clock_array(clock_count, env->arena);
     stage->channel_wm = clock_array(clock_count * stage->channel_count, env->arena);
+    stage->tallies = tg_arena_alloc(env->arena, clock_count * sizeof *stage->tallies, 64);
+    stage->cut_tallies = tg_arena_alloc(env->arena, clock_count * sizeof *stage->cut_tallies, 64);
     if (stage->wheels == NULL || stage->clocks == NULL || stage->partition_wm == NULL || stage->channel_wm == NULL ||
-        stage->cut_clocks == NULL) {
+        stage->cut_clocks == NULL || stage->tallies == NULL || stage->cut_tallies == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for step %s", stage->plan->step->name);
     }
     if (status != TG_OK) { return status; }
@@ -101,6 +104,7 @@ tg_status tg_stage_open(struct tg_ctx *stage, const struct tg_stage_env *env, st
         .progress = env->progress,
         .real_clock = env->clock,
         .moving = NO_CLOCK_MOVING,
+        .fired_until = TG_TS_MIN,
         .text_bytes = refusal_text_bytes(env->plan->edges[env->step].schema),
     };
     tg_status status = open_state(stage, env, err);
@@ -131,6 +135,7 @@ void tg_stage_key_fresh(const struct tg_ctx *stage, struct tg_key_state *key)
         *(int64_t *)(void *)(state + plan->ts_min_offsets[i]) = TG_TS_MIN;
     }
     for (uint32_t t = 0; t < plan->step->op->timer_count; t++) { key->timers[t] = TG_TS_MAX; }
+    if (plan->audit_offset != 0) { *tg_stage_audit(stage, key) = (struct tg_audit){0}; }
     key->revision = TG_TS_MIN;
     key->moved = false;
     key->flags &= TG_KEY_DOOMED;
@@ -225,6 +230,20 @@ bool tg_stage_make_room(struct tg_port *port)
     return tg_port_has_room(port);
 }
 
+/* Armed again: does its time stand still? The number of those in a row is bounded, for no clock would ever pass them.
+ */
+static bool comes_to_rest(struct tg_ctx *stage, int64_t at, int64_t clock)
+{
+    stage->fired_until = stage->instant > stage->fired_until ? stage->instant : stage->fired_until;
+    const bool stands = clock == TG_TS_MAX || at <= stage->fired_until;
+    stage->fires = stands ? stage->fires + 1 : 0;
+    if (stage->fires <= TG_REARM_AT_INFINITY_MAX) { return true; }
+    (void)tg_fail(&stage->error, TG1603, 0, "step %s: a key armed its timer more than %d times %s",
+                  stage->plan->step->name, TG_REARM_AT_INFINITY_MAX,
+                  clock == TG_TS_MAX ? "after the input had ended" : "at or before the instant it fired at");
+    return false;
+}
+
 bool tg_stage_fire_due(struct tg_ctx *stage, struct tg_key_state *key, int64_t clock)
 {
     const struct tg_operator *op = stage->plan->step->op;
@@ -247,15 +266,10 @@ bool tg_stage_fire_due(struct tg_ctx *stage, struct tg_key_state *key, int64_t c
         }
         if ((key->flags & TG_KEY_FORGET) != 0) { break; }
         at = tg_stage_earliest_timer(stage, key, &timer);
-        if (clock == TG_TS_MAX && at < clock && ++stage->fires > TG_REARM_AT_INFINITY_MAX) {
-            (void)tg_fail(&stage->error, TG1603, 0,
-                          "step %s: a key armed its timer more than %d times after the input "
-                          "had ended",
-                          stage->plan->step->name, TG_REARM_AT_INFINITY_MAX);
-            return false;
-        }
+        if (at < clock && !comes_to_rest(stage, at, clock)) { return false; }
     }
     stage->fires = 0;
+    stage->fired_until = TG_TS_MIN;
     tg_stage_settle(stage, key);
     return true;
 }
@@ -290,6 +304,7 @@ bool tg_stage_refuse(struct tg_ctx *stage)
             return false;
         }
     }
+    tg_stage_tally(stage, row)->refused++;
     tg_counter_add(&stage->progress->dead[stage->refusal != NULL ? TG_REASON_operator_refused : TG_REASON_state_full],
                    1);
     return true;
@@ -505,11 +520,6 @@ static bool work(struct tg_ctx *stage)
     return true;
 }
 
-static bool all_ended(const struct tg_ctx *stage)
-{
-    return stage->ended == (stage->shard_count == 64 ? UINT64_MAX : (1ULL << stage->shard_count) - 1);
-}
-
 uint32_t tg_stage_poll(struct tg_ctx *stage, uint64_t now_ns, uint32_t budget)
 {
     (void)now_ns;
@@ -541,18 +551,8 @@ uint32_t tg_stage_poll(struct tg_ctx *stage, uint64_t now_ns, uint32_t budget)
         tg_stage_cut(stage);
         return done + 1;
     }
-    if (all_ended(stage)) { stage->end_sent = true; }
+    if (stage->ended == tg_stage_all_channels(stage)) { stage->end_sent = true; }
     return done + flush_edges(stage, stage->end_sent);
 }
 
-bool tg_stage_ended(const struct tg_ctx *stage)
-{
-    if (!stage->end_sent) { return false; }
-    for (uint32_t o = 0; o < stage->plan->step->op->output_count; o++) {
-        const struct tg_readers *readers = &stage->plan->readers[o];
-        for (uint32_t e = 0; e < readers->edge_count; e++) {
-            if (!tg_edge_out_clean(&stage->edges[readers->edges[e]])) { return false; }
-        }
-    }
-    return true;
-}
+bool tg_stage_ended(const struct tg_ctx *stage) { return stage->end_sent && tg_stage_edges_clean(stage); }

@@ -11,16 +11,27 @@ void tg_stage_want_cut(struct tg_ctx *stage, bool base)
     stage->cut_base = base;
 }
 
+bool tg_stage_edges_clean(const struct tg_ctx *stage)
+{
+    for (uint32_t o = 0; o < stage->plan->step->op->output_count; o++) {
+        const struct tg_readers *readers = &stage->plan->readers[o];
+        for (uint32_t e = 0; e < readers->edge_count; e++) {
+            if (!tg_edge_out_clean(&stage->edges[readers->edges[e]])) { return false; }
+        }
+    }
+    return true;
+}
+
 bool tg_stage_may_cut(const struct tg_ctx *stage)
 {
-    const uint64_t all = stage->shard_count == 64 ? UINT64_MAX : (1ULL << stage->shard_count) - 1;
-    return stage->cut == TG_CUT_WANTED && (stage->aligned | stage->ended) == all;
+    return stage->cut == TG_CUT_WANTED && (stage->aligned | stage->ended) == tg_stage_all_channels(stage);
 }
 
 void tg_stage_cut(struct tg_ctx *stage)
 {
     TG_ASSERT(tg_stage_may_cut(stage) && stage->phase == TG_STAGE_IDLE);
     memcpy(stage->cut_clocks, stage->clocks, (stage->edge_plan->partition_count + 1) * sizeof *stage->clocks);
+    memcpy(stage->cut_tallies, stage->tallies, stage->edge_plan->partition_count * sizeof *stage->tallies);
     if (stage->snapshot != NULL) { tg_snapshot_cut(stage->snapshot, stage->cut_base); }
     stage->aligned = 0;
     stage->cut = TG_CUT_PASSING;
@@ -38,16 +49,13 @@ void tg_stage_cut(struct tg_ctx *stage)
 
 void tg_stage_pass_barrier(struct tg_ctx *stage)
 {
-    bool passed = true;
     for (uint32_t o = 0; o < stage->plan->step->op->output_count; o++) {
         const struct tg_readers *readers = &stage->plan->readers[o];
         for (uint32_t e = 0; e < readers->edge_count; e++) {
-            struct tg_edge_out *edge = &stage->edges[readers->edges[e]];
-            (void)tg_edge_out_flush(edge, 0);
-            passed = passed && tg_edge_out_clean(edge);
+            (void)tg_edge_out_flush(&stage->edges[readers->edges[e]], 0);
         }
     }
-    if (passed) { stage->cut = TG_CUT_DONE; }
+    if (tg_stage_edges_clean(stage)) { stage->cut = TG_CUT_DONE; }
 }
 
 void tg_stage_restored(struct tg_ctx *stage)

@@ -171,8 +171,10 @@ int64_t tg_sink_version_base(const struct tg_cluster *cluster, uint32_t sink)
     if ((int)sink == plan->dead_letters || (int)sink == plan->late || plan->sinks[sink].spec->from.is_source) {
         return 0;
     }
-    const struct tg_operator *op = plan->job->steps[plan->sinks[sink].spec->from.index].op;
-    return op->revision == TG_REVISION_EVENT_TIME ? 0 : cluster->version_base; /* event time is a version by itself */
+    const uint32_t step = plan->sinks[sink].spec->from.index;
+    const bool is_version = plan->job->steps[step].op->revision == TG_REVISION_EVENT_TIME; /* by itself */
+    if (is_version) { return 0; }
+    return plan->stages[step].partition_clock ? cluster->version_base : cluster->job_clock_base;
 }
 
 static tg_status open_sinks(struct tg_worker *worker, struct tg_error *err)
@@ -225,11 +227,6 @@ static tg_status open_stages(struct tg_worker *worker, struct tg_error *err)
     return TG_OK;
 }
 
-static const struct tg_manifest_partition *saved_partition(const void *self, uint32_t source, uint32_t partition)
-{
-    return tg_checkpoint_partition(self, source, partition);
-}
-
 /* Changes are tracked from here on; then what the chosen checkpoint has comes back. */
 static tg_status open_checkpoint(struct tg_worker *worker, struct tg_error *err)
 {
@@ -263,8 +260,7 @@ static tg_status open_sources(struct tg_worker *worker, struct tg_error *err)
             .no_drain = options->no_drain,
             .fresh =
                 options->fresh || worker->part != NULL, /* positions are the checkpoint's then, never the group's */
-            .saved = worker->part != NULL && worker->cluster->checkpoint->choice.found ? saved_partition : NULL,
-            .saved_self = worker->cluster->checkpoint,
+            .saved = tg_checkpoint_partitions(worker->cluster->checkpoint, i),
             .saved_us = worker->part != NULL ? worker->cluster->checkpoint->choice.manifest.created_us : 0,
             .poll_count_max = options->poll_count_max != 0 ? options->poll_count_max : TG_BATCH_ROWS_MAX,
             .seed = options->seed != 0 ? options->seed : 1,

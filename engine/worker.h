@@ -26,11 +26,12 @@ struct tg_cluster {
     void *shared[TG_SINKS_MAX + 2]; /* of the sinks */
     struct tg_helper *helper;
     struct tg_checkpoint *checkpoint; /* NULL = the job makes none; borrowed */
-    struct tg_arena arena; /* rings, published */
+    struct tg_arena arena;            /* rings, published */
     struct tg_clock clock;
     enum tg_loop_backend io;
-    bool simulated; /* no loop, no threads */
-    int64_t version_base;
+    bool simulated;           /* no loop, no threads */
+    int64_t version_base;     /* of steps on a partition's clock: a replay gives the same rows the same version */
+    int64_t job_clock_base;   /* of the others */
     _Atomic uint32_t cycling; /* workers whose duty cycle may still touch the others */
     _Atomic bool stop;        /* finish what is read, flush, end */
     _Atomic bool commit;      /* on closing: positions may be committed */
@@ -54,9 +55,9 @@ struct tg_worker {
     uint32_t ingest_count;
     struct tg_progress progress;
     uint64_t next_gauges_ns;
-    _Atomic bool ended;              /* input over, output acknowledged: only the last checkpoint is missing */
+    _Atomic bool ended;               /* input over, output acknowledged: only the last checkpoint is missing */
     struct tg_checkpoint_shard *part; /* of the cluster's checkpoint; NULL = none */
-    _Atomic int state; /* enum tg_worker_state */
+    _Atomic int state;                /* enum tg_worker_state */
     struct tg_error error;
 };
 
@@ -66,7 +67,7 @@ void tg_worker_init(struct tg_worker *worker, struct tg_cluster *cluster, uint32
 tg_status tg_worker_open(struct tg_worker *worker, struct tg_error *err);
 /* Commit positions when the cluster says so, close everything.  @shard */
 void tg_worker_close(struct tg_worker *worker);
-/* What a sink adds to revisions: 0 where the revision is event time, else the job's base.  @any */
+/* What a sink adds to revisions: 0 where the revision is event time, else the base of the step's clock.  @any */
 int64_t tg_sink_version_base(const struct tg_cluster *cluster, uint32_t sink);
 /* Make its thread look at the world again.  @any */
 void tg_worker_wake(struct tg_worker *worker);

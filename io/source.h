@@ -1,6 +1,6 @@
 /* The contract of sources: whole fetch buffers with slices, never one record at a time, so that a connector can be as
  * fast as its wire. One instance per (source, shard), owning some partitions. No call blocks; every call but `discover`
- * and `check` runs on the owning shard. */
+ * and `identify` runs on the owning shard. */
 #ifndef TG_IO_SOURCE_H
 #define TG_IO_SOURCE_H
 
@@ -31,9 +31,9 @@ enum {
 struct tg_raw_batch {
     uint32_t partition; /* of this source, 0-based */
     uint32_t count;
-    uint32_t flags;             /* TG_RAW_* */
-    struct tg_buffer *buffer;   /* one reference, the receiver releases it; NULL when count is 0 */
-    uint64_t arrived_ns;        /* monotonic */
+    uint32_t flags;           /* TG_RAW_* */
+    struct tg_buffer *buffer; /* one reference, the receiver releases it; NULL when count is 0 */
+    uint64_t arrived_ns;      /* monotonic */
     struct tg_slice slices[TG_BATCH_ROWS_MAX];
 };
 
@@ -48,17 +48,31 @@ struct tg_source_env {
     uint32_t partition_count;   /* of the source, from discover */
     const uint32_t *partitions; /* [owned_count] the ones this instance owns */
     uint32_t owned_count;
-    const int64_t *positions;   /* [owned_count] where a checkpoint goes on; -1 = by the start rule. NULL = all by it */
-    bool bounded;               /* --until end: the end is where the source stood when it was opened */
-    bool fresh;                 /* --fresh: ignore committed positions */
-    tg_us horizon;              /* for TG_START_HORIZON: how far back the job looks */
-    uint32_t poll_count_max;    /* slices per poll, 1 to TG_BATCH_ROWS_MAX; tests and the simulator vary it */
-    uint64_t seed;              /* for generated sources; the same for all shards */
+    const int64_t *positions; /* [owned_count] where a checkpoint goes on; -1 = by the start rule. NULL = all by it */
+    bool bounded;             /* --until end: the end is where the source stood when it was opened */
+    bool fresh;               /* --fresh: ignore committed positions */
+    tg_us horizon;            /* for TG_START_HORIZON: how far back the job looks */
+    uint32_t poll_count_max;  /* slices per poll, 1 to TG_BATCH_ROWS_MAX; tests and the simulator vary it */
+    uint64_t seed;            /* for generated sources; the same for all shards */
     struct tg_buffer_pool *buffers;
     struct tg_arena *arena;
     struct tg_loop *loop;
     struct tg_helper *helper;
     struct tg_clock clock;
+};
+
+enum { TG_SOURCE_IDENTITY_BYTES = 256 };
+/* What a log is and holds at a moment, and what a checkpoint knows of it. */
+struct tg_source_log {
+    uint32_t partition_count;
+    const char *known;        /* the identity a checkpoint has; NULL = there is none */
+    const int64_t *positions; /* [partition_count] where it goes on, -1 = it has read nothing there; NULL = none */
+    /* Answers. The identity tells the log from another one of the same name: a cluster's id, the first bytes of files.
+     * "" = it has none. It is `known` while the log can be the known one, however much it has grown. */
+    char identity[TG_SOURCE_IDENTITY_BYTES];
+    int64_t *begin;  /* [partition_count] first offset that can be read, -1 = unknown (as it comes) */
+    int64_t *end;    /* [partition_count] at least so far it reaches: one past the last offset; -1 = unknown */
+    bool ends_there; /* and no further */
 };
 
 struct tg_source_ops {
@@ -70,6 +84,10 @@ struct tg_source_ops {
      * final.  @setup */
     tg_status (*discover)(const struct tg_options *options, const char *source_name, uint64_t deadline_ns,
                           uint32_t *partition_count, struct tg_error *err);
+    /* Fill in *log; waits and fails as `discover`. The end may be given as the position when it is at least there.
+     * NULL = there is nothing to tell.  @setup */
+    tg_status (*identify)(const struct tg_options *options, const char *source_name, uint64_t deadline_ns,
+                          struct tg_source_log *log, struct tg_error *err);
     /* Bytes of one instance; the engine allocates them zeroed.  @setup */
     size_t (*state_bytes)(const struct tg_options *options, uint32_t owned_count);
     /* @shard */

@@ -1,4 +1,4 @@
-/* One loop over the layout's fields for each direction. Kinds of fixed width look the same in memory and in records;
+/* Writing goes by a plan, reading field by field. Kinds of fixed width look the same in memory and in records;
  * labels and names lose their unused bytes, containers become a count and their elements. */
 #include "state/entry.h"
 
@@ -9,23 +9,20 @@
 #include "state/table.h"
 #include "state/value.h"
 
-/* Last byte of a label or a name is its length. */
-static uint32_t text_bytes_max(enum tg_state_kind kind) { return kind == TG_STATE_LABEL ? 15 : 63; }
 static uint32_t text_bytes(const struct tg_state_field *field, const uint8_t *at)
 {
-    return at[text_bytes_max(field->kind)];
+    return at[tg_state_short_text_max(field->kind)];
 }
-static bool is_text(enum tg_state_kind kind) { return kind == TG_STATE_LABEL || kind == TG_STATE_NAME; }
 
 static uint32_t scalar_bytes(const struct tg_state_field *field, const uint8_t *at)
 {
-    return is_text(field->kind) ? 1 + text_bytes(field, at) : tg_state_scalar_bytes(field->kind);
+    return tg_state_is_short_text(field->kind) ? 1 + text_bytes(field, at) : tg_state_scalar_bytes(field->kind);
 }
 
 static uint8_t *scalar_write(const struct tg_state_field *field, const uint8_t *at, uint8_t *out)
 {
     uint32_t bytes = tg_state_scalar_bytes(field->kind);
-    if (is_text(field->kind)) {
+    if (tg_state_is_short_text(field->kind)) {
         bytes = text_bytes(field, at);
         *out++ = (uint8_t)bytes;
     }
@@ -39,10 +36,10 @@ static void scalar_read(const struct tg_state_field *stored, const struct tg_sta
     struct tg_state_scalar value;
     tg_state_scalar_get(in, stored, &value);
     if (in->wrong != NULL || at == NULL) { return; }
-    if (is_text(now->kind)) {
-        TG_ASSERT(value.text.bytes <= text_bytes_max(stored->kind)); /* a name never becomes a label */
+    if (tg_state_is_short_text(now->kind)) {
+        TG_ASSERT(value.text.bytes <= tg_state_short_text_max(stored->kind)); /* a name never becomes a label */
         memcpy(at, value.text.data, value.text.bytes);
-        at[text_bytes_max(now->kind)] = (uint8_t)value.text.bytes;
+        at[tg_state_short_text_max(now->kind)] = (uint8_t)value.text.bytes;
     } else if (now->kind == TG_STATE_NUMERIC) {
         memcpy(at, &value.decimal, sizeof value.decimal);
     } else {
@@ -62,7 +59,7 @@ static uint32_t fixed_bytes(const struct tg_state_field *field)
 {
     uint32_t bytes = 0;
     for (uint32_t i = 0; i < field->element_count; i++) {
-        if (is_text(field->elements[i].kind)) { return 0; }
+        if (tg_state_is_short_text(field->elements[i].kind)) { return 0; }
         bytes += tg_state_scalar_bytes(field->elements[i].kind);
     }
     return bytes;
@@ -113,12 +110,48 @@ static uint64_t map_bytes(const struct tg_state_field *field, const struct tg_ma
     return bytes;
 }
 
-uint64_t tg_state_entry_bytes(const struct tg_state_layout *layout, const void *value)
+void tg_state_plan_make(const struct tg_state_layout *layout, struct tg_state_plan *plan)
 {
-    uint64_t bytes = 0;
+    TG_ASSERT(layout->field_count <= TG_STATE_FIELDS_MAX);
+    plan->fixed_bytes = plan->step_count = 0;
     for (uint32_t i = 0; i < layout->field_count; i++) {
         const struct tg_state_field *field = &layout->fields[i];
-        const uint8_t *at = (const uint8_t *)value + field->offset;
+        const uint32_t bytes = tg_state_scalar_bytes(field->kind); /* 0: its length is the value's */
+        struct tg_state_step *last = plan->step_count == 0 ? NULL : &plan->steps[plan->step_count - 1];
+        plan->fixed_bytes += bytes;
+        if (bytes != 0 && last != NULL && last->field == NULL && last->offset + last->bytes == field->offset) {
+            last->bytes += bytes;
+            continue;
+        }
+        plan->steps[plan->step_count++] =
+            (struct tg_state_step){.field = bytes == 0 ? field : NULL, .offset = field->offset, .bytes = bytes};
+    }
+}
+
+void tg_state_entry_prefetch(const struct tg_state_plan *plan, const void *value)
+{
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        const struct tg_state_field *field = plan->steps[i].field;
+        const uint8_t *at = (const uint8_t *)value + plan->steps[i].offset;
+        if (field == NULL) { continue; }
+        if (field->kind == TG_STATE_DEQUE) {
+            const struct tg_deque_i64 *deque = (const struct tg_deque_i64 *)(const void *)at;
+            if (deque->capacity != 0) { __builtin_prefetch(&deque->elements[deque->first]); }
+        } else if (field->kind == TG_STATE_LIST) {
+            __builtin_prefetch(((const struct tg_list *)(const void *)at)->elements);
+        } else if (field->kind == TG_STATE_MAP) {
+            __builtin_prefetch(((const struct tg_map *)(const void *)at)->slots);
+        }
+    }
+}
+
+uint64_t tg_state_entry_bytes(const struct tg_state_plan *plan, const void *value)
+{
+    uint64_t bytes = plan->fixed_bytes;
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        const struct tg_state_field *field = plan->steps[i].field;
+        const uint8_t *at = (const uint8_t *)value + plan->steps[i].offset;
+        if (field == NULL) { continue; }
         switch (field->kind) {
         case TG_STATE_DEQUE: bytes += 4 + 8ull * ((const struct tg_deque_i64 *)(const void *)at)->count; break;
         case TG_STATE_LIST: bytes += list_bytes(field, (const struct tg_list *)(const void *)at); break;
@@ -173,11 +206,17 @@ static uint8_t *map_write(const struct tg_state_field *field, const struct tg_ma
     return out;
 }
 
-void tg_state_entry_write(const struct tg_state_layout *layout, const void *value, uint8_t *out)
+void tg_state_entry_write(const struct tg_state_plan *plan, const void *value, uint8_t *out)
 {
-    for (uint32_t i = 0; i < layout->field_count; i++) {
-        const struct tg_state_field *field = &layout->fields[i];
-        const uint8_t *at = (const uint8_t *)value + field->offset;
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        const struct tg_state_step *step = &plan->steps[i];
+        const struct tg_state_field *field = step->field;
+        const uint8_t *at = (const uint8_t *)value + step->offset;
+        if (field == NULL) {
+            memcpy(out, at, step->bytes);
+            out += step->bytes;
+            continue;
+        }
         switch (field->kind) {
         case TG_STATE_DEQUE: out = deque_write((const struct tg_deque_i64 *)(const void *)at, out); break;
         case TG_STATE_LIST: out = list_write(field, (const struct tg_list *)(const void *)at, out); break;

@@ -3,8 +3,6 @@
 
 #include "base/limits.h"
 
-enum { LABEL_BYTES_MAX = 15, NAME_BYTES_MAX = 63 };
-
 uint32_t tg_state_scalar_bytes(enum tg_state_kind kind)
 {
     switch (kind) {
@@ -44,8 +42,8 @@ void tg_state_scalar_get(struct tg_bytes_in *in, const struct tg_state_field *fi
         out->number = (int64_t)tg_bytes_get_within(in, 1, 0, 1, "a boolean that is neither 0 nor 1");
         break;
     case TG_STATE_NUMERIC: tg_bytes_get(in, &out->decimal, sizeof out->decimal); break;
-    case TG_STATE_LABEL: get_text(in, at, tg_bytes_get_u8(in), LABEL_BYTES_MAX, out); break;
-    case TG_STATE_NAME: get_text(in, at, tg_bytes_get_u8(in), NAME_BYTES_MAX, out); break;
+    case TG_STATE_LABEL:
+    case TG_STATE_NAME: get_text(in, at, tg_bytes_get_u8(in), tg_state_short_text_max(field->kind), out); break;
     default: get_text(in, at, tg_bytes_get_u32(in), TG_TEXT_BYTES_MAX, out); break;
     }
 }
@@ -59,8 +57,7 @@ void tg_state_scalar_put(struct tg_bytes_out *out, const struct tg_state_field *
     } else if (bytes > 0) {
         tg_bytes_put(out, &value->number, bytes);
     } else {
-        const bool is_short = field->kind == TG_STATE_LABEL || field->kind == TG_STATE_NAME;
-        tg_bytes_put(out, &value->text.bytes, is_short ? 1 : 4);
+        tg_bytes_put(out, &value->text.bytes, tg_state_is_short_text(field->kind) ? 1 : 4);
         tg_bytes_put(out, value->text.data, value->text.bytes);
     }
 }

@@ -19,6 +19,17 @@ struct tg_state_scalar {
     };
 };
 
+/* Texts inside the value: in memory the last byte is the length, on disk the first.  @any */
+enum { TG_STATE_LABEL_TEXT_MAX = 15, TG_STATE_NAME_TEXT_MAX = 63 };
+static inline bool tg_state_is_short_text(enum tg_state_kind kind)
+{
+    return kind == TG_STATE_LABEL || kind == TG_STATE_NAME;
+}
+static inline uint32_t tg_state_short_text_max(enum tg_state_kind kind)
+{
+    return kind == TG_STATE_LABEL ? TG_STATE_LABEL_TEXT_MAX : TG_STATE_NAME_TEXT_MAX;
+}
+
 /* Bytes of a plain value of fixed width, 0 for texts.  @any */
 uint32_t tg_state_scalar_bytes(enum tg_state_kind kind);
 /* Read a plain value. On bad bytes `in` says so and *out is zero.  @any */

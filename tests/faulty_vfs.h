@@ -22,6 +22,7 @@ static struct {
     uint64_t count;
     uint64_t calls;
     bool hit;
+    bool unsynced; /* something was written since the last sync that worked */
 } faulty_vfs;
 
 static inline bool vfs_fails(void)
@@ -42,6 +43,7 @@ static inline int vfs_read(sqlite3_file *file, void *data, int bytes, sqlite3_in
 }
 static inline int vfs_write(sqlite3_file *file, const void *data, int bytes, sqlite3_int64 offset)
 {
+    faulty_vfs.unsynced = true;
     if (vfs_fails()) {
         (void)real_of(file)->pMethods->xWrite(real_of(file), data, bytes / 2, offset); /* torn, too */
         return faulty_vfs.code;
@@ -54,7 +56,9 @@ static inline int vfs_truncate(sqlite3_file *file, sqlite3_int64 bytes)
 }
 static inline int vfs_sync(sqlite3_file *file, int flags)
 {
-    return vfs_fails() ? SQLITE_IOERR_FSYNC : real_of(file)->pMethods->xSync(real_of(file), flags);
+    if (vfs_fails()) { return SQLITE_IOERR_FSYNC; }
+    faulty_vfs.unsynced = false;
+    return real_of(file)->pMethods->xSync(real_of(file), flags);
 }
 static inline int vfs_size(sqlite3_file *file, sqlite3_int64 *bytes)
 {

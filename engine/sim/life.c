@@ -142,13 +142,9 @@ static tg_status open_checkpoints(const struct tg_sim_life *life, const struct t
 {
     const struct tg_checkpoint_config config = {
         .plan = plan,
-        .dir = life->job->checkpoint.dir,
-        .every = life->job->checkpoint.every,
-        .timeout = life->job->checkpoint.timeout,
-        .keep = life->job->checkpoint.keep,
         .fresh = life->fresh,
         .clock = tg_sim_world_clock(life->chaos->world),
-        .cpu_ns = step_cpu_ns,
+        .slice_ns = step_cpu_ns,
     };
     return tg_checkpoint_create(checkpoint, &config, err);
 }

@@ -152,6 +152,21 @@ static tg_status discover(const struct tg_options *options, const char *source_n
     return TG_OK;
 }
 
+static tg_status identify(const struct tg_options *options, const char *source_name, uint64_t deadline_ns,
+                          struct tg_source_log *log, struct tg_error *err)
+{
+    (void)options;
+    (void)source_name;
+    (void)deadline_ns;
+    (void)err;
+    memcpy(log->identity, "sim", sizeof "sim");
+    for (uint32_t i = 0; i < log->partition_count; i++) {
+        log->begin[i] = 0;
+        log->end[i] = current->partitions[i].count;
+    }
+    return TG_OK;
+}
+
 static size_t state_bytes(const struct tg_options *options, uint32_t owned_count)
 {
     (void)options;
@@ -283,6 +298,7 @@ static void close_source(void *state)
 const struct tg_source_ops tg_sim_log_source = {
     .name = "sim_log",
     .discover = discover,
+    .identify = identify,
     .state_bytes = state_bytes,
     .open = open_source,
     .poll = poll_source,

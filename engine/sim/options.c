@@ -47,7 +47,7 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     static const uint32_t outages_ms[] = {0, 0, 300, 3000};
     static const uint32_t heals_ms[] = {2000, 10000, 60000};
     static const uint32_t crash_steps[] = {500, 5000, 50000};
-    static const uint32_t crash_visits[] = {0, 3, 30};
+    static const uint32_t crash_visits[] = {0, 30, 1000};
     static const uint32_t crash_calls[] = {0, 40, 400};
     static const uint32_t grows_ms[] = {0, 500, 8000};
     static const tg_us checkpoints[] = {0, 1000, 3000, 10000, 30000, 200000};

@@ -31,7 +31,7 @@ static tg_status check_clocks(const struct tg_cluster *cluster, const struct tg_
             int64_t due;
             if (edge->from_source) {
                 const uint32_t source = spec->from.index;
-                due = tg_checkpoint_partition(cluster->checkpoint, source, at - plan->partition_first[source])->wm;
+                due = tg_checkpoint_partitions(cluster->checkpoint, source)[at - plan->partition_first[source]].wm;
                 const bool moves = due != TG_TS_MIN && due != TG_TS_MAX && spec->late != TG_LATE_ACCEPT;
                 due -= moves ? spec->allowed_lateness : 0;
             } else {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "io/cassandra/pending.h"
 #include "io/cassandra/settings.h"
@@ -297,7 +298,7 @@ static bool write_next(struct sink *s, bool hurry, uint64_t now_ns)
 
 static uint32_t dispatch(struct sink *s, uint64_t now_ns)
 {
-    if (s->failure.status != TG_OK || s->pending.images == 0) { return 0; }
+    if (s->failure.status != TG_OK || s->pending.images == 0 || TG_FAILPOINT("cassandra.write") != 0) { return 0; }
     const bool hurry = s->hurry || memory_short(s);
     uint32_t started = 0;
     while (started < DISPATCH_MAX && write_next(s, hurry, now_ns)) { started++; }
@@ -354,6 +355,7 @@ static uint32_t sink_poll(void *state, uint64_t now_ns)
 static void sink_flush(void *state)
 {
     struct sink *s = state;
+    (void)TG_FAILPOINT("cassandra.flush");
     tg_cql_pending_flush(&s->pending);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "io/checkpoint/place.h"
 #include "io/file_ops.h"
 
@@ -334,6 +335,11 @@ static tg_status remove_rest(const struct tg_store *store, const struct tg_store
     return remove_files(store, "GENERATION-", names->generations, older, &none, err);
 }
 
+static tg_status may_sweep(const struct tg_store *store, int failed, struct tg_error *err)
+{
+    return failed == 0 ? TG_OK : tg_fail(err, TG1510, failed, "checkpoint directory %s: cannot remove", store->path);
+}
+
 tg_status tg_store_sweep(struct tg_store *store, const struct tg_store_keep *keep, struct tg_error *err)
 {
     TG_ASSERT(store->lock_fd >= 0);
@@ -342,16 +348,19 @@ tg_status tg_store_sweep(struct tg_store *store, const struct tg_store_keep *kee
     if (status != TG_OK) { return status; }
     struct tg_store_names names;
     status = tg_store_scan_lists(store, &arena, &names, err);
+    if (status == TG_OK) { status = may_sweep(store, TG_FAILPOINT("sweep.manifests"), err); }
     if (status == TG_OK) {
         status = remove_files(store, "MANIFEST-", names.manifests, names.manifest_count, keep, err);
     }
     if (status == TG_OK) {
         const struct tg_file_ops *ops = tg_file_ops();
-        const int failed = ops->sync_dir(ops->self, store->path);
+        int failed = -TG_FAILPOINT("sweep.sync");
+        if (failed == 0) { failed = ops->sync_dir(ops->self, store->path); }
         if (failed != 0) {
             status = tg_fail(err, TG1510, -failed, "checkpoint directory %s: removals are not durable", store->path);
         }
     }
+    if (status == TG_OK) { status = may_sweep(store, TG_FAILPOINT("sweep.files"), err); }
     if (status == TG_OK) { status = remove_files(store, "ACK-", names.acks, names.ack_count, keep, err); }
     if (status == TG_OK) { status = remove_rest(store, &names, keep, err); }
     tg_arena_close(&arena);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "io/checkpoint/place.h"
 #include "io/file_ops.h"
 
@@ -22,11 +23,12 @@ void tg_store_file_name(uint64_t epoch, uint32_t shard, bool base, char out[TG_S
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
-/* Close errors count: on some file systems they are where a failed write shows. */
-static int sync_and_close(int fd)
+/* Close errors count: on some file systems they are where a failed write shows. What has `failed` already is only
+ * closed: it is never synced. */
+static int sync_and_close(int fd, int failed)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    const int failed = ops->fdatasync(ops->self, fd);
+    if (failed == 0) { failed = ops->fdatasync(ops->self, fd); }
     const int close_failed = ops->close(ops->self, fd);
     return failed != 0 ? failed : close_failed;
 }
@@ -87,7 +89,8 @@ static tg_status take_lock(struct tg_store *store, int64_t pid, struct tg_error 
     const struct tg_file_ops *ops = tg_file_ops();
     const int fd = open_in(store, "LOCK", O_RDWR | O_CREAT);
     if (fd < 0) { return not_written(store, "open", "LOCK", fd, err); }
-    const int failed = ops->lock(ops->self, fd);
+    int failed = -TG_FAILPOINT("store.lock");
+    if (failed == 0) { failed = ops->lock(ops->self, fd); }
     if (failed != 0) {
         const tg_status status =
             failed == -EWOULDBLOCK ? in_use(store, fd, err) : not_written(store, "lock", "LOCK", failed, err);
@@ -109,9 +112,10 @@ static tg_status claim_generation(struct tg_store *store, struct tg_error *err)
     if (names.generation == UINT64_MAX) { return not_written(store, "number", "GENERATION", -EOVERFLOW, err); }
     char name[TG_STORE_NAME_BYTES];
     (void)snprintf(name, sizeof name, "GENERATION-%" PRIu64, names.generation + 1);
-    const int fd = open_in(store, name, O_WRONLY | O_CREAT | O_EXCL);
+    int failed = -TG_FAILPOINT("store.generation");
+    const int fd = failed == 0 ? open_in(store, name, O_WRONLY | O_CREAT | O_EXCL) : failed;
     if (fd < 0) { return not_written(store, "create", name, fd, err); }
-    int failed = sync_and_close(fd);
+    failed = sync_and_close(fd, -TG_FAILPOINT("store.generation_sync"));
     if (failed == 0) { failed = sync_folder(store->path); }
     if (failed != 0) { return not_written(store, "make durable", name, failed, err); }
     store->generation = names.generation + 1;
@@ -163,7 +167,8 @@ tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg
     char name[TG_STORE_NAME_BYTES];
     char path[PLACE_BYTES];
     (void)snprintf(name, sizeof name, "e%" PRIu64, epoch);
-    const int failed = ops->mkdir(ops->self, place_of(store->path, name, path), FOLDER_MODE);
+    int failed = -TG_FAILPOINT("store.epoch");
+    if (failed == 0) { failed = ops->mkdir(ops->self, place_of(store->path, name, path), FOLDER_MODE); }
     return failed == 0 ? TG_OK : not_written(store, "create", name, failed, err);
 }
 
@@ -173,7 +178,8 @@ tg_status tg_store_file_create(struct tg_store *store, uint64_t epoch, uint32_t 
     TG_ASSERT(store->lock_fd >= 0);
     *file = (struct tg_store_file){.fd = -1};
     tg_store_file_name(epoch, shard, base, file->name);
-    file->fd = open_in(store, file->name, O_WRONLY | O_CREAT | O_EXCL);
+    const int failed = -TG_FAILPOINT("store.create");
+    file->fd = failed == 0 ? open_in(store, file->name, O_WRONLY | O_CREAT | O_EXCL) : failed;
     return file->fd >= 0 ? TG_OK : not_written(store, "create", file->name, file->fd, err);
 }
 
@@ -190,7 +196,8 @@ tg_status tg_store_file_append(struct tg_store *store, struct tg_store_file *fil
                                struct tg_error *err)
 {
     TG_ASSERT(file->fd >= 0);
-    const int failed = tg_file_write_all(file->fd, data, bytes, (int64_t)file->bytes);
+    int failed = -TG_FAILPOINT("store.append");
+    if (failed == 0) { failed = tg_file_write_all(file->fd, data, bytes, (int64_t)file->bytes); }
     if (failed != 0) {
         tg_store_file_drop(store, file);
         return not_written(store, "write", file->name, failed, err);
@@ -202,7 +209,7 @@ tg_status tg_store_file_append(struct tg_store *store, struct tg_store_file *fil
 tg_status tg_store_file_finish(struct tg_store *store, struct tg_store_file *file, struct tg_error *err)
 {
     TG_ASSERT(file->fd >= 0);
-    const int failed = sync_and_close(file->fd);
+    const int failed = sync_and_close(file->fd, -TG_FAILPOINT("store.sync"));
     file->fd = -1;
     if (failed == 0) { return TG_OK; }
     (void)remove_in(store, file->name);
@@ -214,7 +221,9 @@ tg_status tg_store_epoch_sync(struct tg_store *store, uint64_t epoch, struct tg_
     char name[TG_STORE_NAME_BYTES];
     char path[PLACE_BYTES];
     (void)snprintf(name, sizeof name, "e%" PRIu64, epoch);
-    int failed = sync_folder(place_of(store->path, name, path));
+    int failed = -TG_FAILPOINT("store.folder_sync");
+    if (failed == 0) { failed = sync_folder(place_of(store->path, name, path)); }
+    if (failed == 0) { failed = -TG_FAILPOINT("store.root_sync"); }
     if (failed == 0) { failed = sync_folder(store->path); }
     return failed == 0 ? TG_OK : not_written(store, "make durable", name, failed, err);
 }
@@ -230,6 +239,18 @@ static tg_status still_ours(const struct tg_store *store, struct tg_error *err)
                    store->path, names.generation, store->generation);
 }
 
+/* Steps of write_whole; manifests and acknowledgements have failpoints of their own. */
+static int failed_create(bool is_ack)
+{
+    return -(is_ack ? TG_FAILPOINT("ack.create") : TG_FAILPOINT("manifest.create"));
+}
+static int failed_write(bool is_ack) { return -(is_ack ? TG_FAILPOINT("ack.write") : TG_FAILPOINT("manifest.write")); }
+static int failed_sync(bool is_ack) { return -(is_ack ? TG_FAILPOINT("ack.sync") : TG_FAILPOINT("manifest.sync")); }
+static int failed_rename(bool is_ack)
+{
+    return -(is_ack ? TG_FAILPOINT("ack.rename") : TG_FAILPOINT("manifest.rename"));
+}
+
 /* Write `name`.tmp, make it durable, give it its name; the name itself is durable after the folder's next sync. */
 static tg_status write_whole(struct tg_store *store, const char *name, const void *data, size_t bytes,
                              struct tg_error *err)
@@ -242,14 +263,15 @@ static tg_status write_whole(struct tg_store *store, const char *name, const voi
     TG_ASSERT(length > 0 && (size_t)length < sizeof temporary);
     int failed = remove_in(store, temporary); /* what an earlier try could not remove */
     if (failed != 0 && failed != -ENOENT) { return not_written(store, "remove", temporary, failed, err); }
-    const int fd = open_in(store, temporary, O_WRONLY | O_CREAT | O_EXCL);
+    const bool is_ack = name[0] == 'A';
+    failed = failed_create(is_ack);
+    const int fd = failed == 0 ? open_in(store, temporary, O_WRONLY | O_CREAT | O_EXCL) : failed;
     if (fd < 0) { return not_written(store, "create", temporary, fd, err); }
-    failed = tg_file_write_all(fd, data, bytes, 0);
-    if (failed != 0) {
-        (void)ops->close(ops->self, fd);
-    } else {
-        failed = sync_and_close(fd);
-    }
+    failed = failed_write(is_ack);
+    if (failed == 0) { failed = tg_file_write_all(fd, data, bytes, 0); }
+    if (failed == 0) { failed = failed_sync(is_ack); }
+    failed = sync_and_close(fd, failed);
+    if (failed == 0) { failed = failed_rename(is_ack); }
     if (failed == 0) {
         failed = ops->rename(ops->self, place_of(store->path, temporary, from), place_of(store->path, name, to));
     }
@@ -269,7 +291,8 @@ tg_status tg_store_publish(struct tg_store *store, uint64_t epoch, const void *m
     if (status == TG_OK) { status = write_whole(store, name, manifest, bytes, err); }
     if (status != TG_OK) { return status; }
     *decided = true;
-    const int failed = sync_folder(store->path);
+    int failed = -TG_FAILPOINT("manifest.folder_sync");
+    if (failed == 0) { failed = sync_folder(store->path); }
     return failed == 0 ? TG_OK : not_written(store, "make durable", name, failed, err);
 }
 
@@ -282,13 +305,15 @@ tg_status tg_store_acknowledge(struct tg_store *store, uint64_t epoch, uint32_t 
     const int bytes = snprintf(text, sizeof text, "committed %" PRIu32 "\n", committed);
     const tg_status status = write_whole(store, name, text, (size_t)bytes, err);
     if (status != TG_OK) { return status; }
-    const int failed = sync_folder(store->path);
+    int failed = -TG_FAILPOINT("ack.folder_sync");
+    if (failed == 0) { failed = sync_folder(store->path); }
     return failed == 0 ? TG_OK : not_written(store, "make durable", name, failed, err);
 }
 
 void tg_store_epoch_abort(struct tg_store *store, uint64_t epoch)
 {
     char name[TG_STORE_NAME_BYTES];
+    if (TG_FAILPOINT("store.abort") != 0) { return; }
     (void)snprintf(name, sizeof name, "MANIFEST-%" PRIu64 ".tmp", epoch);
     (void)remove_in(store, name);
     (void)tg_store_remove_epoch(store, epoch);

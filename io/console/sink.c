@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "io/connectors.h"
 #include "io/console/table.h"
@@ -98,6 +99,8 @@ static enum tg_outbox_result stream(struct console_target *target, struct tg_out
         const int ready = ops->writable(ops->self, STDOUT_FILENO, PATIENCE_MS);
         if (ready == 0 || ready == -EINTR) { return TG_OUTBOX_LATER; }
         if (ready < 0) { return refused(target, block, -ready); }
+        const int failed = TG_FAILPOINT("console.write");
+        if (failed != 0) { return refused(target, block, failed); }
         const int64_t result =
             ops->write(ops->self, STDOUT_FILENO, data + *moved, piece_bytes(data + *moved, bytes - *moved));
         if (result == -EINTR || result == -EAGAIN) { return TG_OUTBOX_LATER; }

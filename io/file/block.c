@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "io/file/folder.h"
 #include "io/file_ops.h"
 
@@ -69,7 +70,8 @@ static void run_read(struct tg_task *task)
     if (position->fd < 0) { position->fd = tg_folder_open(position->path, position->partition); }
     /* One byte more than fits, into the padding: a record that fills the buffer still has its newline with it. */
     const uint32_t want = buffer->capacity + 1;
-    const int fd = position->fd;
+    const int failed = -TG_FAILPOINT("source.read");
+    const int fd = failed != 0 ? failed : position->fd;
     const int64_t bytes = fd < 0 ? fd : read_fully(fd, buffer->data, want, position->offset);
     if (bytes < 0) {
         block->outcome = TG_BLOCK_FAILED;

@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "io/connectors.h"
 #include "io/file/block.h"
 #include "io/file/folder.h"
+#include "io/file/identity.h"
 #include "io/file_ops.h"
 
 enum { BLOCKS = 2 };
@@ -54,6 +56,13 @@ static tg_status discover(const struct tg_options *options, const char *source_n
 {
     (void)deadline_ns; /* a file is there or it is not */
     return tg_folder_count(tg_option_text(options, "path"), source_name, partition_count, err);
+}
+
+static tg_status identify(const struct tg_options *options, const char *source_name, uint64_t deadline_ns,
+                          struct tg_source_log *log, struct tg_error *err)
+{
+    (void)deadline_ns;
+    return tg_file_identify(tg_option_text(options, "path"), source_name, log, err);
 }
 
 static size_t state_bytes(const struct tg_options *options, uint32_t owned_count)
@@ -210,6 +219,7 @@ static uint32_t poll_source(void *state, struct tg_raw_batch *out, uint64_t now_
         read_ahead(source);
         struct file_block *block = &source->blocks[source->first % BLOCKS];
         if (source->first == source->next || block->state != BLOCK_READY) { return 0; }
+        if (TG_FAILPOINT("source.batch") != 0) { return 0; }
         if (deliver(source, block, out) != 0) {
             read_ahead(source);
             return 1;
@@ -268,6 +278,7 @@ const struct tg_source_ops tg_file_source = {
     .options = options_table,
     .option_count = sizeof options_table / sizeof options_table[0],
     .discover = discover,
+    .identify = identify,
     .state_bytes = state_bytes,
     .open = open_source,
     .poll = poll_source,

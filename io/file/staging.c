@@ -113,8 +113,11 @@ static int begin_segment(struct tg_staging *staging, uint32_t index, uint64_t se
     char path[PATH_BYTES];
     if (shard->count == TG_STAGING_SEGMENTS_MAX) { return -EOVERFLOW; }
     if (shard->fd >= 0) { (void)staging->ops->close(staging->ops->self, shard->fd); }
-    shard->fd = staging->ops->open(staging->ops->self, part_name(staging, index, segment, path),
-                                   O_RDWR | O_CREAT | O_TRUNC, 0666);
+    shard->fd = -TG_FAILPOINT("file.segment");
+    if (shard->fd == 0) {
+        shard->fd = staging->ops->open(staging->ops->self, part_name(staging, index, segment, path),
+                                       O_RDWR | O_CREAT | O_TRUNC, 0666);
+    }
     if (shard->fd < 0) {
         const int failed = shard->fd;
         shard->fd = -1;
@@ -138,7 +141,8 @@ int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segme
         if (failed != 0) { return failed; }
     }
     shard->torn = true; /* also when the call fails: it may have written before it did */
-    const int failed = tg_file_write_all(shard->fd, data, bytes, (int64_t)newest->bytes);
+    int failed = -TG_FAILPOINT("file.stage");
+    if (failed == 0) { failed = tg_file_write_all(shard->fd, data, bytes, (int64_t)newest->bytes); }
     if (failed != 0) { return failed; }
     newest->bytes += bytes;
     shard->torn = false;
@@ -149,7 +153,9 @@ int tg_staging_sync(struct tg_staging *staging, uint32_t index)
 {
     const struct tg_staging_shard *shard = &staging->shards[index];
     if (shard->fd < 0) { return 0; }
-    const int failed = tg_file_sync(shard->fd);
+    int failed = -TG_FAILPOINT("file.stage_sync");
+    if (failed == 0) { failed = tg_file_sync(shard->fd); }
+    if (failed == 0) { failed = -TG_FAILPOINT("file.stage_folder_sync"); }
     return failed != 0 ? failed : sync_folder(staging);
 }
 
@@ -213,9 +219,10 @@ static int append_part(struct tg_staging *staging, uint32_t shard, const struct 
 {
     char path[PATH_BYTES];
     const struct tg_file_ops *ops = staging->ops;
+    int failed = -TG_FAILPOINT("file.copy");
+    if (failed != 0) { return failed; }
     const int fd = ops->open(ops->self, part_name(staging, shard, segment->number, path), O_RDONLY, 0);
     if (fd < 0) { return fd; }
-    int failed = 0;
     for (uint64_t at = 0; failed == 0 && at < segment->bytes;) {
         const uint64_t left = segment->bytes - at;
         const int64_t got = ops->pread(ops->self, fd, copy, left < COPY_BYTES ? left : COPY_BYTES, (int64_t)at);
@@ -255,7 +262,9 @@ static int remove_part(struct tg_staging *staging, uint32_t shard, const struct 
 {
     char path[PATH_BYTES];
     (void)copy;
-    (void)staging->ops->unlink(staging->ops->self, part_name(staging, shard, segment->number, path));
+    if (TG_FAILPOINT("file.remove") == 0) {
+        (void)staging->ops->unlink(staging->ops->self, part_name(staging, shard, segment->number, path));
+    }
     if (shard >= staging->shard_count) { return 0; }
     struct tg_staging_shard *own = &staging->shards[shard];
     if (own->count != 0 && own->segments[0].number == segment->number) {
@@ -290,7 +299,9 @@ tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committa
     staging->length = found.base;
     if (failed == 0) { failed = -TG_FAILPOINT("file.commit"); }
     if (failed == 0) { failed = for_parts(staging, list, count, staging->copy, append_part); }
+    if (failed == 0) { failed = -TG_FAILPOINT("file.commit_sync"); }
     if (failed == 0) { failed = tg_file_sync(staging->final_fd); }
+    if (failed == 0) { failed = -TG_FAILPOINT("file.commit_folder_sync"); }
     if (failed == 0) { failed = sync_folder(staging); }
     if (failed != 0) {
         staging->length = found.base; /* a commit that is repeated begins there */

@@ -395,6 +395,12 @@ void tg_generator_init(struct tg_generator *generator, const struct tg_generate_
     if (config->skew > 0) { zipf_init(&generator->zipf, config->skew, generator->user_count); }
 }
 
+void tg_generator_seek(struct tg_generator *generator, uint64_t index)
+{
+    TG_ASSERT(generator->config.kind == TG_GENERATE_TX);
+    generator->index = index < generator->count ? index : generator->count;
+}
+
 tg_ts tg_generator_due(const struct tg_generator *generator)
 {
     if (generator->index == generator->count) { return TG_TS_MAX; }

@@ -83,6 +83,10 @@ enum { TG_GENERATE_LATE = 1, TG_GENERATE_MALFORMED, TG_GENERATE_DUPLICATE };
 /* Stand before the first record of `partition`. Asserts what the config's comments demand.  @any */
 void tg_generator_init(struct tg_generator *generator, const struct tg_generate_config *config, uint32_t partition);
 
+/* tx: stand before record `index` of the partition, or at its end. Bench kinds draw from one stream and have to be read
+ * up to there.  @any */
+void tg_generator_seek(struct tg_generator *generator, uint64_t index);
+
 /* When the next record is due by the schedule; TG_TS_MAX at the end, TG_TS_MIN for bench kinds without a rate.  @any */
 tg_ts tg_generator_due(const struct tg_generator *generator);
 

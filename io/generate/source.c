@@ -1,6 +1,7 @@
 /* The generate source: records made up on the spot, paced by the clock or as fast as they are asked for. It holds no
- * position of its own: every open starts at record 0, and with `start_time` and `seed` set it starts at the very same
- * record 0. */
+ * position of its own: an open starts at record 0, and with `start_time` and `seed` set at the very same record 0. Given
+ * positions, kind tx goes on there, as if no time had passed: what is due first is due now. Bench kinds begin at record 0
+ * and let the reader pass over what it knows. */
 #include <string.h>
 
 #include "base/assert.h"
@@ -47,6 +48,7 @@ struct generate_source {
     tg_ts start;        /* the schedule's record 0 ... */
     uint64_t opened_ns; /* ... is due at this monotonic instant */
     bool paced;
+    bool seeks; /* goes on at the positions given */
     uint32_t turn; /* partition asked next */
     uint32_t owned_count;
     struct generate_partition partitions[];
@@ -140,10 +142,43 @@ static tg_status discover(const struct tg_options *options, const char *source_n
     return status;
 }
 
+/* A counted run may have become shorter than what was made of it. */
+static tg_status identify(const struct tg_options *options, const char *source_name, uint64_t deadline_ns,
+                          struct tg_source_log *log, struct tg_error *err)
+{
+    (void)deadline_ns;
+    struct tg_generate_config config;
+    const tg_status status = read_config(options, source_name, 0, &config, err);
+    for (uint32_t i = 0; status == TG_OK && i < log->partition_count && config.kind == TG_GENERATE_TX; i++) {
+        struct tg_generator generator;
+        tg_generator_init(&generator, &config, i);
+        log->begin[i] = 0;
+        log->end[i] = tg_generator_left(&generator); /* -1 = endless */
+        log->ends_there = config.count != 0;
+    }
+    return status;
+}
+
 static size_t state_bytes(const struct tg_options *options, uint32_t owned_count)
 {
     (void)options;
     return sizeof(struct generate_source) + owned_count * sizeof(struct generate_partition);
+}
+
+/* Each partition before its first record; `start` is when the earliest of them is due, TG_TS_MAX = never. */
+static void stand(struct generate_source *source, const struct tg_generate_config *config)
+{
+    source->start = TG_TS_MAX;
+    for (uint32_t i = 0; i < source->owned_count; i++) {
+        struct generate_partition *partition = &source->partitions[i];
+        tg_generator_init(&partition->generator, config, source->env.partitions[i]);
+        if (source->seeks && source->env.positions[i] > 0) {
+            partition->offset = source->env.positions[i];
+            tg_generator_seek(&partition->generator, (uint64_t)partition->offset);
+        }
+        const tg_ts due = tg_generator_due(&partition->generator);
+        source->start = due < source->start ? due : source->start;
+    }
 }
 
 static tg_status open_source(void *state, const struct tg_source_env *env, struct tg_error *err)
@@ -164,13 +199,17 @@ static tg_status open_source(void *state, const struct tg_source_env *env, struc
     const struct tg_option_value *rate = tg_option(env->options, "rate");
     if (!rate->is_set && config.count == 0) { config.rate = LIVE_RATE; }
     source->paced = config.rate != 0;
-    source->start = config.start;
     source->opened_ns = tg_clock_now_ns(&env->clock);
     source->fill.pool = env->buffers;
     source->owned_count = env->owned_count;
-    for (uint32_t i = 0; i < env->owned_count; i++) {
-        tg_generator_init(&source->partitions[i].generator, &config, env->partitions[i]);
+    source->seeks = env->positions != NULL && config.kind == TG_GENERATE_TX;
+    stand(source, &config);
+    const char *start = tg_option_text(env->options, "start_time");
+    if (source->seeks && source->start != TG_TS_MAX && (start == NULL || strcmp(start, "now") == 0)) {
+        config.start -= source->start - now; /* the present is where the records are, not where they began */
+        stand(source, &config);
     }
+    if (!source->seeks || source->start == TG_TS_MAX) { source->start = config.start; }
     return TG_OK;
 }
 
@@ -292,6 +331,7 @@ const struct tg_source_ops tg_generate_source = {
     .options = options_table,
     .option_count = sizeof options_table / sizeof options_table[0],
     .discover = discover,
+    .identify = identify,
     .state_bytes = state_bytes,
     .open = open_source,
     .poll = poll_source,

@@ -47,6 +47,8 @@ static void run(struct tg_task *task)
     if (positions->want_committed) { (void)ask_committed(positions); }
 }
 
+void tg_kafka_positions_ask_now(struct tg_kafka_positions *positions) { run(&positions->task); }
+
 static void done(struct tg_task *task)
 {
     struct tg_kafka_positions *positions = task->owner;

@@ -32,6 +32,8 @@ void tg_kafka_positions_init(struct tg_kafka_positions *positions, rd_kafka_t *r
                              const uint32_t *partitions, uint32_t count);
 /* Ask everything again. False = the helper is busy, try later.  @shard */
 TG_MUST_USE bool tg_kafka_positions_ask(struct tg_kafka_positions *positions, struct tg_helper *helper, uint32_t shard);
+/* Ask everything here and now, a few seconds at most.  @setup */
+void tg_kafka_positions_ask_now(struct tg_kafka_positions *positions);
 /* Wait for a question under way, free the lists. Blocks for a few seconds at most.  @shard */
 void tg_kafka_positions_deinit(struct tg_kafka_positions *positions, struct tg_helper *helper, uint32_t shard);
 

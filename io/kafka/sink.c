@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "io/connectors.h"
 #include "io/kafka/client.h"
 #include "io/kafka/spool.h"
@@ -375,6 +376,7 @@ static void replace_client(struct kafka_sink *sink)
         return;
     }
     if (sink->now_ns - sink->replaced_ns < REPLACE_NS) { return; }
+    if (TG_FAILPOINT("kafka.replace") != 0) { return; }
     sink->replaced_ns = sink->now_ns;
     tg_log(TG_LOG_WARN, TG_CODE_NONE, sink->client.shard, NULL,
            "%s: the producer gave up (%s); %llu rows are sent again", sink->client.block, sink->client.reason,
@@ -408,6 +410,7 @@ static uint32_t poll_sink(void *state, uint64_t now_ns)
     sink->served_ns = now_ns;
     sink->now_ns = now_ns;
     sink->client.now_ns = now_ns;
+    if (tg_kafka_spool_count(&sink->spool) != 0 && TG_FAILPOINT("kafka.serve") != 0) { sink->client.fatal = true; }
     (void)rd_kafka_poll(sink->client.rk, 0);
     if (sink->client.fatal) {
         replace_client(sink);
@@ -426,6 +429,7 @@ static uint32_t poll_sink(void *state, uint64_t now_ns)
 static void flush(void *state)
 {
     struct kafka_sink *sink = state;
+    (void)TG_FAILPOINT("kafka.flush");
     sink->flush_turn++;
     sink->outstanding_before += sink->outstanding_after;
     sink->outstanding_after = 0;

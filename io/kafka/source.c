@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "io/connectors.h"
+#include "io/kafka/identity.h"
 #include "io/kafka/intake.h"
 #include "io/kafka/positions.h"
 
@@ -22,6 +23,7 @@ enum {
     QUEUE_MESSAGES_MIN = 100,
 };
 #define QUEUE_BYTES_PER_SHARD (1LL << 30)
+#define MISSING_NS 10000000000u /* so long a topic that was there may be unknown to its cluster */
 
 static const struct tg_option options_table[] = {
     {"brokers", TG_OPTION_LIST, false, NULL, NULL, "Bootstrap brokers, host:port; needed when the job runs."},
@@ -52,6 +54,7 @@ struct kafka_source {
     bool has_positions;  /* assigned: records may come */
     uint64_t served_ns;
     uint64_t retry_ns;
+    uint64_t missing_ns; /* when the cluster first said that it has no such topic or partition; 0 = it did not */
     uint64_t committed_ns;
     uint32_t serve_turn; /* partition whose watermark is read next */
     uint32_t turn;       /* partition polled next */
@@ -93,6 +96,16 @@ static tg_status discover(const struct tg_options *options, const char *source_n
     }
     tg_kafka_client_close(&client);
     return status;
+}
+
+static tg_status identify(const struct tg_options *options, const char *source_name, uint64_t deadline_ns,
+                          struct tg_source_log *log, struct tg_error *err)
+{
+    static const struct tg_kafka_setting fixed[] = {
+        {"allow.auto.create.topics", "false"}, {"isolation.level", "read_committed"}, {NULL, NULL}};
+    const struct tg_kafka_setup setup = {.kind = "sources", .name = source_name, .options = options,
+                                         .defaults = defaults, .fixed = fixed, .quiet = true, .shard = -1};
+    return tg_kafka_identify(&setup, deadline_ns, log, err);
 }
 
 static size_t state_bytes(const struct tg_options *options, uint32_t owned_count)
@@ -244,6 +257,20 @@ static tg_status assign(struct kafka_source *source, struct tg_error *err)
     return status;
 }
 
+static bool is_missing(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
+/* A broker that has just started knows nothing of its topics for a moment, and ours was there when the run began. */
+static bool may_appear(struct kafka_source *source, rd_kafka_resp_err_t err, uint64_t now_ns)
+{
+    if (!is_missing(err)) { return false; }
+    if (source->missing_ns == 0) { source->missing_ns = now_ns; }
+    return now_ns - source->missing_ns < MISSING_NS;
+}
+
 /* One step towards positions: ask, wait, ask again, at last assign. */
 static void seek_positions(struct kafka_source *source, uint64_t now_ns)
 {
@@ -263,14 +290,11 @@ static void seek_positions(struct kafka_source *source, uint64_t now_ns)
         source->has_positions = source->intake.status == TG_OK;
         source->client.drained = true;
         tg_kafka_client_alive(&source->client);
-    } else if (tg_kafka_is_transient(positions->err)) {
+    } else if (tg_kafka_is_transient(positions->err) || may_appear(source, positions->err, now_ns)) {
         tg_kafka_client_waiting(&source->client, source->client.reason[0] != '\0' ? source->client.reason
                                                                                   : rd_kafka_err2str(positions->err));
     } else {
-        const bool missing = positions->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                             positions->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-                             positions->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-        source->intake.status = tg_fail(&source->intake.error, missing ? TG1203 : TG1206, 0,
+        source->intake.status = tg_fail(&source->intake.error, is_missing(positions->err) ? TG1203 : TG1206, 0,
                                         "topic \"%s\" on %s: asking for %s failed: %s", source->intake.topic,
                                         source->client.brokers, positions->question, rd_kafka_err2str(positions->err));
     }
@@ -468,6 +492,7 @@ const struct tg_source_ops tg_kafka_source = {
     .options = options_table,
     .option_count = sizeof options_table / sizeof options_table[0],
     .discover = discover,
+    .identify = identify,
     .state_bytes = state_bytes,
     .open = open_source,
     .poll = poll_source,

@@ -1,7 +1,6 @@
-/* One connection in WAL mode, synchronous=NORMAL: a commit is one write to the log, readers are never blocked, and a
- * crash of the process loses nothing that was acknowledged (a power cut may lose the last commits, never the
- * consistency). Every write is an upsert guarded by "_version", so a transaction whose outcome is unknown is simply
- * written again.
+/* One connection in WAL mode, synchronous=FULL: a commit is one write to the log and its sync, readers are never
+ * blocked, and what was acknowledged survives a power cut, because a checkpoint counts on it. Every write is an upsert
+ * guarded by "_version", so a transaction whose outcome is unknown is simply written again.
  *   S1 offered store-release (tg_sqlite_offer)  pairs with  S2 offered exchange-acquire (tg_sqlite_write):  the block
  *   and its rows are visible to the helper. The way back is ordered by the helper's own edges: a shard looks at its
  *   block only in `done` of the task it submitted after S1, and the helper settled the block at that task's run at the
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "io/file_ops.h"
 #include "io/sqlite/table.h"
 #include "io/value_text.h"
@@ -92,19 +92,29 @@ static int plain_run(sqlite3_stmt *statement)
     return outcome == SQLITE_DONE ? SQLITE_OK : outcome;
 }
 
+/* What SQLite would say of an errno; SQLITE_OK of 0. */
+static int failure_of(int os_errno)
+{
+    if (os_errno == 0) { return SQLITE_OK; }
+    return os_errno == ENOSPC || os_errno == EDQUOT ? SQLITE_FULL : os_errno == ENOMEM ? SQLITE_NOMEM : SQLITE_IOERR;
+}
+
 /* All blocks in one transaction; an SQLite code, and the text of an error before anything else overwrites it. */
 static int transaction(struct tg_sqlite *db, struct tg_sqlite_block *const *blocks, uint32_t count, char text[256])
 {
     if (sqlite3_get_autocommit(db->connection) == 0) { /* a rollback failed earlier */
         (void)sqlite3_exec(db->connection, "ROLLBACK", NULL, NULL, NULL);
     }
-    int outcome = plain_run(db->begin);
+    int outcome = failure_of(TG_FAILPOINT("sqlite.begin"));
+    if (outcome == SQLITE_OK) { outcome = plain_run(db->begin); }
     for (uint32_t i = 0; i < count && outcome == SQLITE_OK; i++) {
         for (uint32_t j = 0; j < blocks[i]->count && outcome == SQLITE_OK; j++) {
             outcome = row_write(db, tg_row_entry_row(blocks[i]->entries[j]));
         }
     }
+    if (outcome == SQLITE_OK) { outcome = failure_of(TG_FAILPOINT("sqlite.commit")); }
     if (outcome == SQLITE_OK) { outcome = plain_run(db->commit); }
+    if (outcome == SQLITE_OK) { outcome = failure_of(TG_FAILPOINT("sqlite.committed")); } /* written again then */
     if (outcome == SQLITE_OK) { return SQLITE_OK; }
     (void)snprintf(text, 256, "%s (%s)", sqlite3_errmsg(db->connection), sqlite3_errstr(outcome));
     if (sqlite3_get_autocommit(db->connection) == 0) {
@@ -237,19 +247,16 @@ tg_status tg_sqlite_check(const struct tg_sink_env *env, struct tg_error *err)
     return status;
 }
 
-/* WAL where the file system can do it; without it every commit has to be synchronous to survive a crash whole. */
+/* WAL where the file system can do it: a commit is one sync then, without it two or three. With or without, it is one:
+ * synchronous=NORMAL would take a checkpoint's rows for written that a power cut takes away. */
 static tg_status modes_set(struct tg_sqlite *db, struct tg_error *err)
 {
     sqlite3_stmt *pragma = NULL;
-    bool wal = false;
     int outcome = sqlite3_prepare_v2(db->connection, "PRAGMA journal_mode=WAL", -1, &pragma, NULL);
-    if (outcome == SQLITE_OK && sqlite3_step(pragma) == SQLITE_ROW) {
-        wal = strcmp((const char *)sqlite3_column_text(pragma, 0), "wal") == 0;
-    }
+    if (outcome == SQLITE_OK) { (void)sqlite3_step(pragma); } /* finalizing tells what went wrong */
     outcome = sqlite3_finalize(pragma);
     if (outcome == SQLITE_OK) {
-        outcome = sqlite3_exec(db->connection, wal ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", NULL,
-                               NULL, NULL);
+        outcome = sqlite3_exec(db->connection, "PRAGMA synchronous=FULL", NULL, NULL, NULL);
     }
     return outcome == SQLITE_OK ? TG_OK : refused(&db->table, db->connection, "use write-ahead logging in", err);
 }
@@ -285,13 +292,17 @@ static tg_status statements_prepare(struct tg_sqlite *db, char *sql, struct tg_e
 
 static tg_status database_fill(struct tg_sqlite *db, char *sql, struct tg_error *err)
 {
-    const int failed = strcmp(db->table.path, ":memory:") != 0 ? tg_file_make_parents(db->table.path) : 0;
+    const bool on_disk = strcmp(db->table.path, ":memory:") != 0;
+    int failed = on_disk ? tg_file_make_parents(db->table.path) : 0;
     if (failed != 0) {
         return tg_fail(err, TG1503, -failed, "sink %s: create the folders of %s", db->table.sink_name, db->table.path);
     }
     tg_status status = connection_open(&db->table, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db->connection, err);
     if (status == TG_OK) { status = modes_set(db, err); }
     if (status == TG_OK) { status = table_make(db, sql, err); }
+    if (status == TG_OK && on_disk && (failed = tg_file_sync_way(db->table.path)) != 0) {
+        status = tg_fail(err, TG1503, -failed, "sink %s: sync the folders of %s", db->table.sink_name, db->table.path);
+    }
     if (status == TG_OK) { status = statements_prepare(db, sql, err); }
     if (status == TG_OK) { (void)sqlite3_busy_timeout(db->connection, BUSY_MS); }
     return status;

@@ -23,6 +23,7 @@ struct instance {
     struct tg_buffer_pool pool;
     struct tg_loop *loop;
     uint32_t owned[PARTITIONS_MAX];
+    int64_t positions[PARTITIONS_MAX];
     struct tg_buffer *held[HELD_MAX];
     uint32_t held_count;
 };
@@ -42,6 +43,8 @@ static struct tg_helper *helper;
 static uint32_t partition_count;
 static uint32_t instance_count;
 static char folder[64];
+static const int64_t *count_from; /* [PARTITIONS_MAX] what is before it is looked at and not counted */
+static const int64_t *start_at;   /* [PARTITIONS_MAX] positions to go on at, NULL = from the beginning */
 
 static bool is(const struct tg_source_ops *ops, const char *name) { return strcmp(ops->name, name) == 0; }
 
@@ -67,8 +70,8 @@ static void files_make(void)
         FILE *file = fopen(path, "w");
         cr_assert_not_null(file);
         for (uint32_t line = 0; line < 3000 * partition; line++) { /* partition 0 is empty */
-            const uint32_t bytes = tg_prng_below(&prng, 50) == 0 ? tg_prng_below(&prng, 20000)
-                : tg_prng_below(&prng, 200);
+            const uint32_t bytes =
+                tg_prng_below(&prng, 50) == 0 ? tg_prng_below(&prng, 20000) : tg_prng_below(&prng, 200);
             for (uint32_t i = 0; i < bytes; i++) { (void)fputc('a' + (int)((line + i) % 26), file); }
             (void)fputc('\n', file);
         }
@@ -95,8 +98,7 @@ static const struct tg_options *options_make(const struct tg_source_ops *ops)
     }
     cr_assert(is(ops, "generate"), "this suite does not know how to feed source %s: teach it", ops->name);
     return tg_test_options(&options, ops->options, ops->option_count, "count", "5000", "partitions", "3", "rate", "0",
-                           "start_time",
-                           "2026-01-01T00:00:00Z", "seed", "7", "late", "0.1", "malformed", "0.1", NULL);
+                           "start_time", "2026-01-01T00:00:00Z", "seed", "7", "late", "0.1", "malformed", "0.1", NULL);
 }
 
 /* ---- opening and closing ----------------------------------------------------------------------------------------- */
@@ -113,6 +115,7 @@ static tg_status instance_open(const struct tg_source_ops *ops, uint32_t index, 
     cr_assert_eq(tg_loop_open(&instance->loop, &loop, NULL, NULL), TG_OK);
     uint32_t owned = 0;
     for (uint32_t partition = index; partition < partition_count; partition += instance_count) {
+        instance->positions[owned] = start_at != NULL ? start_at[partition] : -1;
         instance->owned[owned++] = partition;
     }
     instance->env = (struct tg_source_env){.job_name = "contract",
@@ -123,6 +126,7 @@ static tg_status instance_open(const struct tg_source_ops *ops, uint32_t index, 
                                            .partition_count = partition_count,
                                            .partitions = instance->owned,
                                            .owned_count = owned,
+                                           .positions = start_at != NULL ? instance->positions : NULL,
                                            .bounded = true,
                                            .fresh = true,
                                            .poll_count_max = poll_count_max,
@@ -141,8 +145,9 @@ static void run_open(const struct tg_source_ops *ops, uint32_t count, bool threa
     const struct tg_clock real = tg_clock_real();
     struct tg_error error = {0};
     (void)options_make(ops);
-    cr_assert_eq(ops->discover(&options.options, "records", tg_clock_now_ns(&real) + 10000000000, &partition_count,
-                               &error), TG_OK, "source %s: what is named is not ready: %s", ops->name, error.text);
+    cr_assert_eq(
+        ops->discover(&options.options, "records", tg_clock_now_ns(&real) + 10000000000, &partition_count, &error),
+        TG_OK, "source %s: what is named is not ready: %s", ops->name, error.text);
     cr_assert(partition_count >= 1 && partition_count <= PARTITIONS_MAX);
     instance_count = count;
     cr_assert_eq(tg_helper_create(&helper, count, NULL, NULL, NULL), TG_OK);
@@ -192,8 +197,9 @@ static void batch_verify(const struct instance *instance, const struct tg_raw_ba
             cr_assert(slice->value >= data && slice->value + slice->value_bytes <= data + raw->buffer->capacity);
             cr_assert(slice->oversize != 0 || slice->value_bytes <= TG_RECORD_BYTES_MAX);
         }
-        partition->digest = partition->digest * 31 + tg_key_hash(slice->value != NULL ? slice->value : data,
-                                                                 slice->value_bytes);
+        if (count_from != NULL && slice->offset < count_from[raw->partition]) { continue; } /* the reader knows it */
+        partition->digest =
+            partition->digest * 31 + tg_key_hash(slice->value != NULL ? slice->value : data, slice->value_bytes);
         partition->digest = partition->digest * 31 + (uint64_t)slice->offset;
         partition->records++;
     }
@@ -320,6 +326,91 @@ Test(sources, withheld_buffers_are_back_pressure_and_nothing_is_lost)
     }
 }
 
+/* Going on at a position gives what a run from the beginning gives from there on. */
+static void goes_on(const struct tg_source_ops *ops, struct tg_prng *prng)
+{
+    static struct seen reference[PARTITIONS_MAX];
+    static int64_t positions[PARTITIONS_MAX];
+    memset(positions, 0, sizeof positions);
+    for (uint32_t run = 0; run < 8; run++) {
+        count_from = positions;
+        start_at = NULL;
+        run_open(ops, 1, false, 64);
+        run_to_end(ops, prng, false);
+        run_close(ops);
+        memcpy(reference, seen, sizeof seen);
+        start_at = positions;
+        run_open(ops, 1 + tg_prng_below(prng, INSTANCES_MAX), false, 1 + tg_prng_below(prng, 100));
+        run_to_end(ops, prng, false);
+        run_close(ops);
+        for (uint32_t p = 0; p < partition_count; p++) {
+            cr_assert_eq(seen[p].records, reference[p].records, "%s partition %u", ops->name, p);
+            cr_assert_eq(seen[p].digest, reference[p].digest, "%s partition %u", ops->name, p);
+            const uint32_t end = (uint32_t)(positions[p] + (int64_t)reference[p].records);
+            positions[p] = run == 0 ? end : tg_prng_below(prng, end + 1); /* the end itself, then anywhere */
+        }
+    }
+    count_from = start_at = NULL;
+}
+
+static void identify(const struct tg_source_ops *ops, const char *known, const int64_t *positions,
+                     struct tg_source_log *log)
+{
+    static int64_t begin[PARTITIONS_MAX], end[PARTITIONS_MAX];
+    struct tg_error error = {0};
+    const struct tg_clock real = tg_clock_real();
+    for (uint32_t p = 0; p < PARTITIONS_MAX; p++) { begin[p] = end[p] = -1; }
+    *log = (struct tg_source_log){
+        .partition_count = partition_count, .known = known, .positions = positions, .begin = begin, .end = end};
+    cr_assert_eq(ops->identify(&options.options, "records", tg_clock_now_ns(&real) + 10000000000, log, &error), TG_OK,
+                 "%s: %s", ops->name, error.text);
+    cr_assert_lt(strlen(log->identity), sizeof log->identity);
+}
+
+/* What a source says of its log is true of what it then delivers, and stays the same. */
+static void tells_its_log(const struct tg_source_ops *ops, struct tg_prng *prng)
+{
+    struct tg_source_log log;
+    char known[TG_SOURCE_IDENTITY_BYTES];
+    int64_t positions[PARTITIONS_MAX];
+    run_open(ops, 1, false, 64);
+    identify(ops, NULL, NULL, &log);
+    memcpy(known, log.identity, sizeof known);
+    run_to_end(ops, prng, false);
+    run_close(ops);
+    for (uint32_t p = 0; p < partition_count; p++) {
+        positions[p] = seen[p].last_offset + 1;
+        cr_assert_leq(log.begin[p], seen[p].last_offset < 0 ? 0 : seen[p].last_offset);
+        cr_assert(!log.ends_there || log.end[p] == -1 || log.end[p] >= positions[p], "%s %u", ops->name, p);
+    }
+    identify(ops, known, positions, &log);
+    cr_assert_str_eq(log.identity, known, "%s", ops->name);
+    for (uint32_t p = 0; p < partition_count; p++) {
+        cr_assert(log.end[p] >= positions[p], "%s: partition %u ends at %" PRId64 ", delivered up to %" PRId64,
+                  ops->name, p, log.end[p], positions[p]);
+    }
+    for (uint32_t p = 0; p < partition_count; p++) { positions[p] += 1; } /* one more than there is */
+    identify(ops, known, positions, &log);
+    for (uint32_t p = 0; p < partition_count && !needs_server(ops); p++) { cr_assert_lt(log.end[p], positions[p]); }
+}
+
+Test(sources, go_on_at_positions)
+{
+    struct tg_prng prng = {tg_test_seed()};
+    for (uint32_t i = 0; tg_source_registry[i] != NULL; i++) {
+        if (!needs_server(tg_source_registry[i])) { goes_on(tg_source_registry[i], &prng); }
+    }
+}
+
+Test(sources, what_they_tell_of_their_log_is_true)
+{
+    struct tg_prng prng = {tg_test_seed()};
+    for (uint32_t i = 0; tg_source_registry[i] != NULL; i++) {
+        const struct tg_source_ops *ops = tg_source_registry[i];
+        if (!needs_server(ops) && ops->identify != NULL) { tells_its_log(ops, &prng); }
+    }
+}
+
 Test(sources, close_is_legal_at_any_time)
 {
     struct tg_prng prng = {tg_test_seed()};
@@ -339,6 +430,14 @@ static const struct tg_source_ops *kafka_on_server(void)
 }
 
 TestSuite(sources_on_servers, .timeout = 280);
+
+Test(sources_on_servers, kafka_goes_on_at_positions_and_tells_its_log)
+{
+    const struct tg_source_ops *ops = kafka_on_server();
+    struct tg_prng prng = {tg_test_seed()};
+    goes_on(ops, &prng);
+    tells_its_log(ops, &prng);
+}
 
 Test(sources_on_servers, kafka_records_do_not_depend_on_polls_instances_or_held_buffers)
 {

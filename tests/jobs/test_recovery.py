@@ -1,5 +1,6 @@
 """A job with checkpoints is killed, stopped, refused and starved of disk space; the table it leaves is that of a run nobody touched."""
 
+import collections
 import contextlib
 import errno
 import functools
@@ -18,11 +19,14 @@ import unittest
 from unittest import mock
 
 from tests.jobs import turgo
+from tests.jobs.checkpoint_check import Oracle, check_directory, epochs_of
+from tests.jobs.reader import FileReader, TableReader, Watch
 from tests.model import inputs
 from tests.model.purchase_count import Params, run
 
 KILLS = int(os.environ.get("TURGO_KILLS", "30"))
 RECORDS = 8_000 if turgo.QUICK else 40_000
+CHECKED = int(os.environ.get("TURGO_CHECKED", "3"))  # checkpoints of a life that are compared with the model; 0 = all
 FILE_SINK = 'file: {path: "${TURGO_OUT:-out}/user_transaction_counts.jsonl"}'
 SQLITE_SINK = 'sqlite: {path: "${TURGO_OUT:-out}/counts.db", table: counts}'
 SIDE_SINKS = ('file: {path: "${TURGO_OUT:-out}/dead_letters.jsonl"}', 'file: {path: "${TURGO_OUT:-out}/late.jsonl"}')
@@ -82,6 +86,7 @@ class Case:
         self.model = model = run(self.made.partitions, params)
         self.expected = {user: (row["purchaseCount"], row["eventTimestamp"], int(row["isTimeout"]), row["_revision"])
                          for user, row in model.table().items()}
+        self.oracle = Oracle(self.made.partitions, params)
         life = Life(self, "plain", every="off")
         code = life.run.wait(120)
         if code != 0:
@@ -102,7 +107,7 @@ def case(seed, records=RECORDS):
 class Life:
     """One process of a job over a case's files. Lives of one `name` share state folder and output."""
 
-    def __init__(self, its_case, name, *flags, every="50ms", env=None, fresh=False, job=None, outputs="sqlite", sets=True):
+    def __init__(self, its_case, name, *flags, every="50ms", env=None, fresh=False, job=None, outputs="sqlite", sets=True, keep=3):
         self.outputs = outputs
         self.folder = its_case.folder / name
         self.out = self.folder / "out"
@@ -110,7 +115,7 @@ class Life:
         self.report_path = self.folder / "report.json"
         self.report_path.unlink(missing_ok=True)
         self.checkpoints = self.folder / "state" / "checkpoints"
-        values = [*(its_case.made.params.sets() if sets else []), f"checkpoint.every={every}"]
+        values = [*(its_case.made.params.sets() if sets else []), f"checkpoint.every={every}", f"checkpoint.keep={keep}", "engine.audit=true"]
         sets = [word for value in values for word in ("--set", value)]
         self.run = turgo.Turgo("run", job or job_file(outputs), "--profile", "replay", "--until", "end", "--no-drain", "--quiet", "--report", self.report_path,
                                "--state-dir", self.folder / "state", *sets, *(["--fresh"] if fresh else []), *flags,
@@ -130,9 +135,14 @@ class Life:
         self.run.__exit__()
 
 
-def newest_of(folder):
+def numbers_of(folder, kind="MANIFEST-"):
+    """Numbers of the checkpoint directory's names of one kind."""
     names = os.listdir(folder) if folder.exists() else []
-    return max((int(name[9:]) for name in names if re.fullmatch(r"MANIFEST-\d+", name)), default=0)
+    return {int(name[len(kind):]) for name in names if re.fullmatch(kind + r"\d+", name)}
+
+
+def newest_of(folder):
+    return max(numbers_of(folder), default=0)
 
 
 def wait_for_checkpoint(life, number, seconds=60):
@@ -153,6 +163,15 @@ class RecoveryTest(unittest.TestCase):
         life = self.live(its_case, *flags, **options)
         self.assertEqual(life.run.wait(120), code, life.run.text()[-3000:])
         return life
+
+    def assert_checkpoints(self, chance, its_case, life, known, where):
+        """Some of the checkpoints a life has added to `known`, the newest among them, hold what the model has at their offsets."""
+        new = [epoch for epoch in epochs_of(life.checkpoints) if epoch not in known]
+        known.update(new)
+        chosen = new if CHECKED == 0 or len(new) <= CHECKED else [*sorted(chance.sample(new[:-1], CHECKED - 1)), new[-1]]
+        wrong, looked = check_directory(life.checkpoints, its_case.oracle, set(epochs_of(life.checkpoints)) - set(chosen), verify=True)
+        self.assertEqual(wrong[:5], [], f"seed {its_case.seed} {where}")
+        return len(looked)
 
     def assert_result(self, its_case, life, message=""):
         """What the job's outputs hold is the model's, nothing twice; a table equals that of the run without checkpoints, too."""
@@ -177,39 +196,62 @@ class Kills(RecoveryTest):
     """kill -9 at seeded moments, each life with another number of shards, until the job has come to its end; then the next input."""
 
     LIVES_MAX = 200  # of one input
+    INPUTS_MAX = 10 + 2 * KILLS
 
     def test_a_job_killed_again_and_again_leaves_the_table_of_a_run_nobody_touched(self):
         seed = turgo.fresh_seeds(1)[0]
-        self.kills = self.behind = self.restores = self.skipped_ahead = 0
+        self.tally = collections.Counter()
         begun = time.monotonic()
-        cycle = 0
-        while self.kills < KILLS:
+        names = ("kills", "kills behind a new checkpoint", "kills during restore", "starts from a checkpoint", "starts with other shards", "epochs",
+                 "checkpoints", "checkpoints compared", "looks of readers", "inputs", "inputs ended by a life that read a part")
+        while self.tally["inputs"] < self.INPUTS_MAX and (self.tally["kills"] < KILLS or not all(self.tally[name] for name in names)):
+            cycle = self.tally["inputs"]
             self.cycle(random.Random(seed + cycle), case(seed + cycle // 6, RECORDS * 2), f"kills-{cycle}", f"TG_SEED={seed} cycle {cycle}")
-            cycle += 1
-        print(f"({self.kills} kills, {self.behind} behind a new checkpoint, {self.restores} lives began with one, {self.skipped_ahead} of the last lives "
-              f"read less than everything, {cycle} inputs, {time.monotonic() - begun:.0f} s) ", end="", flush=True)
-        self.assertGreater(self.behind, 0, "no kill came behind a checkpoint")
-        self.assertGreater(self.restores, 0, "no life began with a checkpoint")
-        self.assertGreater(self.skipped_ahead, 0, "every life read everything: checkpoints were not used")
+            self.tally["inputs"] += 1
+        print(f"({'; '.join(f'{self.tally[name]} {name}' for name in names)}; {time.monotonic() - begun:.0f} s) ", end="", flush=True)
+        self.assertGreaterEqual(self.tally["kills"], KILLS)
+        for name in names:
+            self.assertGreater(self.tally[name], 0, f"TG_SEED={seed}: {name}")
 
     def cycle(self, chance, its_case, name, where):
-        longest, idle = 1.0, 0
-        outputs = chance.choice(("sqlite", "file"))
+        longest, idle, shards_before = 1.0, 0, 0
+        outputs, keep = chance.choice(("sqlite", "file")), chance.choice((3, 1000))
+        self.complete = set()
+        known = set()
+        watch = None
         for number in range(self.LIVES_MAX):
-            flags = ("--shards", chance.randrange(1, 6), "--poll-size", chance.choice((1, 1, 7, 64)), "--io", chance.choice(("uring", "epoll")))
-            life = self.live(its_case, *flags, name=name, outputs=outputs, every=chance.choice(("50ms", "20ms")))
-            before = life.newest()
-            self.restores += before != 0
-            self.let_live(chance, life, before, chance.uniform(0.005, 0.05) if chance.random() < 0.2 else chance.uniform(0.1, longest))
-            if not life.run.running():
+            shards = chance.randrange(1, 6)
+            flags = ("--shards", shards, "--poll-size", chance.choice((1, 1, 7, 64)), "--io", chance.choice(("uring", "epoll")))
+            life = self.live(its_case, *flags, name=name, outputs=outputs, every=chance.choice(("50ms", "20ms")), keep=keep)
+            if watch is None:
+                watch = Watch(TableReader(life.out) if outputs == "sqlite" else FileReader(life.out / f"{turgo.SINK}.jsonl"))
+                self.addCleanup(watch.over.set)
+            before, generation = life.newest(), max(numbers_of(life.checkpoints, "GENERATION-"), default=0)
+            self.tally["starts from a checkpoint"] += before != 0
+            self.tally["starts with other shards"] += before != 0 and shards != shards_before
+            shards_before = shards
+            if number % 4 == 3:
+                self.let_restore(chance, life, generation)
+            else:
+                self.let_live(chance, life, before, chance.uniform(0.005, 0.05) if chance.random() < 0.2 else chance.uniform(0.1, longest))
+            ended = not life.run.running()
+            if not ended:
+                life.run.kill()
+            self.complete |= numbers_of(life.checkpoints)
+            if ended:
+                self.assertEqual(life.run.wait(), 0, f"{where}: {life.run.text()[-3000:]}")
+                self.assertEqual(watch.stop()[:5], [], f"{where}: a reader saw something go back")
+                self.tally["looks of readers"] += watch.reader.looks
+            self.tally["checkpoints compared"] += self.assert_checkpoints(chance, its_case, life, known, where)
+            if ended:
                 self.finish(its_case, life, before, where)
-                shutil.rmtree(life.folder)
                 return
-            life.run.kill()
-            self.kills += 1
             after = life.newest()
             self.assertGreaterEqual(after, before, f"{where}: a complete checkpoint is gone")
-            self.behind += after > before
+            self.tally["kills"] += 1
+            self.tally["kills behind a new checkpoint"] += after > before
+            has_directory = max(numbers_of(life.checkpoints, "GENERATION-"), default=0) > generation
+            self.tally["kills during restore"] += before != 0 and has_directory and "restored checkpoint" not in life.run.text()
             # A loaded machine may need longer than this for a start: give the next lives more when nothing comes of them.
             idle = 0 if after > before else idle + 1
             longest = min(5, longest * 1.5) if idle >= 3 else longest
@@ -217,14 +259,23 @@ class Kills(RecoveryTest):
         self.fail(f"{where}: not at the end after {self.LIVES_MAX} lives")
 
     @staticmethod
-    def let_live(chance, life, before, seconds):
+    def let_restore(chance, life, generation):
+        """Until a moment after the process took the directory: it reads the checkpoint then, commits its rows again and loads its keys."""
+        deadline = time.monotonic() + 10
+        while life.run.running() and time.monotonic() < deadline and max(numbers_of(life.checkpoints, "GENERATION-"), default=0) <= generation:
+            time.sleep(0.0002)
+        time.sleep(chance.uniform(0, 0.01))
+
+    def let_live(self, chance, life, before, seconds):
         """For that long, or until a while after a new checkpoint. Most lives are held still again and again, so that checkpoints, made by
         the clock, fall into the middle of the input."""
         deadline = time.monotonic() + seconds
         pause = chance.choice((0, 0.006, 0.012))
         behind_checkpoint = chance.random() < 0.5
         while life.run.running() and time.monotonic() < deadline:
-            if behind_checkpoint and life.newest() > before:
+            there = numbers_of(life.checkpoints)
+            self.complete |= there
+            if behind_checkpoint and max(there, default=0) > before:
                 behind_checkpoint, deadline = False, min(deadline, time.monotonic() + chance.uniform(0, 0.03))
             if pause:
                 life.run.send(signal.SIGSTOP)
@@ -233,11 +284,12 @@ class Kills(RecoveryTest):
             time.sleep(0.002)
 
     def finish(self, its_case, life, before, where):
-        self.assertEqual(life.run.wait(), 0, f"{where}: {life.run.text()[-3000:]}")
         self.assert_result(its_case, life, f"{where} {life.outputs}")
-        if before != 0:
-            self.skipped_ahead += life.records() < its_case.count
+        self.tally["epochs"] += max(numbers_of(life.checkpoints) | numbers_of(life.checkpoints, "e"), default=0)
+        self.tally["checkpoints"] += len(self.complete)
+        self.tally["inputs ended by a life that read a part"] += before != 0 and life.records() < its_case.count
         life.close()
+        shutil.rmtree(life.folder)
 
 
 class Stops(RecoveryTest):
@@ -266,6 +318,15 @@ class Stops(RecoveryTest):
         again = self.live_to_end(its_case, "--shards", 4)
         self.assertEqual(again.records(), 0)
         self.assert_result(its_case, again)
+
+    def test_the_first_checkpoint_of_a_start_with_as_many_shards_is_a_delta_behind_the_last_one(self):
+        its_case = case(self.seed)
+        kinds = []
+        for shards in (2, 2, 3):
+            life = self.live_to_end(its_case, "--shards", shards, every="1h", outputs="table")  # the last checkpoint of a run is its only one
+            kinds.append(sorted({path.suffix for path in (life.checkpoints / f"e{life.newest()}").iterdir()}))
+        self.assertEqual(kinds, [[".base"], [".delta"], [".base"]], "with another number of shards a chain cannot go on")
+        self.assert_table(its_case, life)
 
     def test_fresh_begins_anew(self):
         its_case = case(self.seed)
@@ -313,6 +374,30 @@ class Refusals(RecoveryTest):
         shutil.copytree(self.case.folder / "in", scratch / "more", dirs_exist_ok=True)
         (scratch / "more" / inputs.TOPIC / f"p{len(self.case.made.partitions)}.jsonl").write_bytes(b"")
         self.assert_refused(self.live(self.case, env={"TURGO_IN": scratch / "more"}).run, 78, "TG1516")
+
+    def changed_input(self, name, change):
+        """A copy of the case's input, the longest file of it changed."""
+        folder = scratch / f"changed-{name}"
+        shutil.copytree(self.case.folder / "in", folder)
+        path = max((folder / inputs.TOPIC).glob("p*.jsonl"), key=lambda path: path.stat().st_size)
+        path.write_bytes(change(path.read_bytes()))
+        return {"TURGO_IN": folder}
+
+    def test_a_file_that_has_become_shorter_is_refused_and_a_longer_one_is_gone_on_with(self):
+        self.live_to_end(self.case)
+        cut = self.changed_input("cut", lambda data: data[:data[:-1].rindex(b"\n") + 1])
+        self.assert_refused(self.live(self.case, env=cut).run, 69, "TG1517")
+        empty = self.changed_input("empty", lambda data: b"")
+        self.assert_refused(self.live(self.case, env=empty).run, 78, "TG1516")
+        longer = self.changed_input("longer", lambda data: data + (b"" if data.endswith(b"\n") else b"\n") + b"not json\n")
+        self.assertEqual(self.live_to_end(self.case, env=longer).records(), 1)
+
+    def test_a_file_that_was_replaced_is_refused(self):
+        first = self.live_to_end(self.case)
+        other = self.changed_input("other", lambda data: bytes([data[0] ^ 1]) + data[1:])
+        self.assert_refused(self.live(self.case, env=other).run, 78, "TG1516")
+        self.assertEqual(self.live_to_end(self.case).records(), 0, "a refusal changes nothing")
+        self.assert_table(self.case, first)
 
     def test_another_graph_and_another_job_are_refused(self):
         self.live_to_end(self.case)

@@ -120,8 +120,8 @@ RECOVERY = {
         "        if (lane->staging != NULL) { lane_send(out, to); }\n        lane->staging = rows;\n    }\n    out->wm_dirty = dirty;\n")),
     "cut_at_the_first_barrier": recovery("cuts a step at its first channel's barrier", (
         "engine/stage_cut.c",
-        "(stage->aligned | stage->ended) == all;",
-        "((stage->aligned | stage->ended) & all) != 0;")),
+        "(stage->aligned | stage->ended) == tg_stage_all_channels(stage);",
+        "((stage->aligned | stage->ended) & tg_stage_all_channels(stage)) != 0;")),
     "aligned_channel_goes_on": recovery("takes rows from behind a barrier while others are awaited", (
         "engine/stage.c", "i < budget && (stage->aligned >> from & 1) == 0 &&", "i < budget &&")),
     "sinks_take_early": recovery("lets rows from behind the cut into sinks that have not cut", (
@@ -158,7 +158,7 @@ RECOVERY = {
     # ---- the chain ----
     "given_up_and_forgotten": recovery("goes on with a delta behind an epoch that was given up",
                                        ("engine/checkpoint_shard.c", "        part->last_epoch = 0; /* the next one is a base */\n", ""),
-                                       ("engine/checkpoint.c", "{ checkpoint->parts[i].last_epoch = 0; } /* every chain is broken */", "{}"),
+                                       ("engine/checkpoint.c", "{ checkpoint->parts[i].last_epoch = 0; }", "{}"),
         sets=(*DELTAS, "fatal=1", "disk_faults=2")),
     "chain_without_a_delta": recovery("names only the newest delta of a chain", (
         "engine/checkpoint.c", "if (file->kind == TG_STATE_BASE) { *count = 0; }", "*count = file->kind == TG_STATE_BASE ? 0 : 1;"), sets=DELTAS),
@@ -169,21 +169,23 @@ RECOVERY = {
         "        if (manifest->files[f].kind != TG_STATE_BASE) { continue; }\n"), sets=DELTAS),
     "collected_too_early": recovery("removes the files that a kept checkpoint builds on", (
         "engine/recovery_upkeep.c", "{ keep_epoch(keeping, manifest.files[i].epoch); }", "{ keep_epoch(keeping, epoch); }"), sets=DELTAS),
+    "loaded_is_unsaved": recovery("does not know that an entry it has loaded is in a file: its removal is not written", (
+        "state/snapshot.h", "{ mark->bits = TG_MARK_SAVED; }", "{ mark->bits = 0; }"), users=("state/restore.c",), sets=SHORT),
     # ---- the disk ----
     "manifest_not_synced": recovery("gives a manifest its name before its bytes are durable", (
-        "io/checkpoint/store.c", "        failed = sync_and_close(fd);\n", "        failed = ops->close(ops->self, fd);\n"), sets=POWER),
+        "io/checkpoint/store.c", "    failed = sync_and_close(fd, failed);\n", "    failed = failed != 0 ? failed : ops->close(ops->self, fd);\n"), sets=POWER),
     "state_not_synced": recovery("does not sync state files", (
         "io/checkpoint/store.c",
-        "    const int failed = sync_and_close(file->fd);\n",
+        "    const int failed = sync_and_close(file->fd, -TG_FAILPOINT(\"store.sync\"));\n",
         "    const int failed = tg_file_ops()->close(tg_file_ops()->self, file->fd);\n"), sets=POWER),
     "folder_not_synced": recovery("does not sync the folder of the state files", (
         "io/checkpoint/store.c",
-        "    int failed = sync_folder(place_of(store->path, name, path));\n",
-        "    (void)path;\n    int failed = 0;\n"), sets=POWER),
+        "    if (failed == 0) { failed = sync_folder(place_of(store->path, name, path)); }\n",
+        ""), sets=POWER),
     "decision_not_synced": recovery("commits before the manifest's name is durable", (
         "io/checkpoint/store.c",
-        "    *decided = true;\n    const int failed = sync_folder(store->path);\n",
-        "    *decided = true;\n    const int failed = 0;\n"), sets=(*QUICK, "power_only=1", "crash_calls=40")),
+        "    int failed = -TG_FAILPOINT(\"manifest.folder_sync\");\n    if (failed == 0) { failed = sync_folder(store->path); }\n",
+        "    int failed = -TG_FAILPOINT(\"manifest.folder_sync\");\n"), sets=(*QUICK, "power_only=1", "crash_calls=40")),
     "rows_not_synced": recovery("commits rows that are not durable", (
         "io/file/staging.c", "    if (failed == 0) { failed = tg_file_sync(staging->final_fd); }\n", ""), sets=(*POWER, "cassandra=0")),
     "parts_not_synced": recovery("decides before rows that wait for their commit are durable", (
@@ -214,12 +216,13 @@ RECOVERY = {
     "commits_the_next_epoch": recovery("commits rows from behind the cut along", (
         "io/file/sink.c", "sink->outbox.tag - 1, out);", "sink->outbox.tag, out);"), sets=FILES),
     "acknowledged_before_commit": recovery("acknowledges before it commits, and trusts that at the start",
-                                           ("engine/checkpoint.c", "    uint32_t count = 0;\n    checkpoint->committed =",
-        "    uint32_t count = 0;\n    (void)tg_store_acknowledge(&checkpoint->store, epoch, 1, &error);\n"
-        "    checkpoint->committed ="),
-                                           ("engine/checkpoint.c", "    uint32_t count;\n    if (!checkpoint->choice.found) {",
-        "    uint32_t count;\n    if (!checkpoint->choice.found || checkpoint->choice.acknowledged) {"),
-        sets=(*FILES, "crash_calls=100")),
+                                           ("engine/checkpoint.c", "    const int failed = TG_FAILPOINT(\"checkpoint.commit\");\n",
+                                            "    (void)tg_store_acknowledge(&checkpoint->store, epoch, 1, &error);\n"
+                                            "    const int failed = TG_FAILPOINT(\"checkpoint.commit\");\n"),
+                                           ("engine/checkpoint.c", "    const int failed = TG_FAILPOINT(\"recovery.recommit\");\n",
+                                            "    if (checkpoint->choice.acknowledged) { return TG_OK; }\n"
+                                            "    const int failed = TG_FAILPOINT(\"recovery.recommit\");\n"),
+                                           sets=(*FILES, "crash_calls=100")),
     "last_one_not_awaited": recovery("ends before the last checkpoint is complete", (
         "engine/worker.c",
         "    return atomic_load_explicit(&cluster->checkpoint->final_over, memory_order_acquire);",
@@ -250,7 +253,7 @@ RECOVERY = {
         "engine/checkpoint_load.c",
         "        if (same_shards && manifest->files[f].shard != shard) { continue; }\n",
         "        if (manifest->files[f].shard != shard) { continue; }\n"), sets=("checkpoint_us=2000", "reshard=1")),
-    "loads_on_top": recovery("loads a later value of a key on top of the earlier one", ("state/restore.c", "    if ((fresh & 1) == 0) {\n", "    if ((fresh & 1) == 2) {\n"),
-                             ("state/restore.c", "    if (restore->make_fresh != NULL) {", "    if (restore->make_fresh != NULL && (fresh & 1) != 0) {"),
+    "loads_on_top": recovery("loads a later value of a key on top of the earlier one", ("state/restore.c", "    if (!fresh) {\n", "    if (false) {\n"),
+                             ("state/restore.c", "    if (restore->make_fresh != NULL) {", "    if (restore->make_fresh != NULL && fresh) {"),
                              sets=DELTAS),
 }

@@ -19,6 +19,7 @@ SERVICES_DIR = pathlib.Path(f"/tmp/turgo-services-test-{os.getuid()}-{os.getpid(
 CRITERION_TOTALS = re.compile(r"Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)")
 UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in", re.M)
 UNITTEST_BAD = re.compile(r"(failures|errors|skipped|expected failures|unexpected successes)=(\d+)")
+FIGURES = re.compile(r"\((\d+ (?:kills|power losses);[^)]*)\)")  # what a job test prints of what it went through
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 FUZZ_SECONDS = 120
 SIM_SEEDS_MIN = 300
@@ -34,6 +35,7 @@ class Phase:
         self.passed = self.failed = self.skipped = 0
         self.bad = []
         self.slow = []
+        self.note = ""  # what it went through, in figures
         self.seconds = 0.0
 
     def count(self, passed=0, failed=0, skipped=0, bad=None):
@@ -88,7 +90,7 @@ class Run:
     def phase(self, name, body):
         phase = Phase(name)
         phase.log.unlink(missing_ok=True)
-        print(f"{name:<24}", end="", flush=True)
+        print(f"{name:<28}", end="", flush=True)
         begun = time.monotonic()
         try:
             body(phase)
@@ -97,7 +99,8 @@ class Run:
         phase.seconds = time.monotonic() - begun
         self.phases.append(phase)
         skipped = f", {phase.skipped} skipped" if phase.skipped else ""
-        print(f"{phase.passed:>6} passed, {phase.failed} failed{skipped}   {phase.seconds:.0f} s", flush=True)
+        note = f"   {phase.note}" if phase.note else ""
+        print(f"{phase.passed:>6} passed, {phase.failed} failed{skipped}   {phase.seconds:.0f} s{note}", flush=True)
         if phase.failed:
             for bad in phase.bad[:12]:
                 print(f"    {bad}")
@@ -132,6 +135,7 @@ class Run:
             selection = ["-k", pattern] if pattern else []
             code = self.command([sys.executable, "-m", "unittest", "-v", *selection, *modules], phase.log, timeout, env)
             count_unittest(phase, code)
+            phase.note = "; ".join(FIGURES.findall(phase.log.read_text(errors="replace")))
         self.phase(name, body)
 
     def one(self, name, command, timeout, env=None):
@@ -141,15 +145,17 @@ class Run:
             phase.count(passed=code == 0, failed=code != 0, bad=f"exit {code}: {tail(phase.log)}" if code else None)
         self.phase(name, body)
 
-    def sim(self, preset, seconds, seeds, crashes=0):
+    def sim(self, preset, seconds, seeds, crashes=0, timeout=None):
         def body(phase):
             code = self.command([sys.executable, "tests/sim/run", "--preset", preset, "--seconds", seconds, "--seeds", seeds,
                                  "--crashes", crashes],
-                                phase.log, seconds * 6 + 900, sanitizer_env())
+                                phase.log, timeout or seconds * 6 + 900, sanitizer_env())
             text = phase.log.read_text(errors="replace")
             found = re.findall(r"^(\d+) seeds passed, (\d+) failed", text, re.M)
             passed, failed = map(int, found[-1]) if found else (0, 0)
             phase.count(passed, failed)
+            went = re.findall(r"(\d+) crashes \((\d+) power cuts\)", text)
+            phase.note = f"{passed + failed} seeds" + (f", {went[-1][0]} crashes, {went[-1][1]} of them power cuts" if went else "")
             phase.bad += re.findall(r"^FAILED (.*)", text, re.M)
             if (code != 0 and failed == 0) or passed + failed < seeds:
                 phase.count(failed=1, bad=f"exit {code}, {passed + failed} of {seeds} seeds: {tail(phase.log)}")
@@ -299,6 +305,7 @@ REPLAY = ["tests.jobs.test_replay", "tests.jobs.test_worked_examples", "tests.jo
 RECOVERY = [f"tests.jobs.test_recovery.{name}" for name in ("Stops", "Refusals", "Failpoints", "FullDisk")]
 KILLS = ["tests.jobs.test_recovery.Kills"]
 KILLS_SECONDS = 180
+POWER = ["tests.jobs.test_power_loss"]
 SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_cassandra_sink",
             "tests.jobs.test_dead_letters", "tests.jobs.test_faults"]
 RATE = ["tests.jobs.test_hostile_rate"]  # not under a sanitizer
@@ -331,6 +338,7 @@ def run_jobs(run, pattern=None):
     run.unittests("replay", [*REPLAY, *RATE], pattern=pattern)
     run.unittests("recovery", RECOVERY, pattern=pattern)
     run.unittests("kills", KILLS, pattern=pattern, timeout=KILLS_SECONDS)
+    run.unittests("power losses", POWER, pattern=pattern, timeout=KILLS_SECONDS)
     run.unittests("services and faults", SERVICES, pattern=pattern, timeout=2400)
 
 

@@ -1,6 +1,7 @@
 """The long run of `tools/soak`: phases of the test command with other figures, and a result file."""
 
 import argparse
+import collections
 import datetime
 import importlib.machinery
 import importlib.util
@@ -22,21 +23,24 @@ sys.path.insert(0, str(test.ROOT))
 FAULTS = ["tests.jobs.test_faults", "tests.jobs.test_signals", "tests.jobs.test_cassandra_sink", "tests.jobs.test_dead_letters"]
 TARGETS = ["turgo", "turgo-sim", "cassandra_sink_check"]
 # What a full run does, and which share of a short run's time each part gets.
-SEEDS, SEEDS_ASAN, FAULT_RUNS, REPLAY_ROUNDS, FUZZ_SECONDS_EACH = 2000, 200, 100, 100, 1800
-SHARES = {"simulator release": 0.2, "simulator asan": 0.1, "replay": 0.15, "faults": 0.35, "fuzz": 0.2}
+SEEDS, SEEDS_CALM, SEEDS_ASAN, KILLS, POWER_LOSSES = 2000, 500, 200, 1000, 50
+FAULT_RUNS, REPLAY_ROUNDS, FUZZ_SECONDS_EACH = 100, 100, 1800
+SHARES = {"simulator": 0.25, "kills": 0.15, "power": 0.05, "replay": 0.1, "faults": 0.3, "fuzz": 0.15}
+PARTS = tuple(SHARES)
+KILLERS = 3  # at a time: a killed life waits more than it works
 FOREVER = float("inf")
 SEED_LINES = re.compile(r"^seed \d+ and up.*|\(seeds \d+ to \d+\)|seed \d{6,}", re.M)
 
 
 class Soak(test.Run):
-    def __init__(self, minutes):
+    def __init__(self, minutes, only):
         super().__init__(strict=True)
         self.minutes = minutes
+        self.only = only
         self.chosen = random.SystemRandom().randrange(1 << 31)
-        self.notes = {}  # phase -> what it did
 
     def seconds(self, part):
-        return self.minutes * 60 * SHARES[part] if self.minutes else FOREVER
+        return self.minutes * 60 * SHARES[part] / sum(SHARES[name] for name in self.only) if self.minutes else FOREVER
 
     def rounds(self, name, part, most, one):
         """A phase that calls one(phase, number) until its time is over or `most` are done; at least once."""
@@ -46,12 +50,40 @@ class Soak(test.Run):
             while number < most and (number == 0 or time.monotonic() < until):
                 one(phase, number)
                 number += 1
-            self.notes[name] = f"{number} rounds"
+            phase.note = f"{number} rounds"
         self.phase(name, body)
 
-    def simulate(self, preset, seeds):
-        limit = self.seconds(f"simulator {preset}")
-        self.sim(preset, 300 if limit == FOREVER else int(limit), seeds if limit == FOREVER else 1)
+    def simulator(self):
+        limit = self.seconds("simulator")
+        for preset, seeds, crashes, share in (("release", SEEDS, test.SIM_CRASHES_MAX, 0.5), ("release", SEEDS_CALM, 0, 0.2),
+                                              ("asan", SEEDS_ASAN, test.SIM_CRASHES_MAX, 0.3)):
+            seconds = 0 if limit == FOREVER else int(limit * share)
+            self.sim(preset, seconds, seeds if limit == FOREVER else 1, crashes, timeout=7200 if limit == FOREVER else seconds * 6 + 900)
+
+    def kills(self):
+        """kill -9 to the real command, by several loops at a time, each in folders of its own; their figures added up."""
+        limit = self.seconds("kills")
+        wanted = KILLS if limit == FOREVER else min(KILLS, max(30, int(limit)))
+
+        def body(phase):
+            each = -(-wanted // KILLERS)
+            logs = [phase.log.with_suffix(f".{number}.log") for number in range(KILLERS)]
+            loops = [self.spawn([sys.executable, "-m", "unittest", "-v", *test.KILLS], log, {"TURGO_KILLS": str(each), "TURGO_QUICK": "1"})
+                     for log in logs]
+            figures = collections.Counter()
+            for loop, log in zip(loops, logs):
+                self.count_round(phase, self.finish(loop, 3600), log)
+                for text in test.FIGURES.findall(log.read_text(errors="replace")):
+                    figures.update({name: int(number) for number, name in re.findall(r"(\d+) ([a-z ]{4,})", text)})
+            phase.note = "; ".join(f"{number} {name}" for name, number in figures.items())
+            if figures["kills"] < wanted:
+                phase.count(failed=1, bad=f"{figures['kills']} of {wanted} kills")
+        self.phase("kills", body)
+
+    def power(self):
+        limit = self.seconds("power")
+        losses = POWER_LOSSES if limit == FOREVER else min(POWER_LOSSES, max(3, int(limit / 4)))
+        self.unittests("power losses", test.POWER, {"TURGO_POWER_LOSSES": str(losses)}, timeout=3600)
 
     def replay(self):
         def one(phase, number):
@@ -72,7 +104,7 @@ class Soak(test.Run):
             code = self.command([sys.executable, "-m", "unittest", "-v", name], log, 900, env)
             self.count_round(phase, code, log)
         self.rounds("faults", "faults", FAULT_RUNS, one)
-        self.notes["faults"] += f", of {len(names)} kinds, in the order of seed {self.chosen}"
+        self.phases[-1].note += f", of {len(names)} kinds, in the order of seed {self.chosen}"
 
     @staticmethod
     def count_round(phase, code, log):
@@ -84,14 +116,14 @@ class Soak(test.Run):
         phase.bad += [f"{bad} ({log})" for bad in part.bad]
         phase.slow += part.slow
 
-    def fuzz_for(self):
+    def fuzzers(self):
         targets = len(list((test.ROOT / "tests/fuzz").glob("fuzz_*.c")))
         limit = self.seconds("fuzz")
         self.fuzz(FUZZ_SECONDS_EACH * targets // 2 if limit == FOREVER else int(limit))
         executed = 0
         for log in test.LOGS.glob("fuzz_*.log"):
             executed += sum(map(int, re.findall(r"stat::number_of_executed_units: (\d+)", log.read_text(errors="replace"))))
-        self.notes["fuzz"] = f"{targets} targets, {executed:,} inputs"
+        self.phases[-1].note = f"{targets} targets, {executed:,} inputs"
 
     # ---- the result ------------------------------------------------------------------------------------------------
 
@@ -101,16 +133,16 @@ class Soak(test.Run):
         facts = bench.machine()
         lines = ["turgo soak" + (f", short: {self.minutes:g} minutes" if self.minutes else ""),
                  f"date      {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
-                 f"command   {command}", f"commit    {bench.commit()}",
+                 f"command   {command}", f"parts     {', '.join(self.only)}", f"commit    {bench.commit()}",
                  f"machine   {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, kernel {facts['kernel']}, "
                  f"load {' '.join(f'{load:.1f}' for load in os.getloadavg())}", "",
-                 f"{'part':<20}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}"]
+                 f"{'phase':<28}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}"]
         for phase in self.phases:
-            note = self.notes.get(phase.name, "")
-            lines.append(f"{phase.name:<20}{phase.passed:>8}{phase.failed:>8}{phase.skipped:>9}{phase.seconds:>9.0f}{'  ' + note if note else ''}")
+            lines.append(f"{phase.name:<28}{phase.passed:>8}{phase.failed:>8}{phase.skipped:>9}{phase.seconds:>9.0f}  {phase.note}")
         lines += ["", "seeds"]
         for phase in self.phases:
-            found = sorted({seed for log in test.LOGS.glob(f"{phase.log.stem}*.log") for seed in SEED_LINES.findall(log.read_text(errors="replace"))})
+            logs = [phase.log, *test.LOGS.glob(f"{phase.log.stem}.*.log")]
+            found = sorted({seed for log in logs if log.exists() for seed in SEED_LINES.findall(log.read_text(errors="replace"))})
             if found:
                 lines.append(f"  {phase.name}: " + "; ".join(found[:40]) + (f"; {len(found) - 40} more in the logs" if len(found) > 40 else ""))
         failures = [f"  {phase.name}: {bad}" for phase in self.phases for bad in phase.bad]
@@ -138,32 +170,37 @@ def load(path):
 def main():
     parser = argparse.ArgumentParser(prog="tools/soak", description="see tools/soak --help")
     parser.add_argument("--minutes", type=float, default=0)
+    parser.add_argument("--only", type=lambda text: tuple(text.split(",")), default=PARTS)
     parser.add_argument("--out", type=pathlib.Path)
     options = parser.parse_args()
+    if unknown := [part for part in options.only if part not in PARTS]:
+        parser.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
     sys.dont_write_bytecode = True
     os.environ.pop("TG_SEED", None)  # fresh seeds in every round
     test.LOGS = test.ROOT / "build" / "soak-logs"
     shutil.rmtree(test.LOGS, ignore_errors=True)
     test.LOGS.mkdir(parents=True)
-    run = Soak(options.minutes)
+    run = Soak(options.minutes, options.only)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     try:
         run.build("release", TARGETS)
-        run.build("asan", ["turgo-sim"])
-        run.services_up()
-        run.simulate("release", SEEDS)
-        run.simulate("asan", SEEDS_ASAN)
-        run.replay()
-        run.faults()
-        run.fuzz_for()
+        if "simulator" in options.only:
+            run.build("asan", ["turgo-sim"])
+        if "faults" in options.only:
+            run.services_up()
+        parts = {"simulator": run.simulator, "kills": run.kills, "power": run.power, "replay": run.replay, "faults": run.faults, "fuzz": run.fuzzers}
+        for part in PARTS:
+            if part in options.only:
+                parts[part]()
     except KeyboardInterrupt:
         print("\ninterrupted", flush=True)
         return 130
     finally:
         run.close()
     code = run.report()
-    out = options.out or test.ROOT / "docs" / "soak" / f"{datetime.date.today():%Y-%m-%d}.txt"
+    name = "-".join((f"{datetime.date.today():%Y-%m-%d}", *(options.only if options.only != PARTS else ())))
+    out = options.out or test.ROOT / "docs" / "soak" / f"{name}.txt"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(run.result("tools/soak " + " ".join(sys.argv[1:])))
     print(f"written to {out}", flush=True)

@@ -36,6 +36,15 @@ Test(failpoint, an_error_comes_at_its_visit_only)
     }
 }
 
+Test(failpoint, an_error_comes_for_some_visits_and_then_no_more)
+{
+    arm("file.sync:2-4:error:ENOSPC,file.sync:6-6:error:EIO");
+    static const int wanted[] = {0, ENOSPC, ENOSPC, ENOSPC, 0, EIO, 0};
+    for (uint32_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        cr_assert_eq(TG_FAILPOINT("file.sync"), wanted[i], "visit %u", i + 1);
+    }
+}
+
 Test(failpoint, plans_add_up_and_reset_forgets_them)
 {
     struct tg_error err = {0};
@@ -53,7 +62,8 @@ Test(failpoint, what_is_wrong_is_named_and_arms_nothing)
     static const char *const wrong[] = {
         "file.sink:1:kill", "file.sync", "file.sync:1", "file.sync:0:kill", "file.sync:-1:kill", "file.sync::kill",
         "file.sync:+:kill", "file.sync:1:die", "file.sync:1:error:EPERM", "file.sync:1:error:", "file.sync:1:delay:",
-        "file.sync:1:delay:1h", "file.sync:99999999999999999999999:kill", "file.append:1:kill,file.sync:1:", ":", ":::",
+        "file.sync:1:delay:1h", "file.sync:1:delay:us", "file.sync:99999999999999999999999:kill", "file.append:1:kill,file.sync:1:", ":", ":::",
+        "file.sync:3-2:kill", "file.sync:0-2:kill", "file.sync:2-:kill", "file.sync:-:kill", "file.sync:2-3+:kill",
     };
     for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct tg_error err = {0};
@@ -101,11 +111,12 @@ Test(failpoint, delay_takes_its_time_and_goes_on)
 {
     struct timespec before;
     struct timespec after;
-    arm("file.sync:1:delay:30");
+    arm("file.sync:1:delay:30,file.sync:1:delay:300us");
     (void)clock_gettime(CLOCK_MONOTONIC, &before);
     cr_assert_eq(TG_FAILPOINT("file.sync"), 0);
     (void)clock_gettime(CLOCK_MONOTONIC, &after);
-    cr_assert_geq((after.tv_sec - before.tv_sec) * 1000000000L + (after.tv_nsec - before.tv_nsec), 30000000L);
+    const long passed_ns = (after.tv_sec - before.tv_sec) * 1000000000L + (after.tv_nsec - before.tv_nsec);
+    cr_assert(passed_ns >= 30300000L && passed_ns < 330000000L, "%ld", passed_ns);
 }
 
 struct watched {

@@ -133,7 +133,7 @@ Test(recovery, the_newest_is_chosen_and_its_chain_loads)
         tg_recovery_file_close(&file);
     }
     struct tg_recovery_totals totals;
-    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, &totals, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 3, &totals, &err), TG_OK, "%s", err.text);
     cr_assert_eq(totals.puts + totals.deletes, records);
     cr_assert_eq(records, 4 * 2 * world.records);
     struct tg_recovery_wanted wanted = world_wanted(&world);
@@ -178,7 +178,7 @@ Test(recovery, a_block_damaged_inside_is_found_by_reading_or_told_by_the_loader)
     damage("e3/s0.base", -200); /* behind the header, before the footer */
     chooses(3);
     struct tg_recovery_totals totals;
-    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, &totals, &err), TG_ERR_DATA);
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 3, &totals, &err), TG_ERR_DATA);
     cr_assert_not_null(strstr(err.text, "e3/s0.base: wrong checksum of a block at byte"), "%s", err.text);
     struct tg_recovery_wanted wanted = world_wanted(&world);
     wanted.damaged_epoch = 3;
@@ -447,7 +447,7 @@ Test(recovery, verifying_looks_into_values_and_keys)
         manifest.file_count = 1;
         struct tg_recovery_totals sum;
         struct tg_error what = {0};
-        cr_assert_eq(tg_recovery_verify(&store, &manifest, &sum, &what), TG_ERR_DATA);
+        cr_assert_eq(tg_recovery_verify(&store, &manifest, 2, &sum, &what), TG_ERR_DATA);
         cr_assert_not_null(strstr(what.text, why[i]), "%s", what.text);
     }
 }
@@ -522,6 +522,21 @@ Test(recovery, a_call_that_fails_while_choosing_chooses_nothing_wrong)
         }
     }
     chooses(3);
+}
+
+Test(recovery, versions_on_the_job_clock_rise_with_every_start)
+{
+    const int64_t born = 1700000000000000;
+    const int64_t room = 1 << 28;
+    struct tg_manifest manifest = {.generation = 3, .job_clock_base = born};
+    cr_assert_eq(tg_recovery_job_clock_base(&manifest, 4, born + 2 * room), born + 2 * room);
+    cr_assert_eq(tg_recovery_job_clock_base(&manifest, 4, born - 1), born + room); /* the clock was set back */
+    cr_assert_eq(tg_recovery_job_clock_base(&manifest, 6, 0), born + 3 * room);    /* two starts died early */
+    cr_assert_eq(tg_recovery_job_clock_base(&manifest, 2, 0), born + room);        /* a copied directory */
+    manifest.generation = 0;
+    cr_assert_gt(tg_recovery_job_clock_base(&manifest, UINT64_MAX, 0), born + room);
+    manifest.job_clock_base = INT64_MAX - 1;
+    cr_assert_eq(tg_recovery_job_clock_base(&manifest, 1, born), born);
 }
 
 Test(recovery, three_checkpoints_and_their_chains_stay)

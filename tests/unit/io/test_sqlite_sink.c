@@ -100,6 +100,24 @@ static tg_status settle(void)
     return TG_OK;
 }
 
+/* A checkpoint takes what is flushed for written: a power cut must not undo it. */
+Test(sqlite_sink, what_is_flushed_is_synced)
+{
+    struct tg_prng prng = {5};
+    faulty_vfs_use();
+    prepare(1);
+    open_all();
+    for (uint32_t round = 1; round <= 5; round++) {
+        row_add(0, 1, row_make(&prng, 1, 10 * round));
+        cr_assert(rig_push(&rig, 0, &from[0]));
+        cr_assert_eq(settle(), TG_OK);
+        cr_assert_not(faulty_vfs.unsynced, "round %u", round);
+        rig.batch[0]->count = 0;
+        from[0] = 0;
+    }
+    rig_close(&rig);
+}
+
 Test(sqlite_sink, versions_decide_between_runs_and_the_last_base_wins)
 {
     struct tg_prng prng = {5};

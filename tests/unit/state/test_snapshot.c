@@ -259,14 +259,21 @@ static void load(struct fixture *f, struct table *into)
     for (uint32_t i = 0; i < f->chain_count; i++) {
         struct tg_error err = {0};
         struct tg_state_reader reader;
-        struct tg_state_record record;
+        struct tg_state_record records[TG_RESTORE_RECORDS_MAX];
+        uint32_t count = 0;
         const struct tg_state_input input = {memory_read, &f->chain[i], f->chain[i].bytes, "memory"};
         cr_assert_eq(tg_state_reader_open(&reader, &input, &err), TG_OK, "seed %" PRIu64 ": %s", f->seed, err.text);
         cr_assert_eq(tg_restore_begin(&restore, &reader.header.tables[0], &err), TG_OK, "%s", err.text);
         int more;
-        while ((more = tg_state_reader_next(&reader, &record, &err)) == 1) {
-            cr_assert_eq(tg_restore_record(&restore, &record, "memory", &err), TG_OK, "%s", err.text);
+        uint32_t together = 1 + tg_prng_below(&f->prng, TG_RESTORE_RECORDS_MAX);
+        while ((more = tg_state_reader_next(&reader, &records[count], &err)) == 1) {
+            count++;
+            if (count < together && !tg_state_reader_block_ends(&reader)) { continue; }
+            cr_assert_eq(tg_restore_records(&restore, records, count, "memory", &err), TG_OK, "%s", err.text);
+            together = 1 + tg_prng_below(&f->prng, TG_RESTORE_RECORDS_MAX);
+            count = 0;
         }
+        cr_assert_eq(count, 0);
         cr_assert_eq(more, 0, "seed %" PRIu64 ": %s", f->seed, err.text);
         tg_state_reader_close(&reader);
     }
@@ -326,9 +333,8 @@ static void finish_file(struct fixture *f)
 
 /* ---- claims ------------------------------------------------------------------------------------------------------ */
 
-static struct fixture *fixture_open(uint32_t blocks)
+static void live_open(struct fixture *f, uint32_t blocks)
 {
-    struct fixture *f = calloc(1, sizeof *f);
     struct tg_error err = {0};
     const struct tg_spool_config spool = {.block_count = blocks};
     table_open(&f->live);
@@ -339,6 +345,12 @@ static struct fixture *fixture_open(uint32_t blocks)
                                               .entry_count_max = KEYS,
                                               .mark_offset = offsetof(struct value, mark)};
     cr_assert_eq(tg_snapshot_init(&f->snapshot, &config, &f->live.arena, &err), TG_OK);
+}
+
+static struct fixture *fixture_open(uint32_t blocks)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    live_open(f, blocks);
     f->seed = tg_test_seed();
     f->prng = (struct tg_prng){f->seed};
     f->writing.data = malloc(FILE_BYTES);
@@ -382,6 +394,34 @@ Test(snapshot, loads_as_it_was_at_the_cut)
     }
     cr_assert(bases > 10 && bases < 100, "%u bases", bases);
     cr_assert_gt(early, 1000, "entries changed before their turn");
+    fixture_close(f);
+}
+
+Test(snapshot, a_chain_goes_on_after_it_was_loaded)
+{
+    struct fixture *f = fixture_open(64);
+    uint32_t restarts = 0;
+    uint32_t deltas_behind = 0;
+    bool loaded = false;
+    for (uint32_t round = 0; round < 150; round++) {
+        mutate(f, tg_prng_below(&f->prng, 200));
+        cut(f);
+        deltas_behind += loaded && !f->is_base;
+        while (!tg_snapshot_step(&f->snapshot, 1 + tg_prng_below(&f->prng, 40))) {
+            mutate(f, tg_prng_below(&f->prng, 40));
+        }
+        finish_file(f);
+        loaded = tg_prng_below(&f->prng, 2) == 0;
+        if (!loaded) { continue; }
+        tg_arena_close(&f->live.arena);
+        live_open(f, 64);
+        load(f, &f->live);
+        memcpy(f->now, f->at_cut, sizeof f->now);
+        tg_snapshot_continue(&f->snapshot);
+        cr_assert(tg_snapshot_has_delta(&f->snapshot) && tg_snapshot_changed(&f->snapshot) == 0);
+        restarts++;
+    }
+    cr_assert(restarts > 30 && deltas_behind > 20, "%u restarts, %u deltas right behind one", restarts, deltas_behind);
     fixture_close(f);
 }
 
