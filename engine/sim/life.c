@@ -224,7 +224,7 @@ enum tg_sim_end tg_sim_life_run(const struct tg_sim_life *life, struct tg_sim_ou
     tg_failpoint_reset();
     tg_sim_disk_watch(life->chaos->disk, NULL, NULL);
     if (run.dead) { end = TG_SIM_DIED; } /* whatever it said after that */
-    if (life->job->checkpoint.is_on) { tg_sim_witness_end(life->witness, run.cluster); }
+    if (life->job->checkpoint.is_on) { tg_sim_witness_end(life->witness, run.cluster, life->options->fatal); }
     if (end == TG_SIM_DIED) {
         *err = (struct tg_error){0};
         die(&run);

@@ -84,12 +84,20 @@ tg_status tg_sim_witness_start(struct tg_sim_witness *witness, const struct tg_c
     return status;
 }
 
-void tg_sim_witness_end(struct tg_sim_witness *witness, const struct tg_cluster *cluster)
+/* A sync that failed may have taken bytes away that were there to be read. That happens in a commit, which is then
+ * repeated. */
+static bool may_be_torn(const struct tg_cluster *cluster)
 {
-    if (cluster != NULL && cluster->checkpoint != NULL) {
-        const uint64_t complete = atomic_load(&cluster->checkpoint->complete);
+    return cluster == NULL || cluster->checkpoint->phase == TG_CHECKPOINT_CLEANING;
+}
+
+void tg_sim_witness_end(struct tg_sim_witness *witness, const struct tg_cluster *cluster, bool lossy)
+{
+    if (cluster != NULL) {
+        const uint64_t complete = atomic_load_explicit(&cluster->checkpoint->complete, memory_order_acquire);
         witness->complete = complete > witness->complete ? complete : witness->complete;
     }
+    if (lossy && may_be_torn(cluster)) { return; }
     for (uint32_t i = 0; i < TG_SIM_WITNESS_FILES && witness->paths[i] != NULL; i++) {
         const void *data = NULL;
         size_t bytes = 0;
@@ -97,10 +105,10 @@ void tg_sim_witness_end(struct tg_sim_witness *witness, const struct tg_cluster 
         if (!tg_sim_disk_get(witness->disk, witness->paths[i], &data, &bytes) || bytes <= witness->seen_bytes[i]) {
             continue;
         }
-        void *seen = realloc(witness->seen[i], bytes);
-        TG_ASSERT(seen != NULL);
-        memcpy(seen, data, bytes);
-        witness->seen[i] = seen;
+        free(witness->seen[i]);
+        witness->seen[i] = malloc(bytes);
+        TG_ASSERT(witness->seen[i] != NULL);
+        memcpy(witness->seen[i], data, bytes);
         witness->seen_bytes[i] = bytes;
     }
 }

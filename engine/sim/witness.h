@@ -19,12 +19,13 @@ struct tg_sim_witness {
     uint64_t deltas;   /* files of these checkpoints that were deltas */
 };
 
-/* A life has opened and not worked yet: is everything as promised? `lossy` = the disk may have lost checkpoints that
- * were complete. Errors: TG1403.  @setup */
+/* A life has opened and not worked yet: is everything as promised? `lossy` = reading and syncing may fail, too: then a
+ * complete checkpoint may be passed over. Errors: TG1403.  @setup */
 TG_MUST_USE tg_status tg_sim_witness_start(struct tg_sim_witness *witness, const struct tg_cluster *cluster, bool lossy,
                                            struct tg_error *err);
-/* A life is over; the disk is as it left it, before a power cut takes anything. `cluster` may be NULL.  @setup */
-void tg_sim_witness_end(struct tg_sim_witness *witness, const struct tg_cluster *cluster);
+/* A life is over; the disk is as it left it, before a power cut takes anything. `cluster` may be NULL: it failed to
+ * start.  @setup */
+void tg_sim_witness_end(struct tg_sim_witness *witness, const struct tg_cluster *cluster, bool lossy);
 /* @setup */
 void tg_sim_witness_close(struct tg_sim_witness *witness);
 

@@ -170,7 +170,7 @@ RECOVERY = {
     "collected_too_early": recovery("removes the files that a kept checkpoint builds on", (
         "engine/recovery_upkeep.c", "{ keep_epoch(keeping, manifest.files[i].epoch); }", "{ keep_epoch(keeping, epoch); }"), sets=DELTAS),
     "loaded_is_unsaved": recovery("does not know that an entry it has loaded is in a file: its removal is not written", (
-        "state/snapshot.h", "{ mark->bits = TG_MARK_SAVED; }", "{ mark->bits = 0; }"), users=("state/restore.c",), sets=SHORT),
+        "state/snapshot.h", "{ mark->bits = TG_MARK_SAVED; }", "{ mark->bits = 0; }"), users=("state/restore.c",), sets=(*SHORT, "crash_steps=1000")),
     # ---- the disk ----
     "manifest_not_synced": recovery("gives a manifest its name before its bytes are durable", (
         "io/checkpoint/store.c", "    failed = sync_and_close(fd, failed);\n", "    failed = failed != 0 ? failed : ops->close(ops->self, fd);\n"), sets=POWER),
@@ -204,7 +204,7 @@ RECOVERY = {
         "    tg_store_epoch_abort(&checkpoint->store, checkpoint->next_epoch);\n",
         "    tg_store_epoch_abort(&checkpoint->store, checkpoint->next_epoch);\n    uint32_t n;\n    struct tg_error e = {0};\n"
         "    if (checkpoint->manifest.epoch == checkpoint->next_epoch) { (void)commit_all(checkpoint, &checkpoint->manifest, &n, &e); }\n"),
-        sets=(*FILES, "fatal=1", "disk_faults=2")),
+        sets=(*QUICK, "cassandra=0", "fatal=1", "disk_faults=2")),
     "recommit_skipped": recovery("does not commit again what a dead run had decided", (
         "engine/checkpoint.c",
         "    return commit_all(checkpoint, &checkpoint->choice.manifest, &count, err);",
@@ -231,12 +231,12 @@ RECOVERY = {
     "known_records_again": recovery("does not drop records from before the position", (
         "engine/ingest.c", "    if (raw->count != 0) { fence(raw, partition->next_offset); }\n", "")),
     "timers_forgotten": recovery("does not arm the timers again", (
-        "engine/stage_cut.c", "        tg_stage_settle(stage, key);\n", ""), sets=(*QUICK, "keys=200")),
+        "engine/stage_cut.c", "        tg_stage_settle(stage, key);\n", ""), sets=(*QUICK, "cassandra=0", "keys=200")),
     "timers_late": recovery("arms the timers again a second late", (
         "engine/stage_cut.c",
         "        tg_stage_settle(stage, key);\n",
         "        for (uint32_t t = 0; t < stage->plan->step->op->timer_count; t++) {\n"
-        "            if (key->timers[t] != TG_TS_MAX) { key->timers[t] += 1000000; }\n        }\n        tg_stage_settle(stage, key);\n"), sets=(*QUICK, "keys=200")),
+        "            if (key->timers[t] != TG_TS_MAX) { key->timers[t] += 1000000; }\n        }\n        tg_stage_settle(stage, key);\n"), sets=(*QUICK, "cassandra=0", "keys=200")),
     "watermark_forgotten": recovery("begins with no watermark", (
         "engine/partition.c", "    partition->wm = saved->wm;\n", "    partition->wm = TG_TS_MIN;\n"), sets=("checkpoint_us=2000", "late_ppm=50000")),
     "watermark_stale": recovery("begins with the watermark a partition had when it was last at its end", (
@@ -245,7 +245,7 @@ RECOVERY = {
     "clocks_forgotten": recovery("begins with no clocks in the steps", (
         "engine/checkpoint_load.c", "        load_clocks(&load, i);\n", "")),
     "revision_forgotten": recovery("begins with no revisions", (
-        "engine/stage_cut.c", "        tg_stage_settle(stage, key);\n", "        key->revision = TG_TS_MIN;\n        tg_stage_settle(stage, key);\n"), sets=(*QUICK, "disorder_us=20000000", "delay_us=30000000", "window_us=300000000")),
+        "engine/stage_cut.c", "        tg_stage_settle(stage, key);\n", "        key->revision = TG_TS_MIN;\n        tg_stage_settle(stage, key);\n"), sets=(*QUICK, "cassandra=0", "disorder_us=20000000", "delay_us=30000000", "window_us=300000000")),
     "others_keys_too": recovery("loads every key on every shard", (
         "engine/checkpoint_load.c", "    return tg_key_shard(hash, chooser->shard_count) == chooser->shard;", "    return true;"),
         sets=("checkpoint_us=2000", "reshard=1")),
