@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "engine/sim/log.h"
 #include "engine/sim/sim.h"
+#include "engine/sim/tally.h"
 #include "io/registry.h"
 #include "jobs/jobs.h"
 
@@ -67,7 +68,7 @@ static int run(const struct arguments *arguments, uint64_t seed)
     struct tg_sim_outcome outcome = {0};
     struct tg_error err = {0};
     char dir[512];
-    const struct tg_sim_config config = {.job_path = arguments->job, .dir = dir};
+    const struct tg_sim_config config = {.job_path = arguments->job, .chain_path = "tests/sim/chain.yaml", .dir = dir};
     tg_sim_options_draw(&options, seed, (uint32_t)arguments->crashes);
     for (uint32_t i = 0; i < arguments->set_count; i++) {
         TG_ASSERT(tg_sim_options_set(&options, arguments->sets[i])); /* parse has tried it */
@@ -96,6 +97,7 @@ int main(int argc, char **argv)
         return 64;
     }
     tg_jobs_register();
+    tg_operator_register(&tg_operator_sim_tally);
     tg_source_register(&tg_sim_log_source);
     tg_log_configure(&(struct tg_log_config){.level_min = TG_LOG_ERROR}); /* faults are the rule here */
     if (mkdir(arguments.dir, 0777) != 0 && errno != EEXIST) {

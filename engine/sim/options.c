@@ -34,6 +34,7 @@ static void reconcile(struct tg_sim_options *options)
 {
     if (options->cassandra || options->checkpoint != 0) { options->max_keys = 0; }
     if (options->crashes == 0) { options->reshard = false; }
+    if (options->chain) { options->max_keys = 0; }
     bound_time(options);
 }
 
@@ -71,6 +72,7 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     options->fatal = crashes_max != 0 && tg_prng_below(prng, 4) == 0;
     options->checkpoint = crashes_max == 0 ? 0 : pick_us(prng, 6, checkpoints);
     options->reshard = tg_prng_below(prng, 2) == 0;
+    options->chain = tg_prng_below(prng, 4) == 0;
     options->crash_calls = pick(prng, 3, crash_calls);
     reconcile(options);
 }
@@ -157,6 +159,7 @@ bool tg_sim_options_set(struct tg_sim_options *options, const char *setting)
         FIELD("disk_faults", disk_faults),
         FIELD("power_only", power_only),
         FIELD("max_keys", max_keys),
+        FIELD("chain", chain),
         FIELD("tick_ns", tick_ns),
         FIELD("grow_ns", grow_ns),
         FIELD("budget", budget),
@@ -191,9 +194,10 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
                   " tick_ns=%" PRIu64 " grow_ns=%" PRIu64 " disk_faults=%u log_faults=%u net_faults=%u cql_faults=%u "
                   "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " checkpoint_us=%" PRId64
                   " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
-                  "crash_calls=%u reshard=%d fatal=%d",
+                  "crash_calls=%u reshard=%d chain=%d fatal=%d",
                   options->log, options->cassandra, options->nodes, options->protocol, options->timeout, options->flush,
                   options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults, options->net_faults,
                   options->cql_faults, options->outage_ns, options->heal_ns, options->checkpoint, options->crashes,
-                  options->crash_steps, options->crash_visits, options->crash_calls, options->reshard, options->fatal);
+                  options->crash_steps, options->crash_visits, options->crash_calls, options->reshard, options->chain,
+                  options->fatal);
 }

@@ -13,6 +13,7 @@
 enum { PATH_BYTES = 512, SETS_MAX = 12, SET_BYTES = 320, SETTLE_STEPS = 100 };
 #define KEYSPACE "streaming_demo"
 #define TABLE "user_transaction_counts"
+#define CHAINED "tallies"
 
 struct scenario {
     const struct tg_sim_options *options;
@@ -65,14 +66,17 @@ static tg_status load_job(struct scenario *s, struct tg_error *err)
     for (uint32_t i = 0; i < count; i++) { list[i] = sets[i]; }
     (void)setenv("TURGO_IN", "/in", 1);
     (void)setenv("TURGO_OUT", "/out", 1);
-    const struct tg_job_options job_options = {
-        .path = s->config->job_path, .profile = "replay", .set_count = count, .sets = list, .environment = true};
+    const struct tg_job_options job_options = {.path = s->options->chain ? s->config->chain_path : s->config->job_path,
+                                               .profile = "replay",
+                                               .set_count = count,
+                                               .sets = list,
+                                               .environment = true};
     static struct tg_findings findings;
     findings.count = 0;
     const tg_status status = tg_job_load(&s->job, &job_options, &findings);
     if (status != TG_OK) {
         return tg_fail(err, findings.count != 0 ? findings.list[0].code : TG1001, 0, "%s",
-                       findings.count != 0 ? findings.list[0].text : s->config->job_path);
+                       findings.count != 0 ? findings.list[0].text : "the job");
     }
     if (s->options->log) { s->job->sources[0].topic = TG_SIM_TOPIC; }
     if (s->options->max_keys != 0) { s->job->engine.max_keys = s->options->max_keys; }
@@ -138,8 +142,9 @@ static tg_status make_world(struct scenario *s, struct tg_error *err)
                                      .net = s->net,
                                      .cql = s->cql,
                                      .prng = {seed ^ 0xC4A05}};
-    s->witness = (struct tg_sim_witness){
-        .disk = s->disk, .paths = {"/out/" TABLE ".jsonl", "/out/dead_letters.jsonl", "/out/late.jsonl"}};
+    s->witness = (struct tg_sim_witness){.disk = s->disk,
+                                         .paths = {"/out/" TABLE ".jsonl", "/out/dead_letters.jsonl", "/out/late.jsonl",
+                                                   s->options->chain ? "/out/" CHAINED ".jsonl" : NULL}};
     tg_sim_chaos_begin(&s->chaos);
     return TG_OK;
 }
@@ -230,7 +235,7 @@ static tg_status save(const struct scenario *s, const char *name, struct tg_erro
     FILE *out = fopen(path, "w");
     if (out == NULL) { return tg_fail(err, TG1502, errno, "%s", path); }
     if (there && bytes > 0) { (void)fwrite(data, 1, bytes, out); }
-    if (!there && s->options->cassandra) { tg_sim_table_print(s->table, out); }
+    if (!there && s->options->cassandra && strcmp(name, TABLE) == 0) { tg_sim_table_print(s->table, out); }
     return fclose(out) == 0 ? TG_OK : tg_fail(err, TG1502, errno, "%s", path);
 }
 
@@ -238,6 +243,7 @@ static tg_status save_all(const struct scenario *s, struct tg_error *err)
 {
     tg_status status = save(s, TABLE, err);
     if (status == TG_OK) { status = save(s, "dead_letters", err); }
+    if (status == TG_OK && s->options->chain) { status = save(s, CHAINED, err); }
     return status == TG_OK ? save(s, "late", err) : status;
 }
 

@@ -39,6 +39,7 @@ struct tg_sim_options {
     uint32_t id_chars;  /* of each id only so many differ, so that ids come back later; 0 = all */
     bool project;       /* rows go through the projection although the sink has the columns of its input */
     uint32_t max_keys;  /* of the job: so few that there is no room for all; 0 = enough */
+    bool chain;         /* a step stands behind the job's step */
     bool log;           /* the source is the simulated log, else files of the simulated disk */
     bool cassandra;     /* the sink is the simulated Cassandra, else a file of the simulated disk */
     uint32_t nodes;     /* of Cassandra */
@@ -87,7 +88,8 @@ struct tg_sim_outcome {
 
 struct tg_sim_config {
     const char *job_path;
-    const char *dir; /* the input is left in dir/in, the output in dir/out */
+    const char *chain_path; /* the job with a step behind its step */
+    const char *dir;        /* the input is left in dir/in, the output in dir/out */
 };
 
 /* Draw the options of `seed`; at most `crashes_max` crashes.  @setup */

@@ -85,6 +85,12 @@ ENGINE = {
         "        if (stage->row >= stage->placed) { place(stage, stage->row, true); }\n",
         "        if (stage->row >= stage->placed) { stage->placed = stage->row; }\n",
         sets=("max_keys=12", "cassandra=0", "ids=0", "keys=20", "shards=2", "poll=64")),
+    "clock_overtakes_between_steps": engine("hands a step's clock on before the rows it caused", "engine/stage.c",
+        "    if (!deliver_all(stage)) { return false; }\n    forward_clocks(stage);\n",
+        "    forward_clocks(stage);\n    (void)flush_edges(stage, false);\n    if (!deliver_all(stage)) { return false; }\n",
+        sets=("chain=1", "keys=200", "sink_rows=1", "cassandra=0")),
+    "one_channel_is_all": engine("takes one shard's clock for that of all shards", "engine/stage.c",
+        "        minimum = other < minimum ? other : minimum;\n", "        (void)other;\n", sets=("chain=1", "keys=200", "shards=4", "bias=50")),
 }
 
 # Runs that die and start again.
@@ -246,6 +252,13 @@ RECOVERY = {
         "engine/checkpoint_load.c", "        load_clocks(&load, i);\n", "")),
     "revision_forgotten": recovery("begins with no revisions", (
         "engine/stage_cut.c", "        tg_stage_settle(stage, key);\n", "        key->revision = TG_TS_MIN;\n        tg_stage_settle(stage, key);\n"), sets=(*QUICK, "cassandra=0", "disorder_us=20000000", "delay_us=30000000", "window_us=300000000")),
+    "step_clock_ahead": recovery("begins in a second step with a clock a second ahead", (
+        "engine/checkpoint_load.c",
+        "            wm = manifest->steps[spec->from.index].clocks[job_wide];\n        }\n",
+        "            wm = manifest->steps[spec->from.index].clocks[job_wide];\n        }\n"
+        "        if (!edge->from_source && clocks[job_wide] != TG_TS_MIN && clocks[job_wide] != TG_TS_MAX) {\n"
+        "            ((int64_t *)(uintptr_t)clocks)[load->plan->partition_count] += 1000000;\n        }\n"),
+        sets=(*QUICK, "chain=1", "cassandra=0", "partitions=1")),
     "others_keys_too": recovery("loads every key on every shard", (
         "engine/checkpoint_load.c", "    return tg_key_shard(hash, chooser->shard_count) == chooser->shard;", "    return true;"),
         sets=("checkpoint_us=2000", "reshard=1")),
