@@ -66,11 +66,13 @@ class Checkpoint:
                 self.shards = line["shards"]
             elif "source" in line:
                 self.partitions[line["partition"]] = line
-            elif "partition" in line:
+            elif "partition" in line and line["step"] == STEP:
                 self.steps[line["partition"]] = line
 
     def entry(self, line):
         key, value = line["key"], line["value"]
+        if line.get("step", STEP) != STEP:
+            return
         if "step" in line:
             into, name = self.users, key["user_id"]
         else:
