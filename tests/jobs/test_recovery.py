@@ -460,31 +460,9 @@ def flip(data, at):
     return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1:]
 
 
-class Failpoints(RecoveryTest):
-    """Killed at each place that has a name, at its first three visits."""
-
-    def test_a_kill_at_every_failpoint_is_survived(self):
-        code, text = turgo.run("failpoints")
-        self.assertEqual(code, 0, text)
-        its_case = case(turgo.fresh_seeds(1)[0])
-        reached = set()
-        for name in text.split():
-            for visit in (1, 2, 3):
-                with self.subTest(failpoint=name, visit=visit, seed=its_case.seed):
-                    where = f"failpoint-{name}-{visit}"
-                    first = self.live(its_case, "--poll-size", 7, "--shards", 2, name=where, every="10ms", env={"TURGO_FAILPOINT": f"{name}:{visit}:kill"})
-                    code = first.run.wait(60)
-                    self.assertIn(code, (0, -signal.SIGKILL), first.run.text()[-3000:])
-                    reached |= {name} if code != 0 else set()
-                    again = self.live_to_end(its_case, "--shards", 3, name=where)
-                    self.assert_result(its_case, again, where)
-                    shutil.rmtree(first.folder)
-        self.assertTrue(reached, "no failpoint was ever reached")
-        print(f"(killed at {', '.join(sorted(reached))}) ", end="", flush=True)
-
-
 class FullDisk(RecoveryTest):
-    """Checkpoints on a file system of 2 MiB that is full for a while: the job goes on, and so do checkpoints once there is room."""
+    """Checkpoints on a file system of 2 MiB that is full for a while: the job goes on, and so do checkpoints once there is room. With output
+    on it, too, and with kills meanwhile: test_failpoints.py."""
 
     JOB = """
 job: full_disk
