@@ -43,6 +43,7 @@ static void read_engine(struct tg_config *config, const struct tg_config_at *at)
     job->engine.max_keys = (uint64_t)keys->number;
     job->engine.max_state = (uint64_t)state->number;
     job->engine.drain_timeout = drain->number;
+    job->engine.audit = tg_config_value(&values, TG_BLOCK_ENGINE, "audit")->number != 0;
     job->engine.shards = TG_SHARDS_AUTO;
     check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "shards"), shards, 1, TG_SHARDS_MAX);
     check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "max_keys"), keys, 1, INT32_MAX);

@@ -49,7 +49,7 @@ REFUSES_THE_START = {"store.lock", "store.generation", "store.generation_sync", 
 DOES_NOTHING = {"checkpoint.positions", "store.abort", "file.remove", "source.batch"}
 WITHOUT_CHECKPOINTS = {"file.append", "file.sync"}  # the file sink's way when there are none
 NEEDS = {"store.abort": "store.sync:1-4:error:EIO"}  # reached behind another failure only
-SERVICES = ("kafka.", "cassandra.")  # reached with a server only: test_failpoints_services.py
+SERVICES = ("kafka.", "cassandra.", "ticks.")  # reached with servers only: test_failpoints_services.py
 
 
 def setUpModule():

@@ -302,7 +302,7 @@ def count_unittest(phase, code):
 
 MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tests.model.test_inputs"]
 REPLAY = ["tests.jobs.test_replay", "tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_hostile"]
-RECOVERY = [f"tests.jobs.test_recovery.{name}" for name in ("Stops", "Refusals", "FullDisk")]
+RECOVERY = [f"tests.jobs.test_recovery.{name}" for name in ("Stops", "Refusals", "Restores", "FullDisk")]
 FAILPOINTS = ["tests.jobs.test_failpoints"]
 KILLS = ["tests.jobs.test_recovery.Kills"]
 KILLS_SECONDS = 180
