@@ -150,6 +150,15 @@ static void load_clocks(const struct load *load, uint32_t step)
     stage->clocks[edge->partition_count] = clocks[load->plan->partition_count];
 }
 
+/* They are sums over the shards: the first one takes them all. */
+static void load_tallies(const struct load *load, uint32_t step)
+{
+    const struct tg_manifest_step *saved = &load->checkpoint->choice.manifest.steps[step];
+    const struct tg_ctx *stage = &load->part->stages[step];
+    if (load->part->shard != 0 || saved->tally_count != stage->edge_plan->partition_count) { return; }
+    memcpy(stage->tallies, saved->tallies, saved->tally_count * sizeof *stage->tallies);
+}
+
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static void begin_tables(struct load *load, struct chooser *choosers)
@@ -219,6 +228,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
                          .same_tables = true};
     begin_tables(&load, choosers);
     const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    const uint64_t cpu_begin_ns = tg_checkpoint_cpu_ns();
     const bool same_shards = manifest->shard_count == load.plan->shard_count;
     tg_status status = TG_OK;
     for (uint32_t f = 0; status == TG_OK && f < manifest->file_count; f++) {
@@ -229,6 +239,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
     const uint64_t timers_begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
     for (uint32_t i = 0; status == TG_OK && i < load.part->stage_count; i++) {
         load_clocks(&load, i);
+        load_tallies(&load, i);
         tg_stage_restored(&load.part->stages[i]);
     }
     for (uint32_t i = 0; status == TG_OK && i < load.part->ingest_count; i++) {
@@ -241,6 +252,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
     const uint64_t end_ns = tg_clock_now_ns(&checkpoint->config.clock);
     part->timers_ns = end_ns - timers_begin_ns;
     part->load_ns = end_ns - begin_ns;
+    part->load_cpu_ns = tg_checkpoint_cpu_ns() - cpu_begin_ns;
     return status;
 }
 

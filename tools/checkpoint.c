@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/timestamp.h"
+#include "engine/conservation.h"
 #include "tools/checkpoint.h"
 #include "tools/report.h"
 #include "tools/verbs.h"
@@ -74,8 +75,11 @@ static void print_cells(const struct tg_manifest *manifest, const struct summary
     (void)snprintf(kind, sizeof kind, summary->deltas == 0 ? "base" : "base+%" PRIu32, summary->deltas);
     (void)snprintf(keys, sizeof keys, "%s%" PRIu64,
                    summary->deltas == 0 && summary->deletes == 0 ? "" : "<=", summary->puts);
-    (void)printf("%8" PRIu64 "  %-20s  %-8s  %6" PRIu32 "  %12" PRIu64 "  %10s  %-10s  %-6s", manifest->epoch, time,
-                 kind, manifest->file_count, summary->bytes, keys, is_odd ? "-" : age, ack);
+    struct tg_conservation_totals sum;
+    tg_conservation_sum(manifest, &sum);
+    (void)printf("%8" PRIu64 "  %-20s  %-8s  %6" PRIu32 "  %12" PRIu64 "  %10s  %12" PRIu64 "  %-10s  %-6s",
+                 manifest->epoch, time, kind, manifest->file_count, summary->bytes, keys, sum.records,
+                 is_odd ? "-" : age, ack);
 }
 
 static void print_checkpoint(const struct request *request, const struct tg_store_manifest *listed, bool *is_damaged)
@@ -89,8 +93,8 @@ static void print_checkpoint(const struct request *request, const struct tg_stor
         status = tg_recovery_read_manifest(&request->store, listed->epoch, &arena, &manifest, &err);
     }
     if (status != TG_OK) {
-        (void)printf("%8" PRIu64 "  %-20s  %-8s  %6s  %12s  %10s  %-10s  %-6s", listed->epoch, "-", "-", "-", "-", "-",
-                     "-", listed->acknowledged ? "yes" : "-");
+        (void)printf("%8" PRIu64 "  %-20s  %-8s  %6s  %12s  %10s  %12s  %-10s  %-6s", listed->epoch, "-", "-", "-", "-",
+                     "-", "-", "-", listed->acknowledged ? "yes" : "-");
     } else {
         status = look(&request->store, &manifest, &summary, &err);
         const bool commits = tg_manifest_commits(&manifest);
@@ -109,8 +113,8 @@ static int list(const struct request *request)
 {
     const struct tg_store_listing *listing = &request->listing;
     bool is_damaged = false;
-    (void)printf("%8s  %-20s  %-8s  %6s  %12s  %10s  %-10s  %-6s  %s\n", "EPOCH", "TIME", "KIND", "FILES", "BYTES",
-                 "KEYS", "AGE", "ACKED", "STATE");
+    (void)printf("%8s  %-20s  %-8s  %6s  %12s  %10s  %12s  %-10s  %-6s  %s\n", "EPOCH", "TIME", "KIND", "FILES",
+                 "BYTES", "KEYS", "RECORDS", "AGE", "ACKED", "STATE");
     for (uint32_t i = 0; i < listing->manifest_count; i++) {
         if (request->epoch != 0 && listing->manifests[i].epoch != request->epoch) { continue; }
         print_checkpoint(request, &listing->manifests[i], &is_damaged);
@@ -131,10 +135,19 @@ static tg_status verify(const struct request *request, const struct tg_manifest 
     const uint32_t threads = cores < 1 ? 1 : cores > TG_SHARDS_MAX ? TG_SHARDS_MAX : (uint32_t)cores;
     const tg_status status = tg_recovery_verify(&request->store, manifest, threads, &totals, err);
     if (status != TG_OK) { return status; }
+    struct tg_error law = {0};
+    if (tg_conservation_check(manifest, &law) != TG_OK) {
+        return tg_fail(err, law.code, 0, "checkpoint %" PRIu64 ": %s", manifest->epoch, law.text);
+    }
     (void)printf("ok  checkpoint %" PRIu64 ": %" PRIu32 " file%s, %" PRIu64 " bytes, %" PRIu64 " entries, %" PRIu64
                  " removals\n",
                  manifest->epoch, manifest->file_count, manifest->file_count == 1 ? "" : "s", totals.bytes, totals.puts,
                  totals.deletes);
+    struct tg_conservation_totals sum;
+    tg_conservation_sum(manifest, &sum);
+    (void)printf("ok  %" PRIu64 " records = %" PRIu64 " accepted + %" PRIu64 " dead + %" PRIu64 " late + %" PRIu64
+                 " duplicates, in every partition and step\n",
+                 sum.records, sum.accepted, sum.dead, sum.late - sum.late_in_part, sum.duplicates);
     return TG_OK;
 }
 

@@ -193,9 +193,10 @@ def main():
         run.build("release", TARGETS)
         if "simulator" in options.only:
             run.build("asan", ["turgo-sim"])
-        if "faults" in options.only:
+        if "faults" in options.only or "servers" in options.only:
             run.services_up()
-        parts = {"simulator": run.simulator, "kills": run.kills, "servers": run.servers, "power": run.power, "replay": run.replay, "faults": run.faults, "fuzz": run.fuzzers}
+        parts = {"simulator": run.simulator, "kills": run.kills, "servers": run.servers, "power": run.power,
+                 "replay": run.replay, "faults": run.faults, "fuzz": run.fuzzers}
         for part in PARTS:
             if part in options.only:
                 parts[part]()
