@@ -306,6 +306,7 @@ RECOVERY = [f"tests.jobs.test_recovery.{name}" for name in ("Stops", "Refusals",
 FAILPOINTS = ["tests.jobs.test_failpoints"]
 KILLS = ["tests.jobs.test_recovery.Kills"]
 KILLS_SECONDS = 180
+SERVER_KILLS = ["tests.jobs.test_kafka_kills"]
 POWER = ["tests.jobs.test_power_loss"]
 SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_cassandra_sink",
             "tests.jobs.test_dead_letters", "tests.jobs.test_faults", "tests.jobs.test_failpoints_services"]
@@ -340,6 +341,7 @@ def run_jobs(run, pattern=None):
     run.unittests("recovery", RECOVERY, pattern=pattern)
     run.unittests("failpoints", FAILPOINTS, pattern=pattern)
     run.unittests("kills", KILLS, pattern=pattern, timeout=KILLS_SECONDS)
+    run.unittests("kills between servers", SERVER_KILLS, pattern=pattern, timeout=600)
     run.unittests("power losses", POWER, pattern=pattern, timeout=KILLS_SECONDS)
     run.unittests("services and faults", SERVICES, pattern=pattern, timeout=2400)
 
