@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "engine/checkpoint_health.h"
 #include "engine/checkpoint_shard.h"
 #include "engine/manifest.h"
 #include "engine/recovery.h"
@@ -51,6 +52,7 @@ struct tg_checkpoint {
     uint64_t graph_hash;
     struct tg_checkpoint_shard *parts; /* [shard_count] */
     struct tg_checkpoint_stats stats;
+    struct tg_checkpoint_health health;
     _Atomic uint64_t epoch;    /* the one to be made; a shard starts when it sees a new one */
     _Atomic uint64_t unwanted; /* epochs up to this one are given up */
     _Atomic uint64_t complete; /* newest complete epoch: positions may be told to the sources */

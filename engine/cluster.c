@@ -156,6 +156,29 @@ void tg_cluster_latency(const struct tg_cluster *cluster, struct tg_histogram *a
     }
 }
 
+bool tg_cluster_partition(const struct tg_cluster *cluster, uint32_t source, uint32_t partition,
+                          struct tg_manifest_partition *out)
+{
+    const struct tg_worker *worker = &cluster->workers[partition % cluster->plan->shard_count];
+    if (worker->ingest_count <= source || worker->ingests[source].partitions == NULL) { return false; }
+    const struct tg_ingest *ingest = &worker->ingests[source];
+    tg_partition_save(&ingest->partitions[ingest->owned_index[partition]], out);
+    return true;
+}
+
+bool tg_cluster_tally(const struct tg_cluster *cluster, uint32_t step, uint32_t partition, struct tg_tally *out)
+{
+    const struct tg_edge_plan *edge = &cluster->plan->edges[step];
+    *out = (struct tg_tally){0};
+    if (partition - edge->partition_first >= edge->partition_count) { return false; }
+    for (uint32_t w = 0; w < cluster->plan->shard_count; w++) {
+        const struct tg_worker *worker = &cluster->workers[w];
+        if (worker->stages == NULL || worker->stages[step].tallies == NULL) { return false; }
+        tg_tally_add(out, &worker->stages[step].tallies[partition - edge->partition_first]);
+    }
+    return true;
+}
+
 void tg_cluster_sink_stats(const struct tg_cluster *cluster, uint32_t sink, struct tg_sink_stats *out)
 {
     *out = (struct tg_sink_stats){0};

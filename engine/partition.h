@@ -23,12 +23,13 @@ struct tg_partition {
     bool at_end;         /* the source said so, and nothing came since */
     bool ended;
     bool has_valid;
-    uint64_t quiet_ns;    /* time at the end without our own back-pressure */
-    int64_t idle_base_wm;   /* wm when it fell silent, or when a busy partition last took it along */
-    uint64_t idle_base_ns;  /* quiet_ns at that moment */
+    uint64_t quiet_ns;     /* time at the end without our own back-pressure */
+    int64_t idle_base_wm;  /* wm when it fell silent, or when a busy partition last took it along */
+    uint64_t idle_base_ns; /* quiet_ns at that moment */
     uint64_t last_raise_ns;
     bool resumed; /* a checkpoint had it at the end: silence goes on from there unless something comes */
-    uint64_t records, dead, late, duplicates;
+    /* Since the job's birth, as in the manifest: every record ends in one of them. */
+    uint64_t records, dead, late, late_in_part, duplicates, accepted;
     struct tg_published *published;
 };
 
@@ -53,6 +54,13 @@ void tg_partition_publish(const struct tg_partition *partition, bool idle);
 /* As a checkpoint keeps it, and back; `down_us` is how long nobody was reading since.  @shard */
 void tg_partition_save(const struct tg_partition *partition, struct tg_manifest_partition *out);
 void tg_partition_restore(struct tg_partition *partition, const struct tg_manifest_partition *saved, tg_us down_us);
+
+/* Every record taken in has come to one end: dead letter, late entry, duplicate, or accepted.  @shard */
+static inline bool tg_partition_balances(const struct tg_partition *partition)
+{
+    return partition->records ==
+           partition->dead + partition->late - partition->late_in_part + partition->duplicates + partition->accepted;
+}
 
 /* What the idleness rule looks at besides the partition itself. */
 struct tg_surroundings {

@@ -37,7 +37,11 @@ static uint32_t poll_sources(void *self, uint64_t now_ns, uint32_t budget)
 {
     struct tg_worker *worker = self;
     uint32_t done = 0;
-    for (uint32_t i = 0; i < worker->ingest_count; i++) { done += tg_ingest_poll(&worker->ingests[i], now_ns, budget); }
+    const bool held = worker->part != NULL && tg_checkpoint_health_holds(&worker->cluster->checkpoint->health);
+    for (uint32_t i = 0; i < worker->ingest_count; i++) {
+        worker->ingests[i].held = held;
+        done += tg_ingest_poll(&worker->ingests[i], now_ns, budget);
+    }
     return done;
 }
 
