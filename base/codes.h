@@ -72,7 +72,8 @@
     X(2402, TG_OK, "state budget spent") \
     X(2501, TG_OK, "checkpoint failed") \
     X(2502, TG_OK, "reading stops until a checkpoint is complete") \
-    X(2503, TG_OK, "unhealthy: checkpoints fail one after the other")
+    X(2503, TG_OK, "unhealthy: checkpoints fail one after the other") \
+    X(2504, TG_OK, "idle clocks stand still")
 
 #define TG_CODE_ENUM(number, status, title) TG##number = number,
 enum tg_code { TG_CODE_NONE = 0, TG_CODES(TG_CODE_ENUM) };

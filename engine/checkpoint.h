@@ -13,6 +13,7 @@
 #include "engine/checkpoint_shard.h"
 #include "engine/manifest.h"
 #include "engine/recovery.h"
+#include "engine/tick_log.h"
 
 struct tg_checkpoint_config {
     const struct tg_plan *plan; /* its job says where, how often and how many */
@@ -46,6 +47,7 @@ struct tg_checkpoint {
     uint64_t verify_ns;                           /* how long choosing it took, every byte read */
     char (*identities)[TG_SOURCE_IDENTITY_BYTES]; /* [source_count] of the logs the sources read */
     int64_t replay;                               /* records behind the chosen checkpoint; -1 = nobody knows */
+    struct tg_tick_log ticks;
     struct tg_run_id run_id;
     int64_t version_base;   /* as the manifest's */
     int64_t job_clock_base; /* as the manifest's */

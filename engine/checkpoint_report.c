@@ -34,18 +34,21 @@ static void write_restore(const struct tg_checkpoint *checkpoint, FILE *out)
     uint64_t keys = 0;
     uint64_t bytes = 0;
     uint64_t load_ns = 0;
+    uint64_t load_cpu_ns = 0;
     uint64_t timers_ns = 0;
     for (uint32_t i = 0; i < checkpoint->config.plan->shard_count; i++) {
         const struct tg_checkpoint_shard *part = &checkpoint->parts[i];
         keys += part->loaded_keys;
         bytes += part->loaded_bytes;
         load_ns = part->load_ns > load_ns ? part->load_ns : load_ns;
+        load_cpu_ns = part->load_cpu_ns > load_cpu_ns ? part->load_cpu_ns : load_cpu_ns;
         timers_ns = part->timers_ns > timers_ns ? part->timers_ns : timers_ns;
     }
     (void)fprintf(out,
                   "\"restore\": {\"epoch\": %" PRIu64 ", \"keys\": %" PRIu64 ", \"bytes\": %" PRIu64
-                  ", \"verify_ns\": %" PRIu64 ", \"load_ns\": %" PRIu64 ", \"timers_ns\": %" PRIu64 "}",
-                  checkpoint->choice.epoch, keys, bytes, checkpoint->verify_ns, load_ns, timers_ns);
+                  ", \"verify_ns\": %" PRIu64 ", \"load_ns\": %" PRIu64 ", \"load_cpu_ns\": %" PRIu64
+                  ", \"timers_ns\": %" PRIu64 "}",
+                  checkpoint->choice.epoch, keys, bytes, checkpoint->verify_ns, load_ns, load_cpu_ns, timers_ns);
 }
 
 static uint64_t read_stat(const _Atomic uint64_t *stat) { return atomic_load_explicit(stat, memory_order_relaxed); }

@@ -221,8 +221,7 @@ static bool drain_is_over(struct run *run, uint64_t now_ns)
         }
         tg_log(TG_LOG_WARN, TG_CODE_NONE, -1, NULL,
                "%s: not everything is written yet, waiting %s (engine.drain_timeout); a second signal ends the run "
-               "at once",
-               run->reason, limit);
+               "at once", run->reason, limit);
     }
     return waited_us >= limit_us;
 }
@@ -314,8 +313,8 @@ static tg_status fail_drain(const struct run *run, struct tg_error *err)
     }
     return tg_fail(err, TG1606, 0,
                    "%s: what was pending could not be written within %.3gs: %s\n  nothing is committed, the next run "
-                   "reads it again; engine.drain_timeout says how long to wait",
-                   run->reason, (double)run->job->engine.drain_timeout / 1e6, used == 0 ? "rows on their way" : list);
+                   "reads it again; engine.drain_timeout says how long to wait", run->reason,
+                   (double)run->job->engine.drain_timeout / 1e6, used == 0 ? "rows on their way" : list);
 }
 
 static tg_status close_run(struct run *run, tg_status status, struct tg_error *err)
