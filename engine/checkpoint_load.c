@@ -150,6 +150,15 @@ static void load_clocks(const struct load *load, uint32_t step)
     stage->clocks[edge->partition_count] = clocks[load->plan->partition_count];
 }
 
+/* They are sums over the shards: the first one takes them all. */
+static void load_tallies(const struct load *load, uint32_t step)
+{
+    const struct tg_manifest_step *saved = &load->checkpoint->choice.manifest.steps[step];
+    const struct tg_ctx *stage = &load->part->stages[step];
+    if (load->part->shard != 0 || saved->tally_count != stage->edge_plan->partition_count) { return; }
+    memcpy(stage->tallies, saved->tallies, saved->tally_count * sizeof *stage->tallies);
+}
+
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static void begin_tables(struct load *load, struct chooser *choosers)
@@ -230,6 +239,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
     const uint64_t timers_begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
     for (uint32_t i = 0; status == TG_OK && i < load.part->stage_count; i++) {
         load_clocks(&load, i);
+        load_tallies(&load, i);
         tg_stage_restored(&load.part->stages[i]);
     }
     for (uint32_t i = 0; status == TG_OK && i < load.part->ingest_count; i++) {
@@ -264,7 +274,14 @@ void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint)
     }
     char count[TG_AMOUNT_BYTES];
     char size[TG_AMOUNT_BYTES];
-    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "restored checkpoint %" PRIu64 ": %s keys, %s, %.1f s",
+    char records[TG_AMOUNT_BYTES];
+    char replay[64] = "";
+    if (checkpoint->replay == 0) { (void)snprintf(replay, sizeof replay, "; nothing to replay"); }
+    if (checkpoint->replay > 0) {
+        (void)snprintf(replay, sizeof replay, "; replaying %s records",
+                       tg_count_text((double)checkpoint->replay, records));
+    }
+    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "restored checkpoint %" PRIu64 ": %s keys, %s, %.1f s%s",
            checkpoint->choice.epoch, tg_count_text((double)keys, count), tg_bytes_text((int64_t)bytes, size),
-           (double)longest_ns / 1e9);
+           (double)longest_ns / 1e9, replay);
 }

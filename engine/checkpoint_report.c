@@ -19,6 +19,16 @@ static void write_histogram(const struct tg_checkpoint *checkpoint, const char *
                   tg_histogram_max_ns(&all));
 }
 
+static void write_health(const struct tg_checkpoint *checkpoint, FILE *out)
+{
+    const struct tg_checkpoint_health *health = &checkpoint->health;
+    const uint64_t now_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    (void)fprintf(out,
+                  "\"age_ns\": %" PRIu64 ", \"failed_in_row\": %" PRIu64 ", \"held_ns\": %" PRIu64 ", \"healthy\": %s",
+                  tg_checkpoint_health_age_ns(health, now_ns), tg_checkpoint_health_failed_in_row(health),
+                  tg_checkpoint_health_held_ns(health, now_ns), tg_checkpoint_health_good(health) ? "true" : "false");
+}
+
 static void write_restore(const struct tg_checkpoint *checkpoint, FILE *out)
 {
     uint64_t keys = 0;
@@ -54,6 +64,8 @@ void tg_checkpoint_write_json(const struct tg_checkpoint *checkpoint, FILE *out)
                   read_stat(&stats->last_bytes), read_stat(&stats->last_entries), read_stat(&stats->bytes),
                   read_stat(&stats->entries), read_stat(&stats->align_ns_max),
                   checkpoint->choice.found ? checkpoint->choice.epoch : 0);
+    write_health(checkpoint, out);
+    (void)fprintf(out, ",\n    ");
     write_histogram(checkpoint, "slice_cpu_ns", true, out);
     (void)fprintf(out, ", ");
     write_histogram(checkpoint, "pause_ns", false, out);

@@ -70,6 +70,7 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
     cluster->simulated = config->simulated;
     cluster->io = config->plan->job->engine.io;
     cluster->checkpoint = config->checkpoint;
+    cluster->tick_watch = config->tick_watch;
     const int64_t born_us = tg_clock_wall_us(&config->clock);
     cluster->version_base = config->checkpoint != NULL ? config->checkpoint->version_base : born_us;
     cluster->job_clock_base = config->checkpoint != NULL ? config->checkpoint->job_clock_base : born_us;
@@ -161,6 +162,29 @@ void tg_cluster_latency(const struct tg_cluster *cluster, struct tg_histogram *a
             if (worker->outlets[s].latency != NULL) { tg_histogram_merge(acknowledged, worker->outlets[s].latency); }
         }
     }
+}
+
+bool tg_cluster_partition(const struct tg_cluster *cluster, uint32_t source, uint32_t partition,
+                          struct tg_manifest_partition *out)
+{
+    const struct tg_worker *worker = &cluster->workers[partition % cluster->plan->shard_count];
+    if (worker->ingest_count <= source || worker->ingests[source].partitions == NULL) { return false; }
+    const struct tg_ingest *ingest = &worker->ingests[source];
+    tg_partition_save(&ingest->partitions[ingest->owned_index[partition]], out);
+    return true;
+}
+
+bool tg_cluster_tally(const struct tg_cluster *cluster, uint32_t step, uint32_t partition, struct tg_tally *out)
+{
+    const struct tg_edge_plan *edge = &cluster->plan->edges[step];
+    *out = (struct tg_tally){0};
+    if (partition - edge->partition_first >= edge->partition_count) { return false; }
+    for (uint32_t w = 0; w < cluster->plan->shard_count; w++) {
+        const struct tg_worker *worker = &cluster->workers[w];
+        if (worker->stages == NULL || worker->stages[step].tallies == NULL) { return false; }
+        tg_tally_add(out, &worker->stages[step].tallies[partition - edge->partition_first]);
+    }
+    return true;
 }
 
 void tg_cluster_sink_stats(const struct tg_cluster *cluster, uint32_t sink, struct tg_sink_stats *out)

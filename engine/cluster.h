@@ -9,6 +9,7 @@ struct tg_cluster_config {
     struct tg_plan *plan;                 /* taken over, also when creation fails */
     const struct tg_run_options *options; /* borrowed for the cluster's life */
     struct tg_checkpoint *checkpoint;     /* the cluster's from now on, also on failure; NULL = the job makes none */
+    const struct tg_tick_watch *tick_watch; /* NULL = none; borrowed for the cluster's life */
     struct tg_clock clock;
     bool simulated;
 };
@@ -34,6 +35,12 @@ void tg_cluster_totals(const struct tg_cluster *cluster, struct tg_totals *out);
 /* Arrival to acknowledged over the job's sinks (side outputs apart), and arrival to applied.  @any */
 void tg_cluster_latency(const struct tg_cluster *cluster, struct tg_histogram *acknowledged,
                         struct tg_histogram *applied);
+/* A source's partition as it stands, counted since the job's birth: over all lives that a checkpoint connects. False =
+ * the source was never opened. Workers are closed.  @setup */
+bool tg_cluster_partition(const struct tg_cluster *cluster, uint32_t source, uint32_t partition,
+                          struct tg_manifest_partition *out);
+/* What became of the rows of a partition, by its number in the job, in one step; likewise.  @setup */
+bool tg_cluster_tally(const struct tg_cluster *cluster, uint32_t step, uint32_t partition, struct tg_tally *out);
 /* One sink over all workers, as its instances stood when they were closed.  @setup */
 void tg_cluster_sink_stats(const struct tg_cluster *cluster, uint32_t sink, struct tg_sink_stats *out);
 

@@ -150,6 +150,7 @@ static tg_status begin(struct run *run, const struct tg_run_options *run_options
         .plan = plan,
         .checkpoint = checkpoint,
         .options = run_options,
+        .tick_watch = life->tick_watch,
         .clock = tg_sim_world_clock(life->chaos->world),
         .simulated = true,
     };
