@@ -111,7 +111,7 @@ const struct tg_tick *tg_tick_log_replay(const struct tg_tick_log *log, uint32_t
         end++;
     }
     *count = (uint32_t)(end - low);
-    return &log->replay[low];
+    return *count == 0 ? NULL : &log->replay[low];
 }
 
 /* ---- the log: writing, on the helper ----------------------------------------------------------------------------- */

@@ -41,7 +41,7 @@ TG_MUST_USE tg_status tg_tick_log_open(struct tg_tick_log *log, const struct tg_
 void tg_tick_log_close(struct tg_tick_log *log);
 /* Of the run whose log this is from now on.  @setup */
 void tg_tick_log_begin(struct tg_tick_log *log, const struct tg_run_id *run_id);
-/* Ticks of a partition that act again, *count of them, in their order.  @any */
+/* Ticks of a partition that act again, *count of them, in their order; NULL = none.  @any */
 const struct tg_tick *tg_tick_log_replay(const struct tg_tick_log *log, uint32_t source, uint32_t partition,
                                          uint32_t *count);
 /* Make ticks[count] durable. After an error none of them is, unless log->file.doubtful. Errors: TG1510.  @any */
