@@ -48,6 +48,18 @@ const struct tg_tick *tg_tick_log_replay(const struct tg_tick_log *log, uint32_t
 TG_MUST_USE tg_status tg_tick_log_append(struct tg_tick_log *log, const struct tg_tick *ticks, uint32_t count,
                                          struct tg_error *err);
 
+/* What a log holds beside a checkpoint. */
+struct tg_tick_totals {
+    bool found;
+    uint64_t bytes;
+    uint64_t ticks;
+    uint64_t waiting; /* of them, not held by the checkpoint */
+};
+/* Read every byte of the log beside `manifest`; a job may be writing it. Errors: TG1511, TG1512, TG1513, TG1601.
+ * @setup */
+TG_MUST_USE tg_status tg_tick_log_verify(const struct tg_store *store, const struct tg_manifest *manifest,
+                                         struct tg_tick_totals *totals, struct tg_error *err);
+
 /* Somebody who wants to know which ticks acted, replayed ones too: tests. */
 struct tg_tick_watch {
     void (*acted)(void *self, const struct tg_tick *tick);

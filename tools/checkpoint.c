@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/timestamp.h"
+#include "engine/tick_log.h"
 #include "tools/checkpoint.h"
 #include "tools/report.h"
 #include "tools/verbs.h"
@@ -124,12 +125,18 @@ static int list(const struct request *request)
 static tg_status verify(const struct request *request, const struct tg_manifest *manifest, struct tg_error *err)
 {
     struct tg_recovery_totals totals;
-    const tg_status status = tg_recovery_verify(&request->store, manifest, &totals, err);
+    struct tg_tick_totals ticks;
+    tg_status status = tg_recovery_verify(&request->store, manifest, &totals, err);
+    if (status == TG_OK) { status = tg_tick_log_verify(&request->store, manifest, &ticks, err); }
     if (status != TG_OK) { return status; }
     (void)printf("ok  checkpoint %" PRIu64 ": %" PRIu32 " file%s, %" PRIu64 " bytes, %" PRIu64 " entries, %" PRIu64
                  " removals\n",
                  manifest->epoch, manifest->file_count, manifest->file_count == 1 ? "" : "s", totals.bytes, totals.puts,
                  totals.deletes);
+    if (ticks.found) {
+        (void)printf("ok  ticks.log: %" PRIu64 " bytes, %" PRIu64 " ticks, %" PRIu64 " of them behind the checkpoint\n",
+                     ticks.bytes, ticks.ticks, ticks.waiting);
+    }
     return TG_OK;
 }
 
