@@ -239,11 +239,12 @@ tg_status tg_tick_log_append(struct tg_tick_log *log, const struct tg_tick *tick
 
 /* ---- lanes ------------------------------------------------------------------------------------------------------- */
 
-tg_status tg_tick_lane_open(struct tg_tick_lane *lane, struct tg_tick_log *log, struct tg_helper *helper,
-                            uint32_t shard, const struct tg_clock *clock, struct tg_arena *arena, struct tg_error *err)
+tg_status tg_tick_lane_open(struct tg_tick_lane *lane, const struct tg_tick_lane_config *config, struct tg_arena *arena,
+                            struct tg_error *err)
 {
-    *lane = (struct tg_tick_lane){.log = log, .helper = helper, .shard = shard, .clock = *clock};
-    if (log == NULL) { return TG_OK; }
+    *lane = (struct tg_tick_lane){
+        .log = config->log, .helper = config->helper, .shard = config->shard, .clock = config->clock};
+    if (lane->log == NULL) { return TG_OK; }
     lane->gathered = tg_arena_alloc(arena, TG_TICKS_FRAME_MAX * sizeof *lane->gathered, 64);
     lane->orders = tg_arena_alloc(arena, TG_TICKS_FRAME_MAX * sizeof *lane->orders, 64);
     lane->ticks = tg_arena_alloc(arena, TG_TICKS_FRAME_MAX * sizeof *lane->ticks, 64);

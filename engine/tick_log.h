@@ -91,10 +91,15 @@ struct tg_tick_lane {
     struct tg_log_limit log_limit;
 };
 
-/* A shard's way to `log`, in its arena. Errors: TG1601.  @setup */
-TG_MUST_USE tg_status tg_tick_lane_open(struct tg_tick_lane *lane, struct tg_tick_log *log, struct tg_helper *helper,
-                                        uint32_t shard, const struct tg_clock *clock, struct tg_arena *arena,
-                                        struct tg_error *err);
+struct tg_tick_lane_config {
+    struct tg_tick_log *log; /* NULL = there is none */
+    struct tg_helper *helper;
+    uint32_t shard;
+    struct tg_clock clock;
+};
+/* A shard's way to its log, in its arena. Errors: TG1601.  @setup */
+TG_MUST_USE tg_status tg_tick_lane_open(struct tg_tick_lane *lane, const struct tg_tick_lane_config *config,
+                                        struct tg_arena *arena, struct tg_error *err);
 /* Order a tick of `partition`, which is told by its `tick`: ORDERED from now on, then DURABLE, or NONE when it could
  * not be written. False = not now.  @shard */
 TG_MUST_USE bool tg_tick_lane_order(struct tg_tick_lane *lane, const struct tg_tick *tick,

@@ -281,7 +281,8 @@ static void begin_life(const struct tg_manifest_partition *saved)
     tg_tick_log_close(&tick_log);
     cr_assert_eq(tg_tick_log_open(&tick_log, &store, &header, NULL, &err), TG_OK, "%s", err.text);
     tg_tick_log_begin(&tick_log, &run_id);
-    cr_assert_eq(tg_tick_lane_open(&lane, &tick_log, helper, 0, &clock, &arena, &err), TG_OK);
+    const struct tg_tick_lane_config config = {.log = &tick_log, .helper = helper, .clock = clock};
+    cr_assert_eq(tg_tick_lane_open(&lane, &config, &arena, &err), TG_OK);
     const struct tg_ingest_env env = {.plan = plan,
                                       .published = published,
                                       .progress = &progress,

@@ -275,10 +275,11 @@ static int64_t wall_us(void *self)
 static void begin_lane(void)
 {
     begin();
-    const struct tg_clock clock = {.monotonic_ns = monotonic_ns, .wall_us = wall_us};
     cr_assert_eq(tg_arena_open(&arena, (size_t)16 << 20, NULL), TG_OK);
     cr_assert_eq(tg_helper_create(&helper, 1, NULL, NULL, &err), TG_OK);
-    cr_assert_eq(tg_tick_lane_open(&lane, &log_, helper, 0, &clock, &arena, &err), TG_OK);
+    const struct tg_tick_lane_config config = {
+        .log = &log_, .helper = helper, .clock = {.monotonic_ns = monotonic_ns, .wall_us = wall_us}};
+    cr_assert_eq(tg_tick_lane_open(&lane, &config, &arena, &err), TG_OK);
     for (uint32_t i = 0; i < PARTITIONS; i++) { tg_partition_init(&partitions[i], &published[i]); }
 }
 static void end_lane(void)
