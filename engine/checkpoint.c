@@ -26,6 +26,7 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
     for (uint32_t i = 0; i < job->source_count; i++) {
         sources[i] = (struct tg_recovery_source){
             .name = job->sources[i].name,
+            .connector = job->sources[i].ops->name,
             .cluster = "",
             .topic = job->sources[i].topic,
             .partition_count = checkpoint->config.plan->source_partitions[i],
@@ -39,12 +40,15 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
         .ask = tg_checkpoint_ask_sources,
         .ask_self = checkpoint,
         .accept_duplicates = checkpoint->config.accept_duplicates,
+        .threads = checkpoint->config.threads,
         .every_byte = true, /* damage found while loading would be found too late to choose another one */
     };
     checkpoint->identities = tg_arena_alloc(&checkpoint->arena, job->source_count * sizeof *checkpoint->identities, 8);
     if (checkpoint->identities == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for checkpoints"); }
+    const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
     const tg_status status =
         tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
+    checkpoint->verify_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;
     return status == TG_OK && !checkpoint->choice.found ? tg_checkpoint_ask_first(checkpoint, err) : status;
 }
 
@@ -74,8 +78,8 @@ static tg_status open_ticks(struct tg_checkpoint *checkpoint, struct tg_error *e
     return tg_tick_log_open(&checkpoint->ticks, &checkpoint->store, &header, chosen, err);
 }
 
-/* Every shard's part, and room for the chain of files behind each. The chains begin empty: the first checkpoint of a
- * run is a base. */
+/* Every shard's part, and room for the chain of files behind each. They begin empty: the first checkpoint of a
+ * run is a base, unless loading finds the chain to go on with. */
 static tg_status parts_create(struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     const uint32_t shard_count = checkpoint->config.plan->shard_count;
@@ -112,6 +116,7 @@ static void begin_life(struct tg_checkpoint *checkpoint)
     checkpoint->next_ns =
         tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)job_of(checkpoint)->checkpoint.every * 1000;
     atomic_init(&checkpoint->epoch, 0);
+    checkpoint->health.max_age = job_of(checkpoint)->checkpoint.max_age;
 }
 
 tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct tg_error *err)
@@ -303,6 +308,20 @@ static const struct tg_manifest_source *make_sources(const struct tg_checkpoint 
     return sources;
 }
 
+static const struct tg_tally *make_tallies(const struct tg_checkpoint *checkpoint, uint32_t step,
+                                           struct tg_arena *arena)
+{
+    const uint32_t count = checkpoint->parts[0].stages[step].edge_plan->partition_count;
+    struct tg_tally *tallies = tg_arena_alloc(arena, count * sizeof *tallies, 8);
+    if (tallies == NULL) { return NULL; }
+    memset(tallies, 0, count * sizeof *tallies);
+    for (uint32_t s = 0; s < checkpoint->config.plan->shard_count; s++) {
+        const struct tg_tally *own = checkpoint->parts[s].stages[step].cut_tallies;
+        for (uint32_t p = 0; p < count; p++) { tg_tally_add(&tallies[p], &own[p]); }
+    }
+    return tallies;
+}
+
 static const struct tg_manifest_step *make_steps(const struct tg_checkpoint *checkpoint, struct tg_arena *arena)
 {
     const struct tg_plan *plan = checkpoint->config.plan;
@@ -320,7 +339,12 @@ static const struct tg_manifest_step *make_steps(const struct tg_checkpoint *che
                                              .op = job->steps[i].op->name,
                                              .layout = &checkpoint->tables.layouts[i],
                                              .clock_count = plan->partition_count + 1,
-                                             .clocks = clocks};
+                                             .clocks = clocks,
+                                             .from_source = stage->edge_plan->from_source,
+                                             .tally_first = stage->edge_plan->partition_first,
+                                             .tally_count = own_count,
+                                             .tallies = make_tallies(checkpoint, i, arena)};
+        if (steps[i].tallies == NULL) { return NULL; }
     }
     return steps;
 }
@@ -399,14 +423,12 @@ static void take_longest(struct tg_checkpoint *checkpoint, const struct tg_check
     if (part->align_ns_max > atomic_load_explicit(&stats->align_ns_max, memory_order_relaxed)) {
         atomic_store_explicit(&stats->align_ns_max, part->align_ns_max, memory_order_relaxed);
     }
-    if (part->slice_ns_max > atomic_load_explicit(&stats->slice_ns_max, memory_order_relaxed)) {
-        atomic_store_explicit(&stats->slice_ns_max, part->slice_ns_max, memory_order_relaxed);
-    }
 }
 
 static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
 {
     (void)atomic_fetch_add_explicit(&checkpoint->stats.failed, 1, memory_order_relaxed);
+    tg_checkpoint_health_failed(&checkpoint->health);
     uint64_t suppressed = 0;
     if (!tg_log_allowed(&checkpoint->log_limit, now_ns, &suppressed)) { return; }
     tg_log(TG_LOG_WARN, TG2501, -1, NULL, "checkpoint %" PRIu64 " failed: %s; the job goes on, the next one is tried",
@@ -513,8 +535,11 @@ static void note_success(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     atomic_store_explicit(&stats->last_ns, now_ns - checkpoint->started_ns, memory_order_relaxed);
     atomic_store_explicit(&stats->last_bytes, bytes, memory_order_relaxed);
     atomic_store_explicit(&stats->last_entries, entries, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&stats->bytes, bytes, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&stats->entries, entries, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&stats->completed, 1, memory_order_relaxed);
     atomic_store_explicit(&checkpoint->complete, checkpoint->next_epoch, memory_order_release);
+    tg_checkpoint_health_complete(&checkpoint->health, checkpoint->started_ns, now_ns);
 }
 
 static uint32_t poll_publishing(struct tg_checkpoint *checkpoint, uint64_t now_ns)
@@ -559,6 +584,7 @@ static uint32_t poll_cleaning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 
 uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 {
+    (void)tg_checkpoint_health_poll(&checkpoint->health, now_ns);
     switch (checkpoint->phase) {
     case TG_CHECKPOINT_WAITING: return poll_waiting(checkpoint, now_ns);
     case TG_CHECKPOINT_BEGINNING: return poll_beginning(checkpoint, now_ns);

@@ -7,6 +7,9 @@
 #ifndef TG_ENGINE_CHECKPOINT_H
 #define TG_ENGINE_CHECKPOINT_H
 
+#include <stdio.h>
+
+#include "engine/checkpoint_health.h"
 #include "engine/checkpoint_shard.h"
 #include "engine/manifest.h"
 #include "engine/recovery.h"
@@ -16,8 +19,9 @@ struct tg_checkpoint_config {
     const struct tg_plan *plan; /* its job says where, how often and how many */
     bool fresh;                 /* --fresh: what is there is removed */
     bool accept_duplicates;
+    uint32_t threads; /* to verify with at the start; 0 = the caller's alone (simulator) */
     struct tg_clock clock;
-    uint64_t (*cpu_ns)(void); /* of the thread, to bound slices; NULL = the real one */
+    uint64_t (*slice_ns)(void); /* what bounds slices where the clock stands still (simulator); NULL = the clock */
 };
 
 /* Numbers for people, written by shard 0. */
@@ -28,7 +32,8 @@ struct tg_checkpoint_stats {
     _Atomic uint64_t last_bytes;   /* of its files */
     _Atomic uint64_t last_entries; /* written in it */
     _Atomic uint64_t align_ns_max; /* longest wait of a shard for its cuts, of all */
-    _Atomic uint64_t slice_ns_max; /* longest slice of writing in a duty cycle, thread CPU time, of all */
+    _Atomic uint64_t bytes;        /* of all complete ones' files */
+    _Atomic uint64_t entries;      /* written in them */
 };
 
 struct tg_checkpoint {
@@ -39,6 +44,7 @@ struct tg_checkpoint {
     struct tg_arena arena; /* layouts, the choice, the list of files */
     struct tg_job_tables tables;
     struct tg_recovery_choice choice;             /* what the start found */
+    uint64_t verify_ns;                           /* how long choosing it took, every byte read */
     char (*identities)[TG_SOURCE_IDENTITY_BYTES]; /* [source_count] of the logs the sources read */
     int64_t replay;                               /* records behind the chosen checkpoint; -1 = nobody knows */
     struct tg_tick_log ticks;
@@ -48,6 +54,7 @@ struct tg_checkpoint {
     uint64_t graph_hash;
     struct tg_checkpoint_shard *parts; /* [shard_count] */
     struct tg_checkpoint_stats stats;
+    struct tg_checkpoint_health health;
     _Atomic uint64_t epoch;    /* the one to be made; a shard starts when it sees a new one */
     _Atomic uint64_t unwanted; /* epochs up to this one are given up */
     _Atomic uint64_t complete; /* newest complete epoch: positions may be told to the sources */
@@ -113,6 +120,9 @@ TG_MUST_USE tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, s
 
 /* Tell people what came back, once all shards have loaded; nothing when the start was fresh.  @any */
 void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint);
+
+/* What the checkpoints were and cost, as one JSON object; the shards are at rest.  @any */
+void tg_checkpoint_write_json(const struct tg_checkpoint *checkpoint, FILE *out);
 
 /* One step of shard 0's side. Returns a work count.  @shard */
 uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns);

@@ -72,6 +72,24 @@ static bool has_todays_tables(const struct tg_state_header *header, const struct
     return same;
 }
 
+/* Every record of a file, as many of a block at a time as are applied together; `ours` maps its tables to the job's. */
+static tg_status load_records(struct load *load, struct tg_state_reader *reader, const uint32_t *ours,
+                              struct tg_error *err)
+{
+    static _Thread_local struct tg_state_record records[TG_RESTORE_RECORDS_MAX];
+    uint32_t count = 0;
+    int more;
+    while ((more = tg_state_reader_next(reader, &records[count], err)) > 0) {
+        count++;
+        if (count < TG_RESTORE_RECORDS_MAX && !tg_state_reader_block_ends(reader)) { continue; }
+        struct tg_restore *restore = &load->restores[ours[records[0].table]]; /* a block is of one table */
+        const tg_status status = tg_restore_records(restore, records, count, reader->input.name, err);
+        if (status != TG_OK) { return status; }
+        count = 0;
+    }
+    return (tg_status)more;
+}
+
 static tg_status load_file(struct load *load, uint32_t index, struct tg_error *err)
 {
     const struct tg_job_tables *tables = &load->checkpoint->tables;
@@ -99,12 +117,7 @@ static tg_status load_file(struct load *load, uint32_t index, struct tg_error *e
         }
     }
     load->same_tables = load->same_tables && has_todays_tables(header, tables);
-    struct tg_state_record record;
-    int more = 1;
-    while (status == TG_OK && (more = tg_state_reader_next(&file.reader, &record, err)) > 0) {
-        status = tg_restore_record(&load->restores[ours[record.table]], &record, file.reader.input.name, err);
-    }
-    if (more < 0) { status = (tg_status)more; }
+    if (status == TG_OK) { status = load_records(load, &file.reader, ours, err); }
     load->bytes += file.reading.bytes;
     tg_recovery_file_close(&file);
     return status;
@@ -135,6 +148,15 @@ static void load_clocks(const struct load *load, uint32_t step)
         stage->clocks[p] = clocks[job_wide];
     }
     stage->clocks[edge->partition_count] = clocks[load->plan->partition_count];
+}
+
+/* They are sums over the shards: the first one takes them all. */
+static void load_tallies(const struct load *load, uint32_t step)
+{
+    const struct tg_manifest_step *saved = &load->checkpoint->choice.manifest.steps[step];
+    const struct tg_ctx *stage = &load->part->stages[step];
+    if (load->part->shard != 0 || saved->tally_count != stage->edge_plan->partition_count) { return; }
+    memcpy(stage->tallies, saved->tallies, saved->tally_count * sizeof *stage->tallies);
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
@@ -206,6 +228,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
                          .same_tables = true};
     begin_tables(&load, choosers);
     const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    const uint64_t cpu_begin_ns = tg_checkpoint_cpu_ns();
     const bool same_shards = manifest->shard_count == load.plan->shard_count;
     tg_status status = TG_OK;
     for (uint32_t f = 0; status == TG_OK && f < manifest->file_count; f++) {
@@ -213,8 +236,10 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
         status = load_file(&load, f, err);
     }
     if (status == TG_OK && same_shards && load.same_tables) { continue_chain(checkpoint, shard); }
+    const uint64_t timers_begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
     for (uint32_t i = 0; status == TG_OK && i < load.part->stage_count; i++) {
         load_clocks(&load, i);
+        load_tallies(&load, i);
         tg_stage_restored(&load.part->stages[i]);
     }
     for (uint32_t i = 0; status == TG_OK && i < load.part->ingest_count; i++) {
@@ -224,7 +249,10 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
     struct tg_checkpoint_shard *part = load.part;
     for (uint32_t i = 0; i < part->stage_count; i++) { part->loaded_keys += tg_table_count(part->stages[i].table); }
     part->loaded_bytes = load.bytes;
-    part->load_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;
+    const uint64_t end_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    part->timers_ns = end_ns - timers_begin_ns;
+    part->load_ns = end_ns - begin_ns;
+    part->load_cpu_ns = tg_checkpoint_cpu_ns() - cpu_begin_ns;
     return status;
 }
 
@@ -246,7 +274,14 @@ void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint)
     }
     char count[TG_AMOUNT_BYTES];
     char size[TG_AMOUNT_BYTES];
-    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "restored checkpoint %" PRIu64 ": %s keys, %s, %.1f s",
+    char records[TG_AMOUNT_BYTES];
+    char replay[64] = "";
+    if (checkpoint->replay == 0) { (void)snprintf(replay, sizeof replay, "; nothing to replay"); }
+    if (checkpoint->replay > 0) {
+        (void)snprintf(replay, sizeof replay, "; replaying %s records",
+                       tg_count_text((double)checkpoint->replay, records));
+    }
+    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "restored checkpoint %" PRIu64 ": %s keys, %s, %.1f s%s",
            checkpoint->choice.epoch, tg_count_text((double)keys, count), tg_bytes_text((int64_t)bytes, size),
-           (double)longest_ns / 1e9);
+           (double)longest_ns / 1e9, replay);
 }

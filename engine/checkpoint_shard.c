@@ -10,8 +10,8 @@
 #include "base/failpoint.h"
 #include "engine/checkpoint.h"
 
-enum { SLICE_ENTRIES = 64, DELTAS_MAX = 16 };
-#define SLICE_NS_MAX 150000u /* a slice ends with the entries that pass it; 200 us are promised */
+enum { SLICE_ENTRIES = 32, DELTAS_MAX = 16 };
+#define SLICE_NS_MAX 100000u /* a slice ends with the step that passes it; 200 us are promised */
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
@@ -122,8 +122,9 @@ static void run_append(struct tg_task *base)
     struct tg_checkpoint_task *task = (struct tg_checkpoint_task *)(void *)base;
     struct tg_checkpoint_shard *part = task->part;
     if (part->file.fd < 0) { return; }
-    task->status =
-        tg_store_file_append(&part->checkpoint->store, &part->file, task->block->data, task->bytes, &task->error);
+    /* Sealed here, not on the shard: a checksum over 1 MiB is a quarter of a slice. */
+    const uint32_t bytes = tg_block_end(task->block, &part->header, &part->totals);
+    task->status = tg_store_file_append(&part->checkpoint->store, &part->file, task->block->data, bytes, &task->error);
 }
 
 static void run_finish(struct tg_task *base)
@@ -172,7 +173,6 @@ static uint32_t send_blocks(struct tg_checkpoint_shard *part)
         struct tg_checkpoint_task *task = &part->tasks[i];
         if (task->under_way || part->first.under_way) { continue; }
         task->block = tg_spool_next(part->spool);
-        task->bytes = tg_block_end(task->block, &part->header, &part->totals);
         submit(part, task, run_append);
         sent++;
     }
@@ -246,33 +246,58 @@ static bool cuts_made(const struct tg_checkpoint_shard *part)
     return true;
 }
 
-static uint64_t thread_cpu_ns(void)
+uint64_t tg_checkpoint_cpu_ns(void)
 {
     struct timespec time = {0};
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+/* What bounds a slice: the wall clock, which costs no system call. A thread that lost its core meanwhile stops early.
+ */
+static uint64_t slice_clock_ns(const struct tg_checkpoint *checkpoint)
+{
+    return checkpoint->config.slice_ns != NULL ? checkpoint->config.slice_ns()
+                                               : tg_clock_now_ns(&checkpoint->config.clock);
+}
+
+static bool is_writing(const struct tg_checkpoint_shard *part)
+{
+    for (uint32_t i = 0; i < part->table_count; i++) {
+        if (part->snapshots[i] != NULL && part->snapshots[i]->phase != TG_SNAPSHOT_IDLE) { return true; }
+    }
+    return false;
+}
+
+/* The file is behind: one may sleep until the helper has caught up. Blocks that are being filled do not count: those of
+ * removed keys wait for the next cut, however many they are. */
+static bool must_wait(const struct tg_checkpoint_shard *part)
+{
+    return tg_spool_closed(part->spool) + part->under_way >= TG_CHECKPOINT_BLOCKS_AHEAD;
+}
+
 /* One slice of writing; false = every table is in closed blocks. */
 static bool sweep(struct tg_checkpoint_shard *part)
 {
-    uint64_t (*cpu_ns)(void) =
-        part->checkpoint->config.cpu_ns != NULL ? part->checkpoint->config.cpu_ns : thread_cpu_ns;
-    const uint64_t begin_ns = cpu_ns();
+    if (!is_writing(part)) { return false; }
+    if (must_wait(part)) { return true; }
+    const uint64_t cpu_begin_ns = tg_checkpoint_cpu_ns();
+    const uint64_t begin_ns = slice_clock_ns(part->checkpoint);
     uint64_t spent_ns = 0;
     bool more = false;
     for (uint32_t i = 0; i < part->table_count; i++) {
         struct tg_snapshot *snapshot = part->snapshots[i];
         if (snapshot == NULL || snapshot->phase == TG_SNAPSHOT_IDLE) { continue; }
         bool done = false;
-        while (!done && spent_ns < SLICE_NS_MAX && tg_spool_used(part->spool) < TG_CHECKPOINT_BLOCKS_AHEAD) {
+        while (!done && spent_ns < SLICE_NS_MAX && !must_wait(part)) {
             done = tg_snapshot_step(snapshot, SLICE_ENTRIES);
-            spent_ns = cpu_ns() - begin_ns;
+            spent_ns = slice_clock_ns(part->checkpoint) - begin_ns;
         }
         if (done) { part->puts += snapshot->written; }
         more = more || !done;
     }
-    if (spent_ns > part->slice_ns_max) { part->slice_ns_max = spent_ns; }
+    tg_histogram_record(&part->slices, tg_checkpoint_cpu_ns() - cpu_begin_ns, 1);
+    tg_histogram_record(&part->pauses, spent_ns, 1);
     return more;
 }
 
@@ -372,7 +397,7 @@ uint32_t tg_checkpoint_shard_poll(struct tg_checkpoint_shard *part, uint64_t now
         if (part->phase == TG_PART_WRITING) { abandon(part); }
     }
     const bool more = sweep(part); /* also when spoiled: marks are cleared */
-    done += more ? 1 : 0;
+    done += more && !must_wait(part) ? 1 : 0;
     if (!part->spoiled) { done += send_blocks(part); }
     if (part->phase == TG_PART_CUTTING) { done += poll_cutting(part, now_ns); }
     if (part->phase == TG_PART_WRITING && !more && part->under_way == 0 &&

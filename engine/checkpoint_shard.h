@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "base/histogram.h"
 #include "engine/ingest.h"
 #include "engine/stage.h"
 #include "engine/state_layout.h"
@@ -25,7 +26,6 @@ struct tg_checkpoint_task {
     struct tg_task task; /* first: done() finds the rest */
     struct tg_checkpoint_shard *part;
     struct tg_block *block; /* NULL = none */
-    uint32_t bytes;
     bool under_way;
     tg_status status; /* of its run, with error */
     struct tg_error error;
@@ -53,9 +53,9 @@ struct tg_checkpoint_shard {
     bool spoiled;
     struct tg_error why;
     struct tg_state_header header;
-    struct tg_state_totals totals;
-    struct tg_store_file file; /* the helper's while tasks are under way */
-    uint8_t *head;             /* [TG_STATE_HEADER_BYTES_MAX] the file's first bytes */
+    struct tg_state_totals totals; /* with file: the helper's while tasks are under way */
+    struct tg_store_file file;
+    uint8_t *head; /* [TG_STATE_HEADER_BYTES_MAX] the file's first bytes */
     uint32_t head_bytes;
     uint8_t foot[TG_STATE_FOOTER_BYTES];
     struct tg_checkpoint_task tasks[TG_CHECKPOINT_TASKS];
@@ -63,11 +63,12 @@ struct tg_checkpoint_shard {
     struct tg_checkpoint_task last;  /* footer, fdatasync; or drop */
     uint32_t under_way;
     bool last_done;
-    uint64_t cut_ns;       /* when the last cut of this checkpoint was asked for */
-    uint64_t align_ns_max; /* longest wait from asking to the last cut */
-    uint64_t slice_ns_max; /* longest slice of writing, thread CPU time */
-    uint64_t last_epoch;   /* of the newest file in the chain; 0 = none */
-    uint32_t chain_length; /* deltas behind the base */
+    uint64_t cut_ns;            /* when the last cut of this checkpoint was asked for */
+    uint64_t align_ns_max;      /* longest wait from asking to the last cut */
+    struct tg_histogram slices; /* of writing: thread CPU time */
+    struct tg_histogram pauses; /* the same by the wall clock: with what the machine did to the thread meanwhile */
+    uint64_t last_epoch;        /* of the newest file in the chain; 0 = none */
+    uint32_t chain_length;      /* deltas behind the base */
     uint64_t base_bytes;
     uint64_t chain_bytes;                    /* of the deltas */
     uint8_t *committables[TG_SINKS_MAX + 2]; /* [TG_COMMITTABLE_BYTES_MAX] of each sink that commits; NULL = does not */
@@ -75,7 +76,9 @@ struct tg_checkpoint_shard {
     uint64_t told_epoch;  /* whose positions the sources know */
     uint64_t loaded_keys; /* at the start */
     uint64_t loaded_bytes;
-    uint64_t load_ns;
+    uint64_t load_ns;     /* all of it */
+    uint64_t load_cpu_ns; /* of it, what the thread ran */
+    uint64_t timers_ns;   /* of that, clocks and timers */
     /* for shard 0, valid once `done` says the epoch */
     bool complete;
     struct tg_manifest_file result;
@@ -88,6 +91,8 @@ size_t tg_checkpoint_shard_bytes(const struct tg_plan *plan);
 /* Track the changes of the shard's tables from now on. Stages and ingests are open. Errors: TG1601.  @setup */
 TG_MUST_USE tg_status tg_checkpoint_shard_open(struct tg_checkpoint_shard *part, struct tg_arena *arena,
                                                struct tg_error *err);
+/* Time the calling thread has run.  @any */
+uint64_t tg_checkpoint_cpu_ns(void);
 /* One step. Returns a work count.  @shard */
 uint32_t tg_checkpoint_shard_poll(struct tg_checkpoint_shard *part, uint64_t now_ns);
 

@@ -77,7 +77,10 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
     atomic_init(&cluster->cycling, shard_count);
     tg_status status = make_edges(cluster, err);
     if (status == TG_OK) { status = tg_helper_create(&cluster->helper, shard_count, wake_worker, cluster, err); }
-    if (status == TG_OK && cluster->checkpoint != NULL) { cluster->checkpoint->helper = cluster->helper; }
+    if (status == TG_OK && cluster->checkpoint != NULL) {
+        status = tg_helper_create(&cluster->keeper, shard_count, wake_worker, cluster, err);
+        cluster->checkpoint->helper = cluster->keeper;
+    }
     if (status == TG_OK) { status = share_sinks(cluster, err); }
     if (status == TG_OK && cluster->checkpoint != NULL) {
         cluster->checkpoint->shared = cluster->shared;
@@ -85,6 +88,9 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
         if (status == TG_OK) { status = tg_checkpoint_may_go_on(cluster->checkpoint, err); }
     }
     if (status == TG_OK && !config->simulated) { status = tg_helper_start(cluster->helper, err); }
+    if (status == TG_OK && !config->simulated && cluster->keeper != NULL) {
+        status = tg_helper_start(cluster->keeper, err);
+    }
     if (status == TG_OK) {
         cluster->workers = calloc(shard_count, sizeof *cluster->workers);
         if (cluster->workers == NULL) { status = tg_fail(err, TG1601, 0, "no memory for %u shards", shard_count); }
@@ -100,7 +106,8 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
 
 void tg_cluster_destroy(struct tg_cluster *cluster)
 {
-    if (cluster->helper != NULL) { tg_helper_destroy(cluster->helper); }
+    tg_helper_destroy(cluster->helper);
+    tg_helper_destroy(cluster->keeper);
     for (uint32_t i = 0; i < cluster->plan->sink_count; i++) {
         const struct tg_sink_ops *ops = cluster->plan->sinks[i].spec->ops;
         if (cluster->shared[i] != NULL && ops->unshare != NULL) { ops->unshare(cluster->shared[i]); }
@@ -155,6 +162,29 @@ void tg_cluster_latency(const struct tg_cluster *cluster, struct tg_histogram *a
             if (worker->outlets[s].latency != NULL) { tg_histogram_merge(acknowledged, worker->outlets[s].latency); }
         }
     }
+}
+
+bool tg_cluster_partition(const struct tg_cluster *cluster, uint32_t source, uint32_t partition,
+                          struct tg_manifest_partition *out)
+{
+    const struct tg_worker *worker = &cluster->workers[partition % cluster->plan->shard_count];
+    if (worker->ingest_count <= source || worker->ingests[source].partitions == NULL) { return false; }
+    const struct tg_ingest *ingest = &worker->ingests[source];
+    tg_partition_save(&ingest->partitions[ingest->owned_index[partition]], out);
+    return true;
+}
+
+bool tg_cluster_tally(const struct tg_cluster *cluster, uint32_t step, uint32_t partition, struct tg_tally *out)
+{
+    const struct tg_edge_plan *edge = &cluster->plan->edges[step];
+    *out = (struct tg_tally){0};
+    if (partition - edge->partition_first >= edge->partition_count) { return false; }
+    for (uint32_t w = 0; w < cluster->plan->shard_count; w++) {
+        const struct tg_worker *worker = &cluster->workers[w];
+        if (worker->stages == NULL || worker->stages[step].tallies == NULL) { return false; }
+        tg_tally_add(out, &worker->stages[step].tallies[partition - edge->partition_first]);
+    }
+    return true;
 }
 
 void tg_cluster_sink_stats(const struct tg_cluster *cluster, uint32_t sink, struct tg_sink_stats *out)

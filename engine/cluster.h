@@ -14,7 +14,7 @@ struct tg_cluster_config {
     bool simulated;
 };
 
-/* Edges, sinks' shared objects, helper (its thread runs unless simulated), workers initialised. On failure
+/* Edges, sinks' shared objects, helpers (their threads run unless simulated), workers initialised. On failure
  * everything is taken down again.  @setup */
 TG_MUST_USE tg_status tg_cluster_create(struct tg_cluster **cluster, const struct tg_cluster_config *config,
                                         struct tg_error *err);
@@ -35,6 +35,12 @@ void tg_cluster_totals(const struct tg_cluster *cluster, struct tg_totals *out);
 /* Arrival to acknowledged over the job's sinks (side outputs apart), and arrival to applied.  @any */
 void tg_cluster_latency(const struct tg_cluster *cluster, struct tg_histogram *acknowledged,
                         struct tg_histogram *applied);
+/* A source's partition as it stands, counted since the job's birth: over all lives that a checkpoint connects. False =
+ * the source was never opened. Workers are closed.  @setup */
+bool tg_cluster_partition(const struct tg_cluster *cluster, uint32_t source, uint32_t partition,
+                          struct tg_manifest_partition *out);
+/* What became of the rows of a partition, by its number in the job, in one step; likewise.  @setup */
+bool tg_cluster_tally(const struct tg_cluster *cluster, uint32_t step, uint32_t partition, struct tg_tally *out);
 /* One sink over all workers, as its instances stood when they were closed.  @setup */
 void tg_cluster_sink_stats(const struct tg_cluster *cluster, uint32_t sink, struct tg_sink_stats *out);
 

@@ -107,6 +107,9 @@ static const struct tg_config_key checkpoint_keys[] = {
         "Folder of the checkpoints; `checkpoints` in the state folder when not given."),
     KEY("timeout", TG_OPTION_DURATION, "10m", NULL,
         "A checkpoint that is not complete by then (a sink is away) is given up; the job goes on."),
+    KEY("max_age", TG_OPTION_DURATION, NULL, "off",
+        "When the newest complete checkpoint is older, nothing is read until one is complete (TG2502). When not "
+        "given: ten times `every`, at least two times `timeout`."),
 };
 
 static const struct tg_config_key engine_keys[] = {
@@ -117,6 +120,8 @@ static const struct tg_config_key engine_keys[] = {
     KEY("max_state", TG_OPTION_SIZE, "1GiB", NULL, "Bytes of state containers, all shards together."),
     KEY("drain_timeout", TG_OPTION_DURATION, "10s", "off",
         "How long a stop by signal waits for sinks to write what is pending; then the run ends without a commit."),
+    KEY("audit", TG_OPTION_BOOLEAN, "false", NULL,
+        "Keep sums over the rows applied to each key, for checks of its checkpoints; 24 bytes a key."),
 };
 
 #define ROWS(keys) keys, sizeof keys / sizeof keys[0]

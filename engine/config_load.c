@@ -43,6 +43,7 @@ static void read_engine(struct tg_config *config, const struct tg_config_at *at)
     job->engine.max_keys = (uint64_t)keys->number;
     job->engine.max_state = (uint64_t)state->number;
     job->engine.drain_timeout = drain->number;
+    job->engine.audit = tg_config_value(&values, TG_BLOCK_ENGINE, "audit")->number != 0;
     job->engine.shards = TG_SHARDS_AUTO;
     check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "shards"), shards, 1, TG_SHARDS_MAX);
     check_range(config, tg_config_at(&values, TG_BLOCK_ENGINE, "max_keys"), keys, 1, INT32_MAX);
@@ -52,6 +53,25 @@ static void read_engine(struct tg_config *config, const struct tg_config_at *at)
                              "engine.drain_timeout must not be negative");
     }
     if (shards->number <= TG_SHARDS_MAX) { job->engine.shards = (uint32_t)shards->number; }
+}
+
+/* How old the newest complete checkpoint may become before reading stops. */
+static tg_us read_max_age(struct tg_config *config, const struct tg_config_values *values)
+{
+    const struct tg_option_value *every = tg_config_value(values, TG_BLOCK_CHECKPOINT, "every");
+    const struct tg_option_value *timeout = tg_config_value(values, TG_BLOCK_CHECKPOINT, "timeout");
+    const struct tg_option_value *age = tg_config_value(values, TG_BLOCK_CHECKPOINT, "max_age");
+    if (every->number == TG_TS_MAX) { return TG_TS_MAX; }
+    if (!age->is_set) {
+        const tg_us often = every->number > TG_TS_MAX / 10 ? TG_TS_MAX : every->number * 10;
+        const tg_us slow = timeout->number > TG_TS_MAX / 2 ? TG_TS_MAX : timeout->number * 2;
+        return often > slow ? often : slow;
+    }
+    if (age->number / 2 < every->number && strchr(age->text, '$') == NULL) { /* they take turns then */
+        (void)tg_finding_add(&config->drafts, TG1004, tg_config_at(values, TG_BLOCK_CHECKPOINT, "max_age")->value,
+                             "checkpoint.max_age must be at least two times checkpoint.every");
+    }
+    return age->number;
 }
 
 static void read_checkpoint(struct tg_config *config, const struct tg_config_at *at)
@@ -68,6 +88,7 @@ static void read_checkpoint(struct tg_config *config, const struct tg_config_at 
     job->checkpoint.every = every->number;
     job->checkpoint.keep = (uint32_t)keep->number;
     job->checkpoint.timeout = tg_config_value(&values, TG_BLOCK_CHECKPOINT, "timeout")->number;
+    job->checkpoint.max_age = read_max_age(config, &values);
     job->checkpoint.dir = dir->is_set ? dir->text : tg_config_format(config, "%s/checkpoints", job->state_dir);
 }
 

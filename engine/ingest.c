@@ -84,6 +84,7 @@ static tg_status open_source(struct tg_ingest *ingest, const struct tg_ingest_en
         .clock = env->clock,
     };
     ingest->opened = true;
+    tg_gauge_set(&env->progress->lag, -1); /* nobody knows before positions are found */
     return spec->ops->open(ingest->state, &source_env, err);
 }
 
@@ -281,6 +282,7 @@ static enum verdict judge(struct tg_ingest *ingest, uint32_t index, struct tg_pa
     if (row->refused != 0) {
         if (!late_entry(ingest, row, row->refused, partition)) { return BLOCKED; }
         if (row->refused == all_bits(ingest)) { return DONE; }
+        partition->late_in_part++;
     }
     return ROUTE;
 }
@@ -406,6 +408,7 @@ static bool work(struct tg_ingest *ingest, struct tg_partition *partition)
             ingest->phase = TG_INGEST_ROUTE;
         }
         if (!route(ingest, ingest->next_row)) { return false; }
+        partition->accepted++;
     }
     return true;
 }
@@ -471,6 +474,7 @@ static void pass_barrier(struct tg_ingest *ingest)
 static void make_cut(struct tg_ingest *ingest)
 {
     for (uint32_t i = 0; i < ingest->owned_count; i++) {
+        TG_ASSERT(tg_partition_balances(&ingest->partitions[i])); /* no record was lost sight of */
         tg_partition_save(&ingest->partitions[i], &ingest->cut_state[i]);
         ingest->cut_state[i].next_offset = tg_ingest_position(ingest, i);
     }
@@ -511,7 +515,7 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
     uint32_t done = 0;
     bool blocked = ingest->in_work && !finish_batch(ingest);
     bool dry = false;
-    for (uint32_t i = 0; !blocked && !ingest->stopping && i < budget; i++) {
+    for (uint32_t i = 0; !blocked && !ingest->stopping && !ingest->held && i < budget; i++) {
         ingest->raw.count = 0; /* not the whole of it: 32 KiB of slices */
         ingest->raw.flags = 0;
         ingest->raw.buffer = NULL;
@@ -525,7 +529,8 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
         done++;
     }
     if (ingest->port.reader_count != 0) { (void)tg_port_deliver(&ingest->port); }
-    const bool waited = blocked || ingest->buffers->refused != refused; /* no buffer: records wait for us unseen */
+    /* no buffer, or reading is held back: records wait for us unseen */
+    const bool waited = blocked || ingest->held || ingest->buffers->refused != refused;
     if (!waited) { tg_ingest_check_idle(ingest, now_ns, ingest->was_blocked ? 0 : elapsed_ns); }
     ingest->was_blocked = waited;
     if (dry && ingest->source->ops->failure(ingest->state, &ingest->error) != TG_OK) { return 0; }

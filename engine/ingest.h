@@ -62,6 +62,7 @@ struct tg_ingest {
     uint64_t staged_ns; /* when the oldest staged row was staged; 0 = none */
     uint32_t ended_count;
     bool stopping; /* no more polls: flush and end */
+    bool held;     /* no polls for now: what is read could be lost to a crash (checkpoint.max_age) */
     bool end_sent;
     struct tg_error error;
 };

@@ -115,14 +115,16 @@ struct tg_job {
     struct {
         uint32_t shards; /* TG_SHARDS_AUTO = by topology */
         enum tg_loop_backend io;
-        uint64_t max_keys;  /* of each step, all shards together */
-        uint64_t max_state; /* bytes of containers, all shards together */
+        uint64_t max_keys;     /* of each step, all shards together */
+        uint64_t max_state;    /* bytes of containers, all shards together */
         int64_t drain_timeout; /* us, from the signal on; TG_TS_MAX = off */
+        bool audit;            /* sums over the uids of applied rows, see tally.h */
     } engine;
     struct {
         bool is_on;
         tg_us every;
         tg_us timeout;
+        tg_us max_age; /* of the newest complete one; TG_TS_MAX = any */
         uint32_t keep;
         const char *dir;
     } checkpoint;

@@ -59,6 +59,10 @@ static const char *step_flaw(const struct tg_manifest *m, const struct tg_manife
     if (flaw == NULL) { flaw = tg_bytes_text_flaw(step->op, 1, TG_STATE_NAME_BYTES_MAX); }
     if (flaw != NULL) { return flaw; }
     if (step->clock_count != 0 && step->clock_count != partitions_of(m) + 1) { return "wrong number of clocks"; }
+    const uint32_t partitions = partitions_of(m);
+    if (step->tally_first > partitions || step->tally_count > partitions - step->tally_first) {
+        return "tallies of unknown partitions";
+    }
     const struct tg_state_layout *layout = step->layout;
     if (layout == NULL) { return NULL; }
     if (tg_state_layout_check(layout, NULL) != TG_OK) { return "illegal layout of a state"; }
@@ -146,7 +150,8 @@ static bool same_partition(const struct tg_manifest_partition *a, const struct t
 {
     return a->next_offset == b->next_offset && a->max_ts == b->max_ts && a->wm == b->wm && a->flags == b->flags &&
            a->quiet_ns == b->quiet_ns && a->idle_base_wm == b->idle_base_wm && a->idle_base_ns == b->idle_base_ns &&
-           a->records == b->records && a->dead == b->dead && a->late == b->late && a->duplicates == b->duplicates;
+           a->records == b->records && a->dead == b->dead && a->late == b->late && a->duplicates == b->duplicates &&
+           a->accepted == b->accepted && a->late_in_part == b->late_in_part;
 }
 
 static bool same_source(const struct tg_manifest_source *a, const struct tg_manifest_source *b)
@@ -165,8 +170,12 @@ static bool same_step(const struct tg_manifest_step *a, const struct tg_manifest
     if (strcmp(a->name, b->name) != 0 || strcmp(a->op, b->op) != 0) { return false; }
     if ((a->layout == NULL) != (b->layout == NULL)) { return false; }
     if (a->layout != NULL && !tg_state_layout_equal(a->layout, b->layout)) { return false; }
-    if (a->clock_count != b->clock_count) { return false; }
-    return a->clock_count == 0 || memcmp(a->clocks, b->clocks, a->clock_count * sizeof *a->clocks) == 0;
+    if (a->clock_count != b->clock_count || a->tally_first != b->tally_first || a->tally_count != b->tally_count) {
+        return false;
+    }
+    if (a->from_source != b->from_source) { return false; }
+    if (a->clock_count != 0 && memcmp(a->clocks, b->clocks, a->clock_count * sizeof *a->clocks) != 0) { return false; }
+    return a->tally_count == 0 || memcmp(a->tallies, b->tallies, a->tally_count * sizeof *a->tallies) == 0;
 }
 
 static bool same_file(const struct tg_manifest_file *a, const struct tg_manifest_file *b)

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "engine/tally.h"
 #include "io/sink.h"
 #include "state/format.h"
 
@@ -36,6 +37,9 @@ struct tg_manifest_partition {
     int64_t idle_base_wm;
     uint64_t idle_base_ns;
     uint64_t records, dead, late, duplicates;
+    /* records = dead + (late - late_in_part) + duplicates + accepted */
+    uint64_t accepted;     /* went on to steps and sinks */
+    uint64_t late_in_part; /* of the late ones, those that were not late for every step and were judged further */
 };
 struct tg_manifest_source {
     const char *name;
@@ -51,6 +55,10 @@ struct tg_manifest_step {
     const struct tg_state_layout *layout; /* owner = the step; NULL = it keeps no state */
     uint32_t clock_count;                 /* 0, or partitions of all sources + 1 */
     const int64_t *clocks;                /* [clock_count] per partition in the job's order, then the job clock */
+    bool from_source;
+    uint32_t tally_first;           /* partition, in the job's order, of the first tally */
+    uint32_t tally_count;           /* 0, or the partitions that feed the step */
+    const struct tg_tally *tallies; /* [tally_count] since the job's birth, all shards together */
 };
 /* One state file; its epoch's number and its shard give its name. */
 struct tg_manifest_file {

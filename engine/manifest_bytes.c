@@ -44,6 +44,8 @@ static void put_partition(struct tg_bytes_out *out, const struct tg_manifest_par
     tg_bytes_put_u64(out, partition->dead);
     tg_bytes_put_u64(out, partition->late);
     tg_bytes_put_u64(out, partition->duplicates);
+    tg_bytes_put_u64(out, partition->accepted);
+    tg_bytes_put_u64(out, partition->late_in_part);
 }
 
 static void put_sources(struct tg_bytes_out *out, const struct tg_manifest *m)
@@ -60,6 +62,21 @@ static void put_sources(struct tg_bytes_out *out, const struct tg_manifest *m)
     }
 }
 
+static void put_tallies(struct tg_bytes_out *out, const struct tg_manifest_step *step)
+{
+    tg_bytes_put_u8(out, step->from_source);
+    tg_bytes_put_u32(out, step->tally_first);
+    tg_bytes_put_u32(out, step->tally_count);
+    for (uint32_t i = 0; i < step->tally_count; i++) {
+        const struct tg_tally *tally = &step->tallies[i];
+        tg_bytes_put_u64(out, tally->applied);
+        tg_bytes_put_u64(out, tally->ignored);
+        tg_bytes_put_u64(out, tally->refused);
+        tg_bytes_put_u64(out, tally->sum);
+        tg_bytes_put_u64(out, tally->squares);
+    }
+}
+
 static void put_steps(struct tg_bytes_out *out, const struct tg_manifest *m)
 {
     tg_bytes_put_u16(out, (uint16_t)m->step_count);
@@ -71,6 +88,7 @@ static void put_steps(struct tg_bytes_out *out, const struct tg_manifest *m)
         if (step->layout != NULL) { tg_state_layout_encode(step->layout, out); }
         tg_bytes_put_u32(out, step->clock_count);
         for (uint32_t j = 0; j < step->clock_count; j++) { tg_bytes_put_i64(out, step->clocks[j]); }
+        put_tallies(out, step);
     }
 }
 
@@ -170,6 +188,8 @@ static void get_partition(struct tg_bytes_in *in, struct tg_manifest_partition *
     partition->dead = tg_bytes_get_u64(in);
     partition->late = tg_bytes_get_u64(in);
     partition->duplicates = tg_bytes_get_u64(in);
+    partition->accepted = tg_bytes_get_u64(in);
+    partition->late_in_part = tg_bytes_get_u64(in);
 }
 
 static void get_sources(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_manifest *m)
@@ -194,6 +214,22 @@ static void get_sources(struct tg_bytes_in *in, struct tg_arena *arena, struct t
     m->sources = sources;
 }
 
+static void get_tallies(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_manifest_step *step)
+{
+    step->from_source = tg_bytes_get_within(in, 1, 0, 1, "neither fed by a source nor by a step") == 1;
+    step->tally_first = tg_bytes_get_u32(in);
+    step->tally_count = (uint32_t)tg_bytes_get_within(in, 4, 0, TG_MANIFEST_PARTITIONS_MAX, "too many tallies");
+    struct tg_tally *tallies = tg_bytes_array(in, arena, step->tally_count, sizeof *tallies);
+    for (uint32_t i = 0; in->wrong == NULL && i < step->tally_count; i++) {
+        tallies[i].applied = tg_bytes_get_u64(in);
+        tallies[i].ignored = tg_bytes_get_u64(in);
+        tallies[i].refused = tg_bytes_get_u64(in);
+        tallies[i].sum = tg_bytes_get_u64(in);
+        tallies[i].squares = tg_bytes_get_u64(in);
+    }
+    step->tallies = tallies;
+}
+
 static void get_step(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_manifest_step *step)
 {
     step->name = get_name(in, arena);
@@ -207,6 +243,7 @@ static void get_step(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_m
     int64_t *clocks = tg_bytes_array(in, arena, step->clock_count, sizeof *clocks);
     for (uint32_t i = 0; in->wrong == NULL && i < step->clock_count; i++) { clocks[i] = tg_bytes_get_i64(in); }
     step->clocks = clocks;
+    get_tallies(in, arena, step);
 }
 
 static void get_steps(struct tg_bytes_in *in, struct tg_arena *arena, struct tg_manifest *m)

@@ -63,11 +63,31 @@ bool tg_next_row(tg_ctx *ctx, const void **record, void **state, const void **pa
     return true;
 }
 
+static inline void note_applied(struct tg_ctx *ctx)
+{
+    struct tg_tally *tally = tg_stage_tally(ctx, ctx->cause);
+    tally->applied++;
+    if (TG_LIKELY(ctx->plan->audit_offset == 0)) { return; }
+    struct tg_audit *audit = tg_stage_audit(ctx, ctx->key);
+    const uint64_t uid = tg_uid_of_row(ctx->cause, ctx->edge_plan->from_source);
+    audit->rows++;
+    audit->sum += uid;
+    audit->squares += uid * uid;
+    tally->sum += uid;
+    tally->squares += uid * uid;
+}
+
 void tg_row_done(tg_ctx *ctx, tg_result result)
 {
     switch (result) {
-    case TG_ROW_OK: ctx->key->flags |= TG_KEY_LIVE; break;
-    case TG_ROW_IGNORED: tg_counter_add(&ctx->progress->ignored, 1); break;
+    case TG_ROW_OK:
+        ctx->key->flags |= TG_KEY_LIVE;
+        note_applied(ctx);
+        break;
+    case TG_ROW_IGNORED:
+        tg_stage_tally(ctx, ctx->cause)->ignored++;
+        tg_counter_add(&ctx->progress->ignored, 1);
+        break;
     case TG_ROW_REFUSED:
         if (!tg_stage_refuse(ctx)) {
             ctx->poisoned = true;
@@ -109,9 +129,7 @@ static inline void fill_row(struct tg_ctx *ctx, uint32_t output, const void *fie
         .revision = ctx->key->revision,
         .partition = ctx->key->partition,
     };
-    for (; copy < end; copy++) {
-        copy_field(bytes + copy->to, (const uint8_t *)fields + copy->from, copy->bytes);
-    }
+    for (; copy < end; copy++) { copy_field(bytes + copy->to, (const uint8_t *)fields + copy->from, copy->bytes); }
     const uint32_t nulls_end = schema->nulls_offset + (schema->column_count + 7) / 8;
     for (uint32_t at = schema->nulls_offset; at < nulls_end; at++) { bytes[at] = 0; }
     tg_key_decode(&ctx->edge_plan->key, tg_table_key(ctx->table, ctx->key), schema, row);

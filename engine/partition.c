@@ -132,6 +132,8 @@ void tg_partition_save(const struct tg_partition *partition, struct tg_manifest_
         .dead = partition->dead,
         .late = partition->late,
         .duplicates = partition->duplicates,
+        .accepted = partition->accepted,
+        .late_in_part = partition->late_in_part,
     };
 }
 
@@ -149,5 +151,8 @@ void tg_partition_restore(struct tg_partition *partition, const struct tg_manife
     partition->dead = saved->dead;
     partition->late = saved->late;
     partition->duplicates = saved->duplicates;
+    partition->late_in_part = saved->late_in_part;
+    /* What balances, as the manifest's own does unless somebody else made it (conservation.h). */
+    partition->accepted = saved->records - saved->dead - saved->late + saved->late_in_part - saved->duplicates;
     tg_partition_publish(partition, false);
 }

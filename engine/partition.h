@@ -46,7 +46,8 @@ struct tg_partition {
     int64_t replay_offset;        /* of the next tick that acts again; INT64_MAX = none */
     const struct tg_tick *replay; /* [replay_count] those that are left */
     uint32_t replay_count;
-    uint64_t records, dead, late, duplicates;
+    /* Since the job's birth, as in the manifest: every record ends in one of them. */
+    uint64_t records, dead, late, late_in_part, duplicates, accepted;
     struct tg_published *published;
 };
 
@@ -77,6 +78,13 @@ void tg_partition_expect(struct tg_partition *partition, const struct tg_tick *r
  * @shard */
 void tg_partition_replay(struct tg_partition *partition, const struct tg_source_spec *source, bool silent,
                          int64_t wall_us);
+
+/* Every record taken in has come to one end: dead letter, late entry, duplicate, or accepted.  @shard */
+static inline bool tg_partition_balances(const struct tg_partition *partition)
+{
+    return partition->records ==
+           partition->dead + partition->late - partition->late_in_part + partition->duplicates + partition->accepted;
+}
 
 /* What the idleness rule looks at besides the partition itself. */
 struct tg_surroundings {

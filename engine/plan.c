@@ -8,7 +8,8 @@
 #include "engine/params.h"
 #include "engine/stage.h"
 
-static_assert(sizeof(struct tg_key_state) + TG_TIMERS_MAX * sizeof(int64_t) + 16 + TG_STATE_BYTES_MAX <=
+static_assert(sizeof(struct tg_key_state) + TG_TIMERS_MAX * sizeof(int64_t) + sizeof(struct tg_audit) + 16 +
+                      TG_STATE_BYTES_MAX <=
                   TG_VALUE_BYTES_MAX,
               "the largest state fits a slot with every timer");
 
@@ -49,12 +50,14 @@ static void plan_output(struct tg_stage_plan *stage, uint32_t output)
     }
 }
 
-static void plan_state(struct tg_stage_plan *stage)
+static void plan_state(struct tg_stage_plan *stage, bool audit)
 {
     const struct tg_operator *op = stage->step->op;
     /* A state with numeric fields is aligned to 16: compilers move those with instructions that insist on it. */
     const uint32_t align = tg_record_align(op->state) > 8 ? tg_record_align(op->state) : 8;
-    stage->state_offset = align_up((uint32_t)(sizeof(struct tg_key_state) + op->timer_count * sizeof(int64_t)), align);
+    const uint32_t timers_end = (uint32_t)(sizeof(struct tg_key_state) + op->timer_count * sizeof(int64_t));
+    stage->audit_offset = audit ? timers_end : 0;
+    stage->state_offset = align_up(timers_end + (audit ? (uint32_t)sizeof(struct tg_audit) : 0), align);
     stage->value_bytes = stage->state_offset + op->state->bytes;
     for (uint32_t i = 0; i < op->state->field_count; i++) {
         const struct tg_field *field = &op->state->fields[i];
@@ -101,7 +104,7 @@ static tg_status plan_step(struct tg_plan *plan, uint32_t index, struct tg_error
     const tg_status status = plan_input(stage, edge->schema, err);
     if (status != TG_OK) { return status; }
     for (uint32_t o = 0; o < step->op->output_count; o++) { plan_output(stage, o); }
-    plan_state(stage);
+    plan_state(stage, plan->job->engine.audit);
     struct tg_readers *readers = readers_of(plan, &step->from);
     readers->edges[readers->edge_count++] = index;
     return TG_OK;

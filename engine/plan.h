@@ -34,7 +34,8 @@ struct tg_edge_plan {
 struct tg_stage_plan {
     const struct tg_step_spec *step;
     bool partition_clock;
-    uint32_t value_bytes; /* engine head, timers, operator state */
+    uint32_t value_bytes;  /* engine head, timers, audit, operator state */
+    uint32_t audit_offset; /* of struct tg_audit behind the timers; 0 = no audit */
     uint32_t state_offset;
     uint32_t input_copy_count; /* row columns -> operator record */
     struct tg_copy input_copies[TG_COLUMNS_MAX];

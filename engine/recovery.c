@@ -36,6 +36,10 @@ static tg_status fits_source(const struct tg_manifest *manifest, const struct tg
     if (stored == NULL) {
         return tg_fail(err, TG1516, 0, "checkpoint %" PRIu64 " knows no source %s", manifest->epoch, wanted->name);
     }
+    if (wanted->connector != NULL && strcmp(stored->connector, wanted->connector) != 0) {
+        return tg_fail(err, TG1516, 0, "checkpoint %" PRIu64 " was made from a %s source, source %s is a %s source now",
+                       manifest->epoch, stored->connector, wanted->name, wanted->connector);
+    }
     if (strcmp(stored->topic, wanted->topic) != 0) {
         return tg_fail(err, TG1516, 0, "checkpoint %" PRIu64 " was made from topic %s, source %s reads %s now",
                        manifest->epoch, stored->topic, wanted->name, wanted->topic);
@@ -179,7 +183,9 @@ static tg_status check_files(const struct tg_store *store, const struct tg_recov
                              const struct tg_manifest *manifest, struct tg_error *err)
 {
     struct tg_recovery_totals totals;
-    if (wanted->every_byte) { return tg_recovery_verify(store, manifest, &totals, err); }
+    if (wanted->every_byte) {
+        return tg_recovery_verify(store, manifest, wanted->threads == 0 ? 1 : wanted->threads, &totals, err);
+    }
     tg_status status = TG_OK;
     for (uint32_t i = 0; status == TG_OK && i < manifest->file_count; i++) {
         struct tg_recovery_file file;

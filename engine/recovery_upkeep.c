@@ -1,67 +1,9 @@
-/* Verifying a checkpoint to the last byte, and deciding what of a directory may go. */
+/* Deciding what of a checkpoint directory may go, and letting it go. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/key.h"
 #include "engine/recovery.h"
-#include "state/value.h"
-
-/* ---- verify ------------------------------------------------------------------------------------------------------ */
-
-tg_status tg_recovery_record_check(const struct tg_state_reader *reader, const struct tg_state_record *record,
-                                   struct tg_error *err)
-{
-    const struct tg_state_header *header = &reader->header;
-    const struct tg_state_layout *layout = &header->tables[record->table];
-    const uint64_t key_at = record->at + (record->op == TG_STATE_PUT ? TG_RECORD_PUT_BYTES : TG_RECORD_DELETE_BYTES);
-    struct tg_bytes_in in = {.data = record->key.data, .bytes = record->key.bytes};
-    if (!tg_state_key_check(layout, &in)) {
-        return tg_state_damaged(reader->input.name, key_at + in.wrong_at, in.wrong, err);
-    }
-    const uint32_t group = tg_key_group(tg_key_hash(record->key.data, record->key.bytes));
-    const bool by_group = layout->owner_kind == TG_STATE_OF_STEP; /* identities go with their partition */
-    if (by_group && (group < header->group_first || group > header->group_last)) {
-        return tg_state_damaged(reader->input.name, key_at, "key of another shard", err);
-    }
-    if (record->op == TG_STATE_DEL) { return TG_OK; }
-    in = (struct tg_bytes_in){.data = record->value, .bytes = record->value_bytes};
-    if (tg_state_value_check(layout, &in)) { return TG_OK; }
-    return tg_state_damaged(reader->input.name, key_at + record->key.bytes + in.wrong_at, in.wrong, err);
-}
-
-static tg_status verify_file(const struct tg_store *store, const struct tg_manifest *manifest, uint32_t index,
-                             struct tg_recovery_totals *totals, struct tg_error *err)
-{
-    struct tg_recovery_file file;
-    tg_status status = tg_recovery_file_open(store, manifest, index, &file, err);
-    struct tg_state_record record;
-    int more = 1;
-    while (status == TG_OK && (more = tg_state_reader_next(&file.reader, &record, err)) > 0) {
-        status = tg_recovery_record_check(&file.reader, &record, err);
-    }
-    if (more < 0) { status = (tg_status)more; }
-    if (status == TG_OK) {
-        totals->puts += file.reader.seen.puts;
-        totals->deletes += file.reader.seen.deletes;
-        totals->bytes += file.reading.bytes;
-    }
-    tg_recovery_file_close(&file);
-    return status;
-}
-
-tg_status tg_recovery_verify(const struct tg_store *store, const struct tg_manifest *manifest,
-                             struct tg_recovery_totals *totals, struct tg_error *err)
-{
-    *totals = (struct tg_recovery_totals){0};
-    tg_status status = TG_OK;
-    for (uint32_t i = 0; status == TG_OK && i < manifest->file_count; i++) {
-        status = verify_file(store, manifest, i, totals, err);
-    }
-    return status;
-}
-
-/* ---- what may go ------------------------------------------------------------------------------------------------- */
 
 enum { KEEP_MIN = 3 };
 

@@ -56,6 +56,17 @@ static void print_checkpoints(const struct tg_checkpoint *checkpoint, FILE *out)
     char a[TG_AMOUNT_BYTES];
     if (checkpoint == NULL) { return; }
     const struct tg_checkpoint_stats *stats = &checkpoint->stats;
+    const uint64_t now_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    const uint64_t held_ns = tg_checkpoint_health_held_ns(&checkpoint->health, now_ns);
+    const uint64_t failed = tg_checkpoint_health_failed_in_row(&checkpoint->health);
+    if (!tg_checkpoint_health_good(&checkpoint->health)) {
+        (void)fprintf(
+            out, "  unhealthy       %" PRIu64 " checkpoints in a row have failed (TG2503), the newest is of %s ago\n",
+            failed, tg_time_text(tg_checkpoint_health_age_ns(&checkpoint->health, now_ns), a));
+    }
+    if (held_ns != 0) {
+        (void)fprintf(out, "  held            nothing was read for %s (TG2502)\n", tg_time_text(held_ns, a));
+    }
     (void)fprintf(out, "  checkpoints     %" PRIu64 " complete, %" PRIu64 " failed; the last one %.1f ms, %s\n",
                   atomic_load_explicit(&stats->completed, memory_order_relaxed),
                   atomic_load_explicit(&stats->failed, memory_order_relaxed),
@@ -66,19 +77,72 @@ static void print_checkpoints(const struct tg_checkpoint *checkpoint, FILE *out)
 static void write_checkpoints(const struct tg_checkpoint *checkpoint, FILE *out)
 {
     if (checkpoint == NULL) { return; }
-    const struct tg_checkpoint_stats *stats = &checkpoint->stats;
+    (void)fprintf(out, "  \"checkpoints\": ");
+    tg_checkpoint_write_json(checkpoint, out);
+    (void)fprintf(out, ",\n");
+}
+
+/* Over all lives that checkpoints connect. */
+static void print_since_birth(const struct tg_cluster *cluster, FILE *out)
+{
+    const struct tg_plan *plan = cluster->plan;
+    struct tg_manifest_partition sum = {0};
+    struct tg_manifest_partition own;
+    if (cluster->checkpoint == NULL || !cluster->checkpoint->choice.found) { return; } /* this life is all there is */
+    for (uint32_t s = 0; s < plan->job->source_count; s++) {
+        for (uint32_t p = 0; p < plan->source_partitions[s]; p++) {
+            if (!tg_cluster_partition(cluster, s, p, &own)) { continue; }
+            sum.records += own.records;
+            sum.accepted += own.accepted;
+            sum.dead += own.dead;
+            sum.late += own.late;
+            sum.duplicates += own.duplicates;
+        }
+    }
     (void)fprintf(out,
-                  "  \"checkpoints\": {\"complete\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"last_ns\": %" PRIu64
-                  ", \"last_bytes\": %" PRIu64 ", \"last_entries\": %" PRIu64 ", \"align_ns_max\": %" PRIu64
-                  ", \"slice_cpu_ns_max\": %" PRIu64 ", \"restored\": %" PRIu64 "},\n",
-                  atomic_load_explicit(&stats->completed, memory_order_relaxed),
-                  atomic_load_explicit(&stats->failed, memory_order_relaxed),
-                  atomic_load_explicit(&stats->last_ns, memory_order_relaxed),
-                  atomic_load_explicit(&stats->last_bytes, memory_order_relaxed),
-                  atomic_load_explicit(&stats->last_entries, memory_order_relaxed),
-                  atomic_load_explicit(&stats->align_ns_max, memory_order_relaxed),
-                  atomic_load_explicit(&stats->slice_ns_max, memory_order_relaxed),
-                  checkpoint->choice.found ? checkpoint->choice.epoch : 0);
+                  "  since birth     in %" PRIu64 "  accepted %" PRIu64 "  late %" PRIu64 "  dead %" PRIu64
+                  "  duplicate %" PRIu64 "\n",
+                  sum.records, sum.accepted, sum.late, sum.dead, sum.duplicates);
+}
+
+static void write_tallies(const struct tg_cluster *cluster, uint32_t partition, FILE *out)
+{
+    struct tg_tally tally;
+    const char *comma = "";
+    for (uint32_t i = 0; i < cluster->plan->job->step_count; i++) {
+        if (!tg_cluster_tally(cluster, i, partition, &tally)) { continue; }
+        (void)fprintf(out,
+                      "%s\"%s\": {\"applied\": %" PRIu64 ", \"ignored\": %" PRIu64 ", \"refused\": %" PRIu64
+                      ", \"sum\": %" PRId64 ", \"squares\": %" PRId64 "}",
+                      comma, cluster->plan->job->steps[i].name, tally.applied, tally.ignored, tally.refused,
+                      (int64_t)tally.sum, (int64_t)tally.squares);
+        comma = ", ";
+    }
+}
+
+/* Every partition since the job's birth, and what its rows came to in each step, by the step's name. */
+static void write_partitions(const struct tg_cluster *cluster, FILE *out)
+{
+    const struct tg_plan *plan = cluster->plan;
+    struct tg_manifest_partition own;
+    const char *comma = "";
+    (void)fprintf(out, "  \"partitions\": [");
+    for (uint32_t s = 0; s < plan->job->source_count; s++) {
+        for (uint32_t p = 0; p < plan->source_partitions[s]; p++) {
+            if (!tg_cluster_partition(cluster, s, p, &own)) { continue; }
+            (void)fprintf(out,
+                          "%s\n    {\"source\": \"%s\", \"partition\": %u, \"next_offset\": %" PRId64
+                          ", \"records\": %" PRIu64 ", \"accepted\": %" PRIu64 ", \"dead\": %" PRIu64
+                          ", \"late\": %" PRIu64 ", \"late_in_part\": %" PRIu64 ", \"duplicates\": %" PRIu64
+                          ", \"steps\": {",
+                          comma, plan->job->sources[s].name, p, own.next_offset, own.records, own.accepted, own.dead,
+                          own.late, own.late_in_part, own.duplicates);
+            write_tallies(cluster, plan->partition_first[s] + p, out);
+            (void)fprintf(out, "}}");
+            comma = ",";
+        }
+    }
+    (void)fprintf(out, "\n  ],\n");
 }
 
 /* What the input does that the job file says it does not. */
@@ -107,6 +171,7 @@ void tg_report_print(const struct tg_cluster *cluster, const struct tg_closing *
                   "  records         in %" PRIu64 "  out %" PRIu64 "  late %" PRIu64 "  dead %" PRIu64
                   "  duplicate %" PRIu64 "  without effect %" PRIu64 "\n",
                   totals.records_in, totals.rows_out, totals.late, totals.dead, totals.duplicates, totals.ignored);
+    print_since_birth(cluster, out);
     print_dead(&totals, out);
     print_oddities(&totals, out);
     (void)fprintf(out, "  time            %.1f s, %s records/s, %.2f s CPU, peak memory %s\n", closing->seconds,
@@ -229,6 +294,7 @@ tg_status tg_report_write(const struct tg_cluster *cluster, const struct tg_clos
                   span > 0 ? (double)totals.records_in / span : 0, cpu_seconds(), rss_max_bytes());
     write_latency(out, "latency_ns", &acknowledged);
     write_latency(out, "applied_ns", &applied);
+    write_partitions(cluster, out);
     write_sinks(out, cluster);
     (void)fprintf(out, "  \"version\": \"%s\"\n}\n", TURGO_VERSION);
     if (fclose(out) != 0) { return tg_fail(err, TG1502, errno, "report %s", path); }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "engine/amounts.h"
 #include "engine/cluster.h"
 #include "engine/report.h"
 #include "shards/topology.h"
@@ -138,6 +139,7 @@ struct run {
     uint64_t last_records;
     uint64_t signal_ns; /* when the signal was seen; 0 = none */
     bool drain_noted;
+    bool replayed; /* what was behind the checkpoint is read again, and people know */
     char reason[TG_ERROR_TEXT_BYTES];
 };
 
@@ -224,6 +226,23 @@ static bool drain_is_over(struct run *run, uint64_t now_ns)
     return waited_us >= limit_us;
 }
 
+/* Once as many records are read as there were behind the checkpoint, or nothing is left to read, the run is where a run
+ * without a crash would have been at its start. */
+static void note_replayed(struct run *run, uint64_t now_ns)
+{
+    const struct tg_checkpoint *checkpoint = run->cluster->checkpoint;
+    if (run->replayed || checkpoint == NULL || !checkpoint->choice.found || checkpoint->replay <= 0) { return; }
+    struct tg_totals totals;
+    tg_cluster_totals(run->cluster, &totals);
+    const bool has_all = totals.records_in >= (uint64_t)checkpoint->replay;
+    if (!has_all && (totals.lag != 0 || totals.records_in == 0)) { return; }
+    run->replayed = true;
+    char count[TG_AMOUNT_BYTES];
+    const uint64_t records = has_all ? (uint64_t)checkpoint->replay : totals.records_in;
+    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "replayed %s records, %.1f s after the start",
+           tg_count_text((double)records, count), (double)(now_ns - run->start_ns) / 1e9);
+}
+
 enum outcome { ALL_FLUSHED, ONE_FAILED, DRAIN_OVER };
 
 /* Until every worker has flushed, or one has failed, or there is no time left. */
@@ -247,6 +266,7 @@ static enum outcome watch(struct run *run)
             tg_checkpoint_note_restored(run->cluster->checkpoint);
             noted = true;
         }
+        if (opening == 0) { note_replayed(run, now_ns); }
         const char *reason = opening == 0 ? stop_reason(run, now_ns) : NULL;
         if (reason != NULL && !stopping) {
             (void)snprintf(run->reason, sizeof run->reason, "%s", reason);
@@ -341,6 +361,7 @@ static tg_status open_checkpoints(const struct run *run, const struct tg_plan *p
         .plan = plan,
         .fresh = run->options->fresh,
         .accept_duplicates = run->options->accept_duplicates,
+        .threads = plan->shard_count,
         .clock = run->clock,
     };
     struct tg_log_limit limit = {0};

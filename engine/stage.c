@@ -48,6 +48,7 @@ size_t tg_stage_bytes(const struct tg_plan *plan, uint32_t step)
     const struct tg_wheel_config wheels = wheel_config(stage, edge);
     size_t bytes = tg_table_bytes(&table) + tg_heap_bytes(heap_limit(plan)) + tg_wheel_bytes(&wheels);
     bytes += (edge->partition_count + 1) * (64 + 8 * ((size_t)plan->shard_count + 4));
+    bytes += edge->partition_count * 2 * sizeof(struct tg_tally);
     bytes += (size_t)TG_EDGE_ROWS * TG_KEY_BYTES_MAX + refusal_text_bytes(edge->schema) + 65536;
     for (uint32_t o = 0; o < stage->step->op->output_count; o++) {
         const struct tg_batch_config config = {
@@ -76,8 +77,10 @@ static tg_status open_state(struct tg_ctx *stage, const struct tg_stage_env *env
     stage->channel_count = stage->edge_plan->from_source ? 1 : stage->shard_count;
     stage->cut_clocks = clock_array(clock_count, env->arena);
     stage->channel_wm = clock_array(clock_count * stage->channel_count, env->arena);
+    stage->tallies = tg_arena_alloc(env->arena, clock_count * sizeof *stage->tallies, 64);
+    stage->cut_tallies = tg_arena_alloc(env->arena, clock_count * sizeof *stage->cut_tallies, 64);
     if (stage->wheels == NULL || stage->clocks == NULL || stage->partition_wm == NULL || stage->channel_wm == NULL ||
-        stage->cut_clocks == NULL) {
+        stage->cut_clocks == NULL || stage->tallies == NULL || stage->cut_tallies == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for step %s", stage->plan->step->name);
     }
     if (status != TG_OK) { return status; }
@@ -132,6 +135,7 @@ void tg_stage_key_fresh(const struct tg_ctx *stage, struct tg_key_state *key)
         *(int64_t *)(void *)(state + plan->ts_min_offsets[i]) = TG_TS_MIN;
     }
     for (uint32_t t = 0; t < plan->step->op->timer_count; t++) { key->timers[t] = TG_TS_MAX; }
+    if (plan->audit_offset != 0) { *tg_stage_audit(stage, key) = (struct tg_audit){0}; }
     key->revision = TG_TS_MIN;
     key->moved = false;
     key->flags &= TG_KEY_DOOMED;
@@ -300,6 +304,7 @@ bool tg_stage_refuse(struct tg_ctx *stage)
             return false;
         }
     }
+    tg_stage_tally(stage, row)->refused++;
     tg_counter_add(&stage->progress->dead[stage->refusal != NULL ? TG_REASON_operator_refused : TG_REASON_state_full],
                    1);
     return true;

@@ -10,6 +10,7 @@
 #include "engine/outlet.h"
 #include "engine/port.h"
 #include "engine/progress.h"
+#include "engine/tally.h"
 #include "state/snapshot.h"
 #include "state/table.h"
 #include "state/wheel.h"
@@ -22,7 +23,7 @@ struct tg_key_state {
     bool moved;                /* met in a second partition: follows the job clock */
     uint8_t flags;             /* TG_KEY_* */
     struct tg_mark mark;
-    int64_t timers[];          /* [timer_count] TG_TS_MAX = not armed */
+    int64_t timers[]; /* [timer_count] TG_TS_MAX = not armed */
 };
 
 struct tg_ctx {
@@ -66,7 +67,7 @@ struct tg_ctx {
     struct tg_key_state *key;
     tg_ts instant;
     const struct tg_row *cause; /* the row, NULL in timers */
-    int64_t clock; /* of the key, for output rows */
+    int64_t clock;              /* of the key, for output rows */
     uint32_t emitted;
     const char *refusal;   /* reason of tg_dead_letter; NULL = state_full */
     uint32_t fires;        /* timers of this key fired in a row without time going on */
@@ -79,11 +80,13 @@ struct tg_ctx {
     const struct tg_plan *job_plan;
     /* checkpoints */
     struct tg_snapshot *snapshot; /* NULL = the job makes none */
-    uint64_t epochs; /* cuts so far: rows made from now on belong behind as many cuts of a sink */
+    uint64_t epochs;              /* cuts so far: rows made from now on belong behind as many cuts of a sink */
     enum tg_cut cut;
-    bool cut_base;      /* what to write then */
-    uint64_t aligned;   /* bit per shard whose barrier has arrived */
-    int64_t *cut_clocks; /* [partition_count + 1] clocks as they were at the cut */
+    bool cut_base;                /* what to write then */
+    uint64_t aligned;             /* bit per shard whose barrier has arrived */
+    int64_t *cut_clocks;          /* [partition_count + 1] clocks as they were at the cut */
+    struct tg_tally *tallies;     /* [partition_count] of this shard; after a restore shard 0 has what came before */
+    struct tg_tally *cut_tallies; /* [partition_count] as they were at the cut */
     /* the end */
     uint64_t ended; /* bit per shard whose channel has ended */
     bool end_sent;
@@ -210,6 +213,16 @@ static inline void tg_stage_look_ahead(const struct tg_ctx *stage, void *const *
 {
     if (at + TG_SLOT_AHEAD < count) { tg_stage_prefetch_slot(stage, keys[at + TG_SLOT_AHEAD]); }
     if (at + TG_CONTAINER_AHEAD < count) { tg_stage_prefetch_containers(stage, keys[at + TG_CONTAINER_AHEAD]); }
+}
+/* Of the partition that `row` goes back to.  @shard */
+static inline struct tg_tally *tg_stage_tally(const struct tg_ctx *stage, const struct tg_row *row)
+{
+    return &stage->tallies[row->partition - stage->edge_plan->partition_first];
+}
+/* The key's sums; only with audit.  @shard */
+static inline struct tg_audit *tg_stage_audit(const struct tg_ctx *stage, struct tg_key_state *key)
+{
+    return (struct tg_audit *)(void *)((uint8_t *)key + stage->plan->audit_offset);
 }
 /* The operator's state behind the head.  @shard */
 static inline void *tg_stage_state(const struct tg_ctx *stage, struct tg_key_state *key)

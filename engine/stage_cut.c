@@ -31,6 +31,7 @@ void tg_stage_cut(struct tg_ctx *stage)
 {
     TG_ASSERT(tg_stage_may_cut(stage) && stage->phase == TG_STAGE_IDLE);
     memcpy(stage->cut_clocks, stage->clocks, (stage->edge_plan->partition_count + 1) * sizeof *stage->clocks);
+    memcpy(stage->cut_tallies, stage->tallies, stage->edge_plan->partition_count * sizeof *stage->tallies);
     if (stage->snapshot != NULL) { tg_snapshot_cut(stage->snapshot, stage->cut_base); }
     stage->aligned = 0;
     stage->cut = TG_CUT_PASSING;

@@ -10,6 +10,8 @@
 #include "engine/dedupe.h"
 #include "engine/stage.h"
 
+enum { ENGINE_FIELDS_MAX = 6 }; /* revision, partition, moved, audit */
+
 static enum tg_state_kind kind_of(enum tg_kind kind)
 {
     switch (kind) {
@@ -109,13 +111,23 @@ static tg_status no_memory(const char *owner, struct tg_error *err)
     return tg_fail(err, TG1601, 0, "no memory to describe the state of %s", owner);
 }
 
+static uint32_t append_audit(struct tg_state_field *fields, uint32_t count, uint32_t offset)
+{
+    static const char *const names[] = {"_audit_rows", "_audit_sum", "_audit_squares"};
+    for (uint32_t i = 0; i < 3; i++) {
+        fields[count++] = (struct tg_state_field){
+            .name = names[i], .kind = TG_STATE_BIGINT, .offset = offset + i * (uint32_t)sizeof(uint64_t)};
+    }
+    return count;
+}
+
 static tg_status layout_of_step(const struct tg_plan *plan, uint32_t step, struct tg_arena *arena,
                                 struct tg_state_layout *out, struct tg_error *err)
 {
     const struct tg_stage_plan *stage = &plan->stages[step];
     const struct tg_operator *op = stage->step->op;
     const struct tg_key_spec *key = &plan->edges[step].key;
-    const uint32_t count_max = 3 + op->timer_count + op->state->field_count;
+    const uint32_t count_max = ENGINE_FIELDS_MAX + op->timer_count + op->state->field_count;
     struct tg_state_field *fields = tg_arena_alloc(arena, count_max * sizeof *fields, 8);
     struct tg_state_field *keys = key_fields(key, false, arena);
     if (fields == NULL || keys == NULL) { return no_memory(stage->step->name, err); }
@@ -126,6 +138,7 @@ static tg_status layout_of_step(const struct tg_plan *plan, uint32_t step, struc
         .name = "_partition", .kind = TG_STATE_INTEGER, .offset = offsetof(struct tg_key_state, partition)};
     fields[count++] = (struct tg_state_field){
         .name = "_moved", .kind = TG_STATE_BOOLEAN, .offset = offsetof(struct tg_key_state, moved)};
+    if (stage->audit_offset != 0) { count = append_audit(fields, count, stage->audit_offset); }
     for (uint32_t t = 0; t < op->timer_count; t++) {
         fields[count] = (struct tg_state_field){
             .name = timer_name(t, arena),

@@ -278,7 +278,7 @@ static void warn(struct tg_tick_lane *lane, uint64_t now_ns)
 {
     uint64_t suppressed;
     if (!tg_log_allowed(&lane->log_limit, now_ns, &suppressed)) { return; }
-    tg_log(TG_LOG_WARN, TG2502, (int)lane->shard, NULL,
+    tg_log(TG_LOG_WARN, TG2504, (int)lane->shard, NULL,
            "clocks of %" PRIu32 " idle partitions stand still: %s; the job goes on, trying again%s", lane->order_count,
            lane->error.text, lane->doubtful ? ", their records wait until the failed write is taken back" : "");
 }

@@ -19,6 +19,7 @@ static uint32_t poll_io(void *self, uint64_t now_ns, uint32_t budget)
     (void)now_ns;
     (void)budget;
     uint32_t done = tg_helper_poll(worker->cluster->helper, worker->index);
+    if (worker->cluster->keeper != NULL) { done += tg_helper_poll(worker->cluster->keeper, worker->index); }
     if (worker->loop != NULL) { done += tg_loop_poll(worker->loop); }
     return done;
 }
@@ -37,7 +38,11 @@ static uint32_t poll_sources(void *self, uint64_t now_ns, uint32_t budget)
 {
     struct tg_worker *worker = self;
     uint32_t done = 0;
-    for (uint32_t i = 0; i < worker->ingest_count; i++) { done += tg_ingest_poll(&worker->ingests[i], now_ns, budget); }
+    const bool held = worker->part != NULL && tg_checkpoint_health_holds(&worker->cluster->checkpoint->health);
+    for (uint32_t i = 0; i < worker->ingest_count; i++) {
+        worker->ingests[i].held = held;
+        done += tg_ingest_poll(&worker->ingests[i], now_ns, budget);
+    }
     return done + tg_tick_lane_poll(&worker->ticks, now_ns);
 }
 
@@ -360,6 +365,7 @@ static bool still_idle(void *self)
     struct tg_worker *worker = self;
     const struct tg_plan *plan = worker->cluster->plan;
     if (tg_helper_ready(worker->cluster->helper, worker->index)) { return false; }
+    if (worker->cluster->keeper != NULL && tg_helper_ready(worker->cluster->keeper, worker->index)) { return false; }
     for (uint32_t i = 0; i < plan->job->step_count; i++) {
         for (uint32_t from = 0; from < plan->shard_count; from++) {
             if (tg_ring_ready(tg_mesh_forward(&worker->cluster->edges[i].mesh, from, worker->index))) { return false; }

@@ -24,7 +24,8 @@ struct tg_cluster {
     struct tg_edge edges[TG_STEPS_MAX];
     struct tg_published *published; /* [partition_count] */
     void *shared[TG_SINKS_MAX + 2]; /* of the sinks */
-    struct tg_helper *helper;
+    struct tg_helper *helper;       /* for sinks and sources */
+    struct tg_helper *keeper; /* another one, for checkpoints: their syncs and commits hold up no row; NULL = none */
     struct tg_checkpoint *checkpoint; /* NULL = the job makes none; borrowed */
     const struct tg_tick_watch *tick_watch; /* NULL = none */
     struct tg_arena arena;            /* rings, published */

@@ -1,4 +1,4 @@
-/* One loop over the layout's fields for each direction. Kinds of fixed width look the same in memory and in records;
+/* Writing goes by a plan, reading field by field. Kinds of fixed width look the same in memory and in records;
  * labels and names lose their unused bytes, containers become a count and their elements. */
 #include "state/entry.h"
 
@@ -110,12 +110,48 @@ static uint64_t map_bytes(const struct tg_state_field *field, const struct tg_ma
     return bytes;
 }
 
-uint64_t tg_state_entry_bytes(const struct tg_state_layout *layout, const void *value)
+void tg_state_plan_make(const struct tg_state_layout *layout, struct tg_state_plan *plan)
 {
-    uint64_t bytes = 0;
+    TG_ASSERT(layout->field_count <= TG_STATE_FIELDS_MAX);
+    plan->fixed_bytes = plan->step_count = 0;
     for (uint32_t i = 0; i < layout->field_count; i++) {
         const struct tg_state_field *field = &layout->fields[i];
-        const uint8_t *at = (const uint8_t *)value + field->offset;
+        const uint32_t bytes = tg_state_scalar_bytes(field->kind); /* 0: its length is the value's */
+        struct tg_state_step *last = plan->step_count == 0 ? NULL : &plan->steps[plan->step_count - 1];
+        plan->fixed_bytes += bytes;
+        if (bytes != 0 && last != NULL && last->field == NULL && last->offset + last->bytes == field->offset) {
+            last->bytes += bytes;
+            continue;
+        }
+        plan->steps[plan->step_count++] =
+            (struct tg_state_step){.field = bytes == 0 ? field : NULL, .offset = field->offset, .bytes = bytes};
+    }
+}
+
+void tg_state_entry_prefetch(const struct tg_state_plan *plan, const void *value)
+{
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        const struct tg_state_field *field = plan->steps[i].field;
+        const uint8_t *at = (const uint8_t *)value + plan->steps[i].offset;
+        if (field == NULL) { continue; }
+        if (field->kind == TG_STATE_DEQUE) {
+            const struct tg_deque_i64 *deque = (const struct tg_deque_i64 *)(const void *)at;
+            if (deque->capacity != 0) { __builtin_prefetch(&deque->elements[deque->first]); }
+        } else if (field->kind == TG_STATE_LIST) {
+            __builtin_prefetch(((const struct tg_list *)(const void *)at)->elements);
+        } else if (field->kind == TG_STATE_MAP) {
+            __builtin_prefetch(((const struct tg_map *)(const void *)at)->slots);
+        }
+    }
+}
+
+uint64_t tg_state_entry_bytes(const struct tg_state_plan *plan, const void *value)
+{
+    uint64_t bytes = plan->fixed_bytes;
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        const struct tg_state_field *field = plan->steps[i].field;
+        const uint8_t *at = (const uint8_t *)value + plan->steps[i].offset;
+        if (field == NULL) { continue; }
         switch (field->kind) {
         case TG_STATE_DEQUE: bytes += 4 + 8ull * ((const struct tg_deque_i64 *)(const void *)at)->count; break;
         case TG_STATE_LIST: bytes += list_bytes(field, (const struct tg_list *)(const void *)at); break;
@@ -170,11 +206,17 @@ static uint8_t *map_write(const struct tg_state_field *field, const struct tg_ma
     return out;
 }
 
-void tg_state_entry_write(const struct tg_state_layout *layout, const void *value, uint8_t *out)
+void tg_state_entry_write(const struct tg_state_plan *plan, const void *value, uint8_t *out)
 {
-    for (uint32_t i = 0; i < layout->field_count; i++) {
-        const struct tg_state_field *field = &layout->fields[i];
-        const uint8_t *at = (const uint8_t *)value + field->offset;
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        const struct tg_state_step *step = &plan->steps[i];
+        const struct tg_state_field *field = step->field;
+        const uint8_t *at = (const uint8_t *)value + step->offset;
+        if (field == NULL) {
+            memcpy(out, at, step->bytes);
+            out += step->bytes;
+            continue;
+        }
         switch (field->kind) {
         case TG_STATE_DEQUE: out = deque_write((const struct tg_deque_i64 *)(const void *)at, out); break;
         case TG_STATE_LIST: out = list_write(field, (const struct tg_list *)(const void *)at, out); break;
@@ -199,9 +241,9 @@ struct container {
 static void deque_read(const struct container *c)
 {
     const uint32_t count = tg_state_count_get(c->in, c->stored);
-    for (uint32_t i = 0; i < count && c->in->wrong == NULL && !*c->full; i++) {
+    for (uint32_t i = 0; i < count && !*c->full; i++) { /* the count said that all their bytes are there */
         const int64_t element = tg_bytes_get_i64(c->in);
-        if (c->in->wrong != NULL || c->now == NULL) { continue; }
+        if (c->now == NULL) { continue; }
         *c->full = !tg_deque_i64_insert((struct tg_deque_i64 *)(void *)c->at, c->heap, element);
     }
 }

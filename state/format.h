@@ -114,7 +114,7 @@ enum tg_state_op { TG_STATE_PUT = 1, TG_STATE_DEL = 2 };
 struct tg_state_record {
     enum tg_state_op op;
     uint32_t table;
-    struct tg_key key;    /* key and value are lent until the next record */
+    struct tg_key key;    /* key and value are lent until a record of another block is read */
     const uint8_t *value; /* NULL for DEL */
     uint32_t value_bytes;
     uint64_t at; /* byte of the file where the record starts */
@@ -150,6 +150,11 @@ TG_MUST_USE tg_status tg_state_reader_open(struct tg_state_reader *reader, const
  * a value is what the layout says is tg_state_value_check's.  @setup */
 TG_MUST_USE int tg_state_reader_next(struct tg_state_reader *reader, struct tg_state_record *record,
                                      struct tg_error *err);
+/* Was that the last record of its block? What was lent of the block is gone with the next one.  @setup */
+static inline bool tg_state_reader_block_ends(const struct tg_state_reader *reader)
+{
+    return reader->entries_left == 0;
+}
 /* Also legal after a failed open.  @setup */
 void tg_state_reader_close(struct tg_state_reader *reader);
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/key.h"
 #include "state/entry.h"
 #include "state/snapshot.h"
@@ -13,15 +14,11 @@ tg_status tg_restore_begin(struct tg_restore *restore, const struct tg_state_lay
     return tg_state_layout_match(stored, restore->now, &restore->mapping, err);
 }
 
-static tg_status put(struct tg_restore *restore, const struct tg_state_record *record, uint64_t hash, const char *file,
-                     struct tg_error *err)
+/* One record into its key's value. */
+static tg_status put(struct tg_restore *restore, const struct tg_state_record *record, void *value, bool fresh,
+                     const char *file, struct tg_error *err)
 {
-    void *value;
-    uint64_t fresh;
-    if (tg_table_upsert(restore->table, 1, &record->key, &hash, &value, &fresh) != 1) {
-        return tg_fail(err, TG1601, 0, "%s holds more keys than max_keys allows", file);
-    }
-    if ((fresh & 1) == 0) {
+    if (!fresh) {
         tg_state_entry_clear(restore->now, value, restore->heap);
         memset(value, 0, restore->value_bytes);
     }
@@ -36,16 +33,58 @@ static tg_status put(struct tg_restore *restore, const struct tg_state_record *r
                    (unsigned long long)(record->at + in.wrong_at), in.wrong);
 }
 
-tg_status tg_restore_record(struct tg_restore *restore, const struct tg_state_record *record, const char *file,
-                            struct tg_error *err)
+/* PUT records that follow one another. */
+static tg_status put_all(struct tg_restore *restore, const struct tg_state_record *records, uint32_t count,
+                         const char *file, struct tg_error *err)
+{
+    const struct tg_state_record *kept[TG_RESTORE_RECORDS_MAX];
+    struct tg_key keys[TG_RESTORE_RECORDS_MAX];
+    uint64_t hashes[TG_RESTORE_RECORDS_MAX];
+    void *values[TG_RESTORE_RECORDS_MAX];
+    uint64_t fresh[TG_RESTORE_RECORDS_MAX / 64];
+    uint32_t kept_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint64_t hash = tg_key_hash(records[i].key.data, records[i].key.bytes);
+        if (restore->wanted != NULL && !restore->wanted(restore->self, &records[i], hash)) { continue; }
+        kept[kept_count] = &records[i];
+        keys[kept_count] = records[i].key;
+        hashes[kept_count++] = hash;
+    }
+    if (kept_count == 0) { return TG_OK; }
+    const uint32_t placed = tg_table_upsert(restore->table, kept_count, keys, hashes, values, fresh);
+    tg_status status = TG_OK;
+    for (uint32_t i = 0; status == TG_OK && i < placed; i++) {
+        status = put(restore, kept[i], values[i], (fresh[i / 64] >> (i % 64) & 1) != 0, file, err);
+    }
+    if (status != TG_OK || placed == kept_count) { return status; }
+    return tg_fail(err, TG1601, 0, "%s holds more keys than max_keys allows", file);
+}
+
+static void take_out(struct tg_restore *restore, const struct tg_state_record *record)
 {
     const uint64_t hash = tg_key_hash(record->key.data, record->key.bytes);
-    if (restore->wanted != NULL && !restore->wanted(restore->self, record, hash)) { return TG_OK; }
-    if (record->op == TG_STATE_PUT) { return put(restore, record, hash, file, err); }
+    if (restore->wanted != NULL && !restore->wanted(restore->self, record, hash)) { return; }
     void *value = tg_table_find(restore->table, record->key, hash);
-    if (value != NULL) {
-        tg_state_entry_clear(restore->now, value, restore->heap);
-        tg_table_remove(restore->table, value);
+    if (value == NULL) { return; }
+    tg_state_entry_clear(restore->now, value, restore->heap);
+    tg_table_remove(restore->table, value);
+}
+
+tg_status tg_restore_records(struct tg_restore *restore, const struct tg_state_record *records, uint32_t count,
+                             const char *file, struct tg_error *err)
+{
+    TG_ASSERT(count >= 1 && count <= TG_RESTORE_RECORDS_MAX);
+    tg_status status = TG_OK;
+    uint32_t next = 0;
+    while (status == TG_OK && next < count) {
+        uint32_t end = next;
+        while (end < count && records[end].op == TG_STATE_PUT) { end++; }
+        if (end != next) {
+            status = put_all(restore, &records[next], end - next, file, err);
+            next = end;
+        } else {
+            take_out(restore, &records[next++]);
+        }
     }
-    return TG_OK;
+    return status;
 }

@@ -25,8 +25,10 @@ struct tg_restore {
 /* The next records were written under `stored`, which outlives them. Errors: TG1519.  @setup */
 TG_MUST_USE tg_status tg_restore_begin(struct tg_restore *restore, const struct tg_state_layout *stored,
                                        struct tg_error *err);
-/* Apply one record. Errors: TG1512 naming `file` and the byte; TG1601 when table or heap are spent.  @setup */
-TG_MUST_USE tg_status tg_restore_record(struct tg_restore *restore, const struct tg_state_record *record,
-                                        const char *file, struct tg_error *err);
+enum { TG_RESTORE_RECORDS_MAX = 256 };
+/* Apply records[count] of one table in their order, 1 to TG_RESTORE_RECORDS_MAX: together, because each is a cache miss
+ * or two. Errors: TG1512 naming `file` and the byte; TG1601 when table or heap are spent.  @setup */
+TG_MUST_USE tg_status tg_restore_records(struct tg_restore *restore, const struct tg_state_record *records,
+                                         uint32_t count, const char *file, struct tg_error *err);
 
 #endif

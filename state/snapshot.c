@@ -12,7 +12,6 @@
 #include "state/snapshot.h"
 
 #include "base/assert.h"
-#include "state/entry.h"
 #include "state/slots.h"
 
 static inline struct tg_mark *mark_of(const struct tg_snapshot *snapshot, void *value)
@@ -31,7 +30,6 @@ tg_status tg_snapshot_init(struct tg_snapshot *snapshot, const struct tg_snapsho
     *snapshot = (struct tg_snapshot){
         .table = config->table,
         .slots = tg_table_slots(config->table),
-        .layout = config->layout,
         .spool = config->spool,
         .table_index = config->table_index,
         .mark_offset = config->mark_offset,
@@ -40,6 +38,7 @@ tg_status tg_snapshot_init(struct tg_snapshot *snapshot, const struct tg_snapsho
         .changed_old = 2,
         .list_max = (uint32_t)config->entry_count_max,
     };
+    tg_state_plan_make(config->layout, &snapshot->plan);
     const size_t list_bytes = config->entry_count_max * sizeof(uint32_t);
     snapshot->lists[0] = tg_arena_alloc(arena, list_bytes, 4096);
     snapshot->lists[1] = tg_arena_alloc(arena, list_bytes, 4096);
@@ -67,10 +66,11 @@ static void entry_write(struct tg_snapshot *snapshot, void *value)
     mark->bits &= (uint16_t)~snapshot->changed_old;
     if (snapshot->unwanted) { return; }
     const struct tg_key key = tg_table_key(snapshot->table, value);
-    const uint64_t bytes = tg_state_entry_bytes(snapshot->layout, value);
+    const uint64_t bytes = tg_state_entry_bytes(&snapshot->plan, value);
     const uint32_t block_bytes = tg_block_bytes(key.bytes, bytes);
     mark->bits |= TG_MARK_SAVED;
     snapshot->written++;
+    snapshot->written_bytes += bytes;
     uint8_t *place = NULL;
     if (snapshot->puts != NULL && block_bytes <= TG_BLOCK_BYTES_MAX) {
         place = tg_block_put(snapshot->puts, key, (uint32_t)bytes);
@@ -82,7 +82,7 @@ static void entry_write(struct tg_snapshot *snapshot, void *value)
         place = tg_block_put(snapshot->puts, key, (uint32_t)bytes);
     }
     TG_ASSERT(place != NULL);
-    tg_state_entry_write(snapshot->layout, value, place);
+    tg_state_entry_write(&snapshot->plan, value, place);
 }
 
 /* Too much to keep track of: the next epoch is a base, which asks for none of it. */
@@ -138,7 +138,8 @@ static bool is_due(const struct tg_snapshot *snapshot, const struct tg_mark *mar
     if (snapshot->phase == TG_SNAPSHOT_WRITING_DELTA) { return (mark->bits & snapshot->changed_old) != 0; }
     if (snapshot->phase == TG_SNAPSHOT_IDLE) { return false; }
     const uint32_t slot = tg_table_slot(snapshot->table, value);
-    return slot >= snapshot->sweep_next && slot < snapshot->sweep_end;
+    TG_DCHECK(slot < snapshot->sweep_end); /* it was there at the cut: whoever came later has the current bit */
+    return slot >= snapshot->sweep_next;
 }
 
 void tg_snapshot_touch_first(struct tg_snapshot *snapshot, void *value)
@@ -194,6 +195,7 @@ void tg_snapshot_cut(struct tg_snapshot *snapshot, bool base)
     snapshot->phase = base ? TG_SNAPSHOT_WRITING_BASE : TG_SNAPSHOT_WRITING_DELTA;
     snapshot->written = 0;
     snapshot->written_early = 0;
+    snapshot->written_bytes = 0;
     snapshot->parity ^= 1;
     snapshot->changed_old = snapshot->changed;
     snapshot->changed = (uint16_t)(1u << snapshot->parity);
@@ -201,13 +203,31 @@ void tg_snapshot_cut(struct tg_snapshot *snapshot, bool base)
     snapshot->complete = !snapshot->unwanted;
 }
 
+/* Slots are asked for first, what their containers hold elsewhere once the slots are near. */
+enum { SLOT_AHEAD = 16, CONTAINER_AHEAD = 8 };
+
+/* The slot CONTAINER_AHEAD places on in the same segment; slots themselves come in order, the hardware sees that. */
+static inline void look_ahead(const struct tg_snapshot *snapshot, uint32_t slot)
+{
+    const uint32_t segment_units = TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS;
+    const uint32_t ahead = slot + CONTAINER_AHEAD * snapshot->slots->slot_units;
+    if (ahead >= snapshot->sweep_end || (ahead & (segment_units - 1)) > snapshot->slots->last_unit ||
+        ahead / segment_units != slot / segment_units) {
+        return;
+    }
+    struct tg_slot *next = tg_slots_at(snapshot->slots, ahead);
+    if (next->key_bytes != TG_SLOT_FREE) { tg_state_entry_prefetch(&snapshot->plan, tg_slots_value(next)); }
+}
+
 /* A base: the next `entries` slots that are in use. */
 static bool step_base(struct tg_snapshot *snapshot, uint32_t entries)
 {
-    for (uint32_t i = 0; i < entries; i++) {
+    const uint64_t bytes_end = snapshot->written_bytes + TG_SNAPSHOT_STEP_BYTES;
+    for (uint32_t i = 0; i < entries && snapshot->written_bytes < bytes_end; i++) {
         const uint32_t slot = tg_table_next(snapshot->table, snapshot->sweep_next);
         if (slot == TG_SLOT_NONE || slot >= snapshot->sweep_end) { return true; }
         void *value = tg_table_value(snapshot->table, slot);
+        look_ahead(snapshot, slot);
         snapshot->sweep_next = slot + 1;
         struct tg_mark *mark = mark_of(snapshot, value);
         if ((mark->bits & snapshot->changed) == 0) { entry_write(snapshot, value); }
@@ -216,24 +236,29 @@ static bool step_base(struct tg_snapshot *snapshot, uint32_t entries)
     return false;
 }
 
-enum { LOOK_AHEAD = 16 };
-
 static bool step_delta(struct tg_snapshot *snapshot, uint32_t entries)
 {
     const uint32_t *list = snapshot->lists[snapshot->parity ^ 1];
     const uint32_t left = snapshot->sweep_end - snapshot->sweep_next;
     const uint32_t end = snapshot->sweep_next + (left < entries ? left : entries);
-    for (; snapshot->sweep_next < end; snapshot->sweep_next++) {
+    const uint64_t bytes_end = snapshot->written_bytes + TG_SNAPSHOT_STEP_BYTES;
+    for (; snapshot->sweep_next < end && snapshot->written_bytes < bytes_end; snapshot->sweep_next++) {
         const uint32_t at = snapshot->sweep_next;
-        if (at + LOOK_AHEAD < snapshot->sweep_end) {
-            __builtin_prefetch(tg_slots_at(snapshot->slots, list[at + LOOK_AHEAD]), 1);
+        if (at + SLOT_AHEAD < snapshot->sweep_end) {
+            struct tg_slot *ahead = tg_slots_at(snapshot->slots, list[at + SLOT_AHEAD]);
+            __builtin_prefetch(ahead, 1);
+            __builtin_prefetch((uint8_t *)ahead + 64);
+        }
+        if (at + CONTAINER_AHEAD < snapshot->sweep_end) {
+            struct tg_slot *ahead = tg_slots_at(snapshot->slots, list[at + CONTAINER_AHEAD]);
+            if (ahead->key_bytes != TG_SLOT_FREE) { tg_state_entry_prefetch(&snapshot->plan, tg_slots_value(ahead)); }
         }
         struct tg_slot *slot = tg_slots_at(snapshot->slots, list[at]);
         if (slot->key_bytes == TG_SLOT_FREE) { continue; }
         void *value = tg_slots_value(slot);
         if ((mark_of(snapshot, value)->bits & snapshot->changed_old) != 0) { entry_write(snapshot, value); }
     }
-    return end == snapshot->sweep_end;
+    return snapshot->sweep_next == snapshot->sweep_end;
 }
 
 bool tg_snapshot_step(struct tg_snapshot *snapshot, uint32_t entries)

@@ -10,6 +10,7 @@
 #ifndef TG_STATE_SNAPSHOT_H
 #define TG_STATE_SNAPSHOT_H
 
+#include "state/entry.h"
 #include "state/layout.h"
 #include "state/spool.h"
 #include "state/table.h"
@@ -35,7 +36,7 @@ struct tg_snapshot_config {
 struct tg_snapshot {
     struct tg_table *table;
     const struct tg_slots *slots;
-    const struct tg_state_layout *layout;
+    struct tg_state_plan plan;
     struct tg_spool *spool;
     uint32_t table_index;
     uint32_t mark_offset;
@@ -57,8 +58,12 @@ struct tg_snapshot {
     uint32_t sweep_end;
     uint64_t written;       /* entries in the epoch being written */
     uint64_t written_early; /* of them, written because they were about to change */
+    uint64_t written_bytes; /* of values */
 };
-enum { TG_SNAPSHOT_REMOVED_MAX = 32 }; /* blocks of removed keys; beyond them the next epoch is a base */
+enum {
+    TG_SNAPSHOT_REMOVED_MAX = 32,       /* blocks of removed keys; beyond them the next epoch is a base */
+    TG_SNAPSHOT_STEP_BYTES = 8 * 1024, /* a step ends with the entry that passes it */
+};
 
 /* Address space needed from the arena.  @setup */
 size_t tg_snapshot_bytes(uint64_t entry_count_max);
@@ -93,8 +98,9 @@ uint64_t tg_snapshot_changed(const struct tg_snapshot *snapshot);
  * blocks of removed keys, which are closed. When a delta was asked for and is not possible any more, the epoch ends all
  * the same, `unwanted`, as after an abort.  @shard */
 void tg_snapshot_cut(struct tg_snapshot *snapshot, bool base);
-/* Write entries of the epoch that was cut, looking at no more than `entries`; true when all of it is in closed blocks.
- * The caller looks at the clock and at the spool.  @shard */
+/* Write entries of the epoch that was cut, looking at no more than `entries` and writing little more than
+ * TG_SNAPSHOT_STEP_BYTES: some microseconds of work. True when all of it is in closed blocks. The caller looks at the
+ * clock and at the spool.  @shard */
 TG_MUST_USE bool tg_snapshot_step(struct tg_snapshot *snapshot, uint32_t entries);
 /* The epoch being written is not wanted any more, and the next one is a base. Steps go on until they say true: marks
  * are to be cleared. Its closed blocks are the caller's.  @shard */

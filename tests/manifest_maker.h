@@ -26,6 +26,8 @@ static inline void maker_sources(struct maker *maker, struct tg_manifest *m)
                 .late = maker_below(maker, 1000),
                 .duplicates = maker_below(maker, 1000),
             };
+            partitions[j].accepted = tg_prng_next(&maker->prng);
+            partitions[j].late_in_part = maker_below(maker, 1000);
         }
         sources[i] = (struct tg_manifest_source){.name = maker_name(maker, "source", i),
                                                  .connector = "kafka",
@@ -35,6 +37,21 @@ static inline void maker_sources(struct maker *maker, struct tg_manifest *m)
                                                  .partitions = partitions};
     }
     m->sources = sources;
+}
+static inline void maker_tallies(struct maker *maker, struct tg_manifest_step *step, uint32_t partitions)
+{
+    step->from_source = maker_below(maker, 2) == 0;
+    step->tally_first = maker_below(maker, partitions);
+    step->tally_count = maker_below(maker, partitions - step->tally_first + 1);
+    struct tg_tally *tallies = maker_alloc(maker, (step->tally_count + 1) * sizeof *tallies);
+    for (uint32_t i = 0; i < step->tally_count; i++) {
+        tallies[i] = (struct tg_tally){.applied = maker_below(maker, 1000),
+                                       .ignored = maker_below(maker, 1000),
+                                       .refused = maker_below(maker, 1000),
+                                       .sum = tg_prng_next(&maker->prng),
+                                       .squares = tg_prng_next(&maker->prng)};
+    }
+    step->tallies = tallies;
 }
 static inline void maker_steps(struct maker *maker, struct tg_manifest *m)
 {
@@ -53,6 +70,7 @@ static inline void maker_steps(struct maker *maker, struct tg_manifest *m)
         int64_t *clocks = maker_alloc(maker, (steps[i].clock_count + 1) * sizeof *clocks);
         for (uint32_t j = 0; j < steps[i].clock_count; j++) { clocks[j] = (int64_t)tg_prng_next(&maker->prng); }
         steps[i].clocks = clocks;
+        maker_tallies(maker, &steps[i], partitions);
     }
     m->steps = steps;
 }

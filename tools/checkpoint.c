@@ -1,24 +1,28 @@
-/* turgo checkpoint: what a job's checkpoint directory holds. Reads only, takes no lock: a job may be running on it. */
+/* turgo checkpoint: what a job's checkpoint directory holds. All but restore only read and take no lock: a job may be
+ * running on it. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/timestamp.h"
+#include "engine/conservation.h"
 #include "engine/tick_log.h"
 #include "tools/checkpoint.h"
 #include "tools/report.h"
 #include "tools/verbs.h"
 
-enum action { ACTION_LIST, ACTION_VERIFY, ACTION_DUMP, ACTION_COUNT };
-static const char *const action_names[ACTION_COUNT] = {"list", "verify", "dump"};
+enum action { ACTION_LIST, ACTION_VERIFY, ACTION_DUMP, ACTION_RESTORE, ACTION_COUNT };
+static const char *const action_names[ACTION_COUNT] = {"list", "verify", "dump", "restore"};
 
 struct request {
     enum action action;
     bool resolved;
-    uint64_t epoch; /* 0 = the newest */
+    uint64_t epoch;     /* 0 = the newest */
+    struct tg_job *job; /* NULL with --dir */
     struct tg_store store;
     struct tg_arena arena;
     struct tg_store_listing listing;
@@ -72,8 +76,11 @@ static void print_cells(const struct tg_manifest *manifest, const struct summary
     (void)snprintf(kind, sizeof kind, summary->deltas == 0 ? "base" : "base+%" PRIu32, summary->deltas);
     (void)snprintf(keys, sizeof keys, "%s%" PRIu64,
                    summary->deltas == 0 && summary->deletes == 0 ? "" : "<=", summary->puts);
-    (void)printf("%8" PRIu64 "  %-20s  %-8s  %6" PRIu32 "  %12" PRIu64 "  %10s  %-10s  %-6s", manifest->epoch, time,
-                 kind, manifest->file_count, summary->bytes, keys, is_odd ? "-" : age, ack);
+    struct tg_conservation_totals sum;
+    tg_conservation_sum(manifest, &sum);
+    (void)printf("%8" PRIu64 "  %-20s  %-8s  %6" PRIu32 "  %12" PRIu64 "  %10s  %12" PRIu64 "  %-10s  %-6s",
+                 manifest->epoch, time, kind, manifest->file_count, summary->bytes, keys, sum.records,
+                 is_odd ? "-" : age, ack);
 }
 
 static void print_checkpoint(const struct request *request, const struct tg_store_manifest *listed, bool *is_damaged)
@@ -87,8 +94,8 @@ static void print_checkpoint(const struct request *request, const struct tg_stor
         status = tg_recovery_read_manifest(&request->store, listed->epoch, &arena, &manifest, &err);
     }
     if (status != TG_OK) {
-        (void)printf("%8" PRIu64 "  %-20s  %-8s  %6s  %12s  %10s  %-10s  %-6s", listed->epoch, "-", "-", "-", "-", "-",
-                     "-", listed->acknowledged ? "yes" : "-");
+        (void)printf("%8" PRIu64 "  %-20s  %-8s  %6s  %12s  %10s  %12s  %-10s  %-6s", listed->epoch, "-", "-", "-", "-",
+                     "-", "-", "-", listed->acknowledged ? "yes" : "-");
     } else {
         status = look(&request->store, &manifest, &summary, &err);
         const bool commits = tg_manifest_commits(&manifest);
@@ -107,8 +114,8 @@ static int list(const struct request *request)
 {
     const struct tg_store_listing *listing = &request->listing;
     bool is_damaged = false;
-    (void)printf("%8s  %-20s  %-8s  %6s  %12s  %10s  %-10s  %-6s  %s\n", "EPOCH", "TIME", "KIND", "FILES", "BYTES",
-                 "KEYS", "AGE", "ACKED", "STATE");
+    (void)printf("%8s  %-20s  %-8s  %6s  %12s  %10s  %12s  %-10s  %-6s  %s\n", "EPOCH", "TIME", "KIND", "FILES",
+                 "BYTES", "KEYS", "RECORDS", "AGE", "ACKED", "STATE");
     for (uint32_t i = 0; i < listing->manifest_count; i++) {
         if (request->epoch != 0 && listing->manifests[i].epoch != request->epoch) { continue; }
         print_checkpoint(request, &listing->manifests[i], &is_damaged);
@@ -126,13 +133,24 @@ static tg_status verify(const struct request *request, const struct tg_manifest 
 {
     struct tg_recovery_totals totals;
     struct tg_tick_totals ticks;
-    tg_status status = tg_recovery_verify(&request->store, manifest, &totals, err);
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const uint32_t threads = cores < 1 ? 1 : cores > TG_SHARDS_MAX ? TG_SHARDS_MAX : (uint32_t)cores;
+    tg_status status = tg_recovery_verify(&request->store, manifest, threads, &totals, err);
     if (status == TG_OK) { status = tg_tick_log_verify(&request->store, manifest, &ticks, err); }
     if (status != TG_OK) { return status; }
+    struct tg_error law = {0};
+    if (tg_conservation_check(manifest, &law) != TG_OK) {
+        return tg_fail(err, law.code, 0, "checkpoint %" PRIu64 ": %s", manifest->epoch, law.text);
+    }
     (void)printf("ok  checkpoint %" PRIu64 ": %" PRIu32 " file%s, %" PRIu64 " bytes, %" PRIu64 " entries, %" PRIu64
                  " removals\n",
                  manifest->epoch, manifest->file_count, manifest->file_count == 1 ? "" : "s", totals.bytes, totals.puts,
                  totals.deletes);
+    struct tg_conservation_totals sum;
+    tg_conservation_sum(manifest, &sum);
+    (void)printf("ok  %" PRIu64 " records = %" PRIu64 " accepted + %" PRIu64 " dead + %" PRIu64 " late + %" PRIu64
+                 " duplicates, in every partition and step\n",
+                 sum.records, sum.accepted, sum.dead, sum.late - sum.late_in_part, sum.duplicates);
     if (ticks.found) {
         (void)printf("ok  ticks.log: %" PRIu64 " bytes, %" PRIu64 " ticks, %" PRIu64 " of them behind the checkpoint\n",
                      ticks.bytes, ticks.ticks, ticks.waiting);
@@ -196,12 +214,15 @@ static int place(const struct tg_args *args, struct request *request, size_t cap
         return tg_usage_error("turgo checkpoint needs JOB.yaml or --dir DIR", "turgo checkpoint --help");
     } else {
         struct tg_args job_args = *args;
-        struct tg_job *job = NULL;
         job_args.positional[0] = args->positional[next++];
-        const int code = tg_load_job(&job_args, 0, NULL, false, &job);
+        const int code = tg_load_job(&job_args, 0, NULL, false, &request->job);
         if (code != 0) { return code; }
-        (void)snprintf(directory, capacity, "%s/checkpoints", job->state_dir);
-        tg_job_destroy(job);
+        const struct tg_job *job = request->job;
+        if (job->checkpoint.dir != NULL) {
+            (void)snprintf(directory, capacity, "%s", job->checkpoint.dir);
+        } else { /* checkpoints were asked for on the command line */
+            (void)snprintf(directory, capacity, "%s/checkpoints", job->state_dir);
+        }
     }
     if (next == args->positional_count) { return 0; }
     const char *text = args->positional[next];
@@ -213,6 +234,27 @@ static int place(const struct tg_args *args, struct request *request, size_t cap
     return tg_usage_error(what, "turgo checkpoint list shows their numbers");
 }
 
+static int restore(const struct tg_args *args, const struct request *request, const char *directory)
+{
+    if (request->job == NULL) {
+        return tg_usage_error("turgo checkpoint restore needs JOB.yaml",
+                              "turgo checkpoint restore JOB.yaml EPOCH, or --from a copied directory");
+    }
+    const char *from = tg_args_text(args, "from");
+    if (from == NULL && request->epoch == 0) {
+        return tg_usage_error("which checkpoint? turgo checkpoint restore JOB.yaml EPOCH",
+                              "turgo checkpoint list JOB.yaml shows their numbers");
+    }
+    const struct tg_checkpoint_restoring wanted = {
+        .job = request->job,
+        .from = from != NULL ? from : directory,
+        .to = directory,
+        .epoch = request->epoch,
+        .accept_duplicates = tg_args_given(args, "accept-duplicates"),
+    };
+    return tg_checkpoint_restore(&wanted);
+}
+
 int tg_verb_checkpoint(int argc, char **argv)
 {
     static struct request request;
@@ -222,9 +264,19 @@ int tg_verb_checkpoint(int argc, char **argv)
     if (code != 0) { return code; }
     uint32_t action = 0;
     while (action < ACTION_COUNT && strcmp(args.positional[0], action_names[action]) != 0) { action++; }
-    if (action == ACTION_COUNT) { return tg_usage_error("turgo checkpoint can list, verify and dump", ""); }
+    if (action == ACTION_COUNT) { return tg_usage_error("turgo checkpoint can list, verify, dump and restore", ""); }
     request = (struct request){.action = (enum action)action, .resolved = tg_args_given(&args, "resolved")};
     if (request.resolved && action != ACTION_DUMP) { return tg_usage_error("--resolved belongs to dump", ""); }
+    const bool is_changing = tg_args_given(&args, "from") || tg_args_given(&args, "accept-duplicates");
+    if (is_changing && action != ACTION_RESTORE) {
+        return tg_usage_error("--from and --accept-duplicates belong to restore", "");
+    }
     code = place(&args, &request, sizeof directory, directory);
-    return code != 0 ? code : answer(&request, directory);
+    if (code == 0 && action == ACTION_RESTORE) {
+        code = restore(&args, &request, directory);
+    } else if (code == 0) {
+        code = answer(&request, directory);
+    }
+    tg_job_destroy(request.job);
+    return code;
 }

@@ -1,5 +1,6 @@
-/* Entries of a checkpoint as JSON lines. With `resolved` two passes: the first learns which record of each key is the
- * last one, the second prints those; it costs about 80 bytes and the key's length of memory for each key. */
+/* A checkpoint as JSON lines: what its manifest says, then its entries. With `resolved` two passes: the first learns
+ * which record of each key is the last one, the second prints those; it costs about 80 bytes and the key's length of
+ * memory for each key. */
 #include "tools/checkpoint.h"
 
 #include <inttypes.h>
@@ -270,6 +271,86 @@ static tg_status take_record(struct dump *dump, const struct tg_state_reader *re
     return last->ordinal == dump->ordinal && last->is_put ? print_line(dump, reader, record, err) : TG_OK;
 }
 
+/* ---- the manifest ------------------------------------------------------------------------------------------------ */
+
+static void write_number(struct tg_writer *line, const char *name, int64_t value)
+{
+    write_name(line, name, false);
+    tg_write_i64(line, value);
+}
+
+static void print_head_line(struct dump *dump)
+{
+    tg_write_cstr(&dump->line, "}\n");
+    (void)fwrite(dump->line.data, 1, dump->line.used, dump->out);
+}
+
+static void begin_head_line(struct tg_writer *line, const char *kind, const char *name)
+{
+    line->used = 0;
+    tg_write_cstr(line, "{");
+    write_name(line, kind, true);
+    tg_write_json_string(line, name, (uint32_t)strlen(name));
+}
+
+static void print_partition(struct dump *dump, const struct tg_manifest_source *source, uint32_t index)
+{
+    const struct tg_manifest_partition *p = &source->partitions[index];
+    struct tg_writer *line = &dump->line;
+    begin_head_line(line, "source", source->name);
+    write_number(line, "partition", index);
+    write_number(line, "next_offset", p->next_offset);
+    write_name(line, "max_ts", false);
+    write_timestamp(line, p->max_ts);
+    write_name(line, "watermark", false);
+    write_timestamp(line, p->wm);
+    write_number(line, "flags", p->flags);
+    write_number(line, "records", (int64_t)p->records);
+    write_number(line, "dead", (int64_t)p->dead);
+    write_number(line, "late", (int64_t)p->late);
+    write_number(line, "duplicates", (int64_t)p->duplicates);
+    write_number(line, "late_in_part", (int64_t)p->late_in_part);
+    write_number(line, "accepted", (int64_t)p->accepted);
+    print_head_line(dump);
+}
+
+/* Partition `index` of the job, or its end: the job clock. */
+static void print_step(struct dump *dump, const struct tg_manifest_step *step, uint32_t index)
+{
+    struct tg_writer *line = &dump->line;
+    begin_head_line(line, "step", step->name);
+    if (index + 1 < step->clock_count) { write_number(line, "partition", index); }
+    write_name(line, index + 1 < step->clock_count ? "clock" : "job_clock", false);
+    write_timestamp(line, step->clocks[index]);
+    if (index - step->tally_first < step->tally_count && index + 1 < step->clock_count) {
+        const struct tg_tally *tally = &step->tallies[index - step->tally_first];
+        write_number(line, "applied", (int64_t)tally->applied);
+        write_number(line, "ignored", (int64_t)tally->ignored);
+        write_number(line, "refused", (int64_t)tally->refused);
+        write_number(line, "sum", (int64_t)tally->sum);
+        write_number(line, "squares", (int64_t)tally->squares);
+    }
+    print_head_line(dump);
+}
+
+/* Lines that have no "key": the checkpoint, the partitions of sources, the clocks and counts of steps. */
+static void print_head(struct dump *dump)
+{
+    const struct tg_manifest *m = dump->manifest;
+    begin_head_line(&dump->line, "job", m->job);
+    write_number(&dump->line, "checkpoint", (int64_t)m->epoch);
+    write_name(&dump->line, "created", false);
+    write_timestamp(&dump->line, m->created_us);
+    write_number(&dump->line, "shards", m->shard_count);
+    print_head_line(dump);
+    for (uint32_t s = 0; s < m->source_count; s++) {
+        for (uint32_t p = 0; p < m->sources[s].partition_count; p++) { print_partition(dump, &m->sources[s], p); }
+    }
+    for (uint32_t s = 0; s < m->step_count; s++) {
+        for (uint32_t i = 0; i < m->steps[s].clock_count; i++) { print_step(dump, &m->steps[s], i); }
+    }
+}
+
 static tg_status walk(struct dump *dump, struct tg_error *err)
 {
     tg_status status = TG_OK;
@@ -296,6 +377,7 @@ tg_status tg_checkpoint_dump(const struct tg_store *store, const struct tg_manif
     dump.line.capacity = 1 << 16;
     dump.line.data = malloc(dump.line.capacity);
     tg_status status = dump.line.data != NULL ? TG_OK : no_memory(err);
+    if (status == TG_OK) { print_head(&dump); }
     if (status == TG_OK && resolved) {
         dump.is_learning = true;
         status = walk(&dump, err);

@@ -40,14 +40,14 @@ class Checkpoint(unittest.TestCase):
 
     def test_list_shows_newest_first(self):
         lines = self.turgo(0, "list", "--dir", V1).stdout.splitlines()
-        self.assertEqual(lines[0].split(), "EPOCH TIME KIND FILES BYTES KEYS AGE ACKED STATE".split())
+        self.assertEqual(lines[0].split(), "EPOCH TIME KIND FILES BYTES KEYS RECORDS AGE ACKED STATE".split())
         rows = [line.split() for line in lines[1:]]
         sizes = [sum(path.stat().st_size for path in V1.glob(pattern)) for pattern in ("e*/s*", "e1/s*")]
-        self.assertEqual(rows[0][:6], ["2", "2024-05-11T10:00:20Z", "base+1", "4", str(sizes[0]), "<=18"])
-        self.assertEqual(rows[0][7:], ["no", "whole"])
-        self.assertEqual(rows[1][:6], ["1", "2024-05-11T10:00:10Z", "base", "2", str(sizes[1]), "14"])
-        self.assertEqual(rows[1][7:], ["yes", "whole"])
-        self.assertRegex(rows[0][6], r"^\d+d")
+        self.assertEqual(rows[0][:7], ["2", "2024-05-11T10:00:20Z", "base+1", "4", str(sizes[0]), "<=18", "17"])
+        self.assertEqual(rows[0][8:], ["no", "whole"])
+        self.assertEqual(rows[1][:7], ["1", "2024-05-11T10:00:10Z", "base", "2", str(sizes[1]), "14", "17"])
+        self.assertEqual(rows[1][8:], ["yes", "whole"])
+        self.assertRegex(rows[0][7], r"^\d+d")
         self.assertEqual(len(self.turgo(0, "list", "--dir", V1, "1").stdout.splitlines()), 2)
 
     def test_looking_changes_nothing(self):
@@ -68,7 +68,8 @@ class Checkpoint(unittest.TestCase):
     def test_verify_reads_every_byte(self):
         size = sum(path.stat().st_size for path in V1.glob("e*/s*"))
         self.assertEqual(self.turgo(0, "verify", "--dir", V1).stdout,
-                         f"ok  checkpoint 2: 4 files, {size} bytes, 18 entries, 2 removals\n")
+                         f"ok  checkpoint 2: 4 files, {size} bytes, 18 entries, 2 removals\n"
+                         "ok  17 records = 15 accepted + 0 dead + 2 late + 0 duplicates, in every partition and step\n")
         self.assertIn("checkpoint 1: 2 files", self.turgo(0, "verify", "--dir", V1, "1").stdout)
         names = ["e1/s0.base", "e1/s1.base", "e2/s0.delta", "e2/s1.delta", "MANIFEST-2"]
         for name in names:
@@ -84,10 +85,32 @@ class Checkpoint(unittest.TestCase):
             done = self.turgo(0, "dump", "--dir", V1, *arguments)
             self.assertEqual(done.stdout, (DATA / golden).read_text())
 
+    def test_dump_begins_with_what_the_manifest_says(self):
+        lines = [json.loads(line) for line in (DATA / "v1.dump.jsonl").read_text().splitlines()]
+        self.assertEqual(lines[0], {"job": "golden", "checkpoint": 2, "created": "2024-05-11T10:00:20Z", "shards": 2})
+        self.assertEqual({name: lines[1][name] for name in ("source", "partition", "next_offset", "records", "late", "accepted")},
+                         {"source": "tx", "partition": 0, "next_offset": 17, "records": 17, "late": 2, "accepted": 15})
+        self.assertEqual(lines[3], {"step": "counts", "partition": 0, "clock": "2024-05-11T09:59:54Z", "applied": 12, "ignored": 2, "refused": 1,
+                                    "sum": 0xFEDCBA9876543210 - (1 << 64), "squares": 0x0123456789ABCDEF})
+        self.assertEqual(lines[5], {"step": "counts", "job_clock": "-infinity"})
+
+    def test_verify_says_which_counts_do_not_add_up(self):
+        data = bytearray((self.copy / "MANIFEST-2").read_bytes())
+        counts = struct.pack("<4Q", 17, 0, 2, 0)  # records, dead letters, late records, duplicates
+        self.assertEqual(data.count(counts), 1)
+        data[data.index(counts) + 24] = 1
+        data[-8:-4] = struct.pack("<I", crc32c(data[:-8]))
+        (self.copy / "MANIFEST-2").write_bytes(data)
+        done = self.turgo(65, "verify", "--dir", self.copy)
+        self.assertIn("error TG1529 checkpoint 2: source tx, partition 0: 17 records, but 15 accepted, 0 dead, 2 late (0 for some steps only), 1 duplicates",
+                      done.stderr)
+
     def test_resolved_is_the_last_word_on_each_key(self):
         entries = {}
         for line in (DATA / "v1.dump.jsonl").read_text().splitlines():
             record = json.loads(line)
+            if "key" not in record:
+                continue
             key = (record.get("step"), record.get("source"), record["state"], json.dumps(record["key"]))
             entries[key] = record.get("value")
         wanted = {key: value for key, value in entries.items() if value is not None}
@@ -95,6 +118,8 @@ class Checkpoint(unittest.TestCase):
         found = {}
         for line in (DATA / "v1.resolved.jsonl").read_text().splitlines():
             record = json.loads(line)
+            if "key" not in record:
+                continue
             key = (record.get("step"), record.get("source"), record["state"], json.dumps(record["key"]))
             self.assertNotIn(key, found)
             found[key] = record["value"]

@@ -19,11 +19,14 @@ import unittest
 from unittest import mock
 
 from tests.jobs import turgo
+from tests.jobs.checkpoint_check import Oracle, check_directory
+from tests.jobs.reader import FileReader, TableReader, Watch
 from tests.model import inputs
 from tests.model.purchase_count import Params, run
 
 KILLS = int(os.environ.get("TURGO_KILLS", "30"))
 RECORDS = 8_000 if turgo.QUICK else 40_000
+CHECKED = int(os.environ.get("TURGO_CHECKED", "3"))  # checkpoints of a life that are compared with the model; 0 = all
 FILE_SINK = 'file: {path: "${TURGO_OUT:-out}/user_transaction_counts.jsonl"}'
 SQLITE_SINK = 'sqlite: {path: "${TURGO_OUT:-out}/counts.db", table: counts}'
 SIDE_SINKS = ('file: {path: "${TURGO_OUT:-out}/dead_letters.jsonl"}', 'file: {path: "${TURGO_OUT:-out}/late.jsonl"}')
@@ -83,6 +86,7 @@ class Case:
         self.model = model = run(self.made.partitions, params)
         self.expected = {user: (row["purchaseCount"], row["eventTimestamp"], int(row["isTimeout"]), row["_revision"])
                          for user, row in model.table().items()}
+        self.oracle = Oracle(self.made.partitions, params)
         life = Life(self, "plain", every="off")
         code = life.run.wait(120)
         if code != 0:
@@ -103,7 +107,7 @@ def case(seed, records=RECORDS):
 class Life:
     """One process of a job over a case's files. Lives of one `name` share state folder and output."""
 
-    def __init__(self, its_case, name, *flags, every="50ms", env=None, fresh=False, job=None, outputs="sqlite", sets=True):
+    def __init__(self, its_case, name, *flags, every="50ms", env=None, fresh=False, job=None, outputs="sqlite", sets=True, keep=3):
         self.outputs = outputs
         self.folder = its_case.folder / name
         self.out = self.folder / "out"
@@ -111,7 +115,7 @@ class Life:
         self.report_path = self.folder / "report.json"
         self.report_path.unlink(missing_ok=True)
         self.checkpoints = self.folder / "state" / "checkpoints"
-        values = [*(its_case.made.params.sets() if sets else []), f"checkpoint.every={every}"]
+        values = [*(its_case.made.params.sets() if sets else []), f"checkpoint.every={every}", f"checkpoint.keep={keep}", "engine.audit=true"]
         sets = [word for value in values for word in ("--set", value)]
         self.run = turgo.Turgo("run", job or job_file(outputs), "--profile", "replay", "--until", "end", "--no-drain", "--quiet", "--report", self.report_path,
                                "--state-dir", self.folder / "state", *sets, *(["--fresh"] if fresh else []), *flags,
@@ -190,7 +194,7 @@ class Kills(RecoveryTest):
         self.tally = collections.Counter()
         begun = time.monotonic()
         names = ("kills", "kills behind a new checkpoint", "kills during restore", "starts from a checkpoint", "starts with other shards", "epochs",
-                 "checkpoints", "inputs", "inputs ended by a life that read a part")
+                 "checkpoints", "checkpoints compared with the model", "looks of readers", "inputs", "inputs ended by a life that read a part")
         while self.tally["inputs"] < self.INPUTS_MAX and (self.tally["kills"] < KILLS or not all(self.tally[name] for name in names)):
             cycle = self.tally["inputs"]
             self.cycle(random.Random(seed + cycle), case(seed + cycle // 6, RECORDS * 2), f"kills-{cycle}", f"TG_SEED={seed} cycle {cycle}")
@@ -203,11 +207,13 @@ class Kills(RecoveryTest):
     def cycle(self, chance, its_case, name, where):
         longest, idle, shards_before = 1.0, 0, 0
         outputs = chance.choice(("sqlite", "file"))
-        self.complete = set()
+        keep = chance.choice((3, 1000))
+        self.complete, self.compared, watch = set(), set(), None
         for number in range(self.LIVES_MAX):
             shards = chance.randrange(1, 6)
             flags = ("--shards", shards, "--poll-size", chance.choice((1, 1, 7, 64)), "--io", chance.choice(("uring", "epoll")))
-            life = self.live(its_case, *flags, name=name, outputs=outputs, every=chance.choice(("50ms", "20ms")))
+            life = self.live(its_case, *flags, name=name, outputs=outputs, every=chance.choice(("50ms", "20ms")), keep=keep)
+            watch = watch or self.watch(life)
             before, generation = life.newest(), max(numbers_of(life.checkpoints, "GENERATION-"), default=0)
             self.tally["starts from a checkpoint"] += before != 0
             self.tally["starts with other shards"] += before != 0 and shards != shards_before
@@ -220,7 +226,11 @@ class Kills(RecoveryTest):
             if not ended:
                 life.run.kill()
             self.complete |= numbers_of(life.checkpoints)
+            self.tally["checkpoints compared with the model"] += self.compare(chance, its_case, life, where)
             if ended:
+                wrong = watch.stop()
+                self.assertEqual(wrong[:5], [], f"{where}: a reader saw something go back")
+                self.tally["looks of readers"] += watch.reader.looks
                 self.finish(its_case, life, before, where)
                 return
             after = life.newest()
@@ -259,6 +269,22 @@ class Kills(RecoveryTest):
                 time.sleep(pause)
                 life.run.send(signal.SIGCONT)
             time.sleep(0.002)
+
+    def watch(self, life):
+        """A reader of the job's output, through all its lives."""
+        watch = Watch(TableReader(life.out) if life.outputs == "sqlite" else FileReader(life.out / f"{turgo.SINK}.jsonl"))
+        self.addCleanup(watch.over.set)
+        return watch
+
+    def compare(self, chance, its_case, life, where):
+        """Some of the checkpoints that are new since the last life, the newest among them, hold what the model has at their offsets."""
+        there = numbers_of(life.checkpoints)
+        new = sorted(there - self.compared)
+        self.compared |= there
+        chosen = new if CHECKED == 0 or len(new) <= CHECKED else [*chance.sample(new[:-1], CHECKED - 1), new[-1]]
+        wrong, looked = check_directory(life.checkpoints, its_case.oracle, there - set(chosen), verify=True)
+        self.assertEqual(wrong[:5], [], f"seed {its_case.seed} {where}")
+        return len(looked)
 
     def finish(self, its_case, life, before, where):
         self.assertEqual(life.run.wait(), 0, f"{where}: {life.run.text()[-3000:]}")

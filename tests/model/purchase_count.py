@@ -21,6 +21,7 @@ import sys
 if __package__ in (None, ""):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
+from tests.model.audit import Sums, uid  # noqa: E402  (after the path is set)
 from tests.model.strict_json import Number, Refused, read_object  # noqa: E402  (after the path is set)
 
 TOPIC = "user-transaction-topic"
@@ -228,6 +229,7 @@ class Recent:
     seen: list  # ascending
     timer: int
     revision: int
+    audit: Sums = dataclasses.field(default_factory=Sums)
 
 
 @dataclasses.dataclass
@@ -238,6 +240,7 @@ class Result:
     records: int = 0
     duplicates: int = 0
     ignored: int = 0
+    counts: dict = dataclasses.field(default_factory=dict)  # number of a partition -> Counts
 
     def add(self, row):
         self.rows.append(row)
@@ -268,6 +271,22 @@ class Table(Result):
         return self.rows
 
 
+@dataclasses.dataclass
+class Counts:
+    """What became of a partition's records."""
+
+    records: int = 0
+    dead: int = 0
+    late: int = 0
+    duplicates: int = 0
+    ignored: int = 0
+    applied: Sums = dataclasses.field(default_factory=Sums)
+
+    @property
+    def accepted(self):
+        return self.applied.rows + self.ignored
+
+
 class Partition:
     """One partition's log: its clock, its deduplication, and the users that live in it. `ticks` are (offset, clock): the partition was idle and
     its clock was raised before the record at that offset."""
@@ -281,37 +300,43 @@ class Partition:
         self.newest = None  # largest ts of the records that move the clock
         self.ids = {}  # (user, id) -> ts of the row that was applied
         self.users = {}
+        self.counts = Counts()
 
     @property
     def watermark(self):
         return self.raised if self.newest is None else max(self.raised, self.newest - self.params.delay)
 
-    def tick_until(self, offset):
-        while self.ticks and self.ticks[-1][0] <= offset:
+    def tick_until(self, offset, clock=FOREVER):
+        """Raises up to `clock` act that came before the record at `offset`."""
+        while self.ticks and self.ticks[-1][0] <= offset and self.ticks[-1][1] <= clock:
             self.raised = max(self.raised, self.ticks.pop()[1])
 
     def push(self, offset, value, record_time=None):
         self.tick_until(offset)
         params, result, watermark = self.params, self.result, self.watermark
         result.records += 1
+        self.counts.records += 1
         try:
             row = read_transaction(value if value is not None else b"")
             if record_time is not None and row.at > record_time + params.max_skew:
                 raise Malformed("future", "transactionTimestamp")
         except Malformed as fault:
             result.dead.append(dead_letter(self.number, offset, fault, value))
+            self.counts.dead += 1
             return
         if row.at < watermark - params.lateness:
             result.late.append({"topic": TOPIC, "partition": self.number, "offset": offset, "ts": format_instant(row.at),
                                 "wm": format_instant(watermark), "lateness_us": watermark - row.at, "steps": [STEP]})
+            self.counts.late += 1
             return
         if self.newest is None or row.at > self.newest:
             self.newest = row.at
         if self.is_duplicate(row, watermark):
             result.duplicates += 1
+            self.counts.duplicates += 1
             return
         self.fire(row.user, watermark - params.lateness)
-        self.apply(row)
+        self.apply(row, offset)
 
     def is_duplicate(self, row, watermark):
         if row.id is None:
@@ -322,14 +347,18 @@ class Partition:
         self.ids[row.user, row.id] = row.at
         return False
 
-    def apply(self, row):
+    def apply(self, row, offset):
         state = self.users.get(row.user)
         if state is None:
             state = self.users[row.user] = Recent(row.at, [], 0, -FOREVER)
         latest = max(state.latest, row.at)
         if row.at <= latest - self.params.window:
             self.result.ignored += 1
+            self.counts.ignored += 1
             return
+        number = uid(self.number, offset)
+        state.audit.add(number)
+        self.counts.applied.add(number)
         state.latest = latest
         bisect.insort_right(state.seen, row.at)
         self.expire(state, latest)
@@ -384,8 +413,10 @@ def run(partitions, params=None, result=None, ticks=None):
     record time in us) where offsets have gaps or records have times of their own. `ticks`: partition number -> list of (offset, clock)."""
     params = params or Params()
     result = result or Result()
+    result.counts = {}
     for number in sorted(partitions):
         partition = Partition(number, params, result, (ticks or {}).get(number, ()))
+        result.counts[number] = partition.counts
         for line, record in enumerate(partitions[number]):
             if isinstance(record, tuple):
                 partition.push(*record)

@@ -52,7 +52,7 @@ static const struct golden goldens_values[] = {
      .replacement = "engine: {shard: 2}",
      .expected = "TG1002 unknown key \"shard\"\n"
                  "job.yaml:22:10 ^^^^^  did you mean \"shards\"?   allowed here: shards, io, max_keys, max_state, "
-                 "drain_timeout\n"},
+                 "drain_timeout, audit\n"},
     {.name = "unknown_key_in_dead_letters",
      .line = 20,
      .replacement = "dead_letters: {file: {path: x}, columns: {}}",

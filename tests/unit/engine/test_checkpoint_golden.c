@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tests/checkpoint_maker.h"
+#include "engine/conservation.h"
 #include "engine/recovery.h"
 
 static const struct tg_state_field user_key[] = {{.name = "user", .kind = TG_STATE_TEXT},
@@ -182,7 +183,8 @@ static void write_manifest(struct tg_store *store, uint64_t epoch)
                                                          .wm = NOON - 5000000,
                                                          .flags = TG_PARTITION_HAS_VALID,
                                                          .records = 17,
-                                                         .late = 2},
+                                                         .late = 2,
+                                                         .accepted = 15},
                                                         {.next_offset = -1,
                                                          .max_ts = TG_TS_MIN,
                                                          .wm = TG_TS_MIN,
@@ -197,8 +199,16 @@ static void write_manifest(struct tg_store *store, uint64_t epoch)
                                               .partition_count = 2,
                                               .partitions = partitions};
     const int64_t clocks[3] = {NOON - 6000000, TG_TS_MIN, TG_TS_MIN};
-    const struct tg_manifest_step step = {
-        .name = "counts", .op = "purchase_count", .layout = &layouts[0], .clock_count = 3, .clocks = clocks};
+    const struct tg_tally tallies[2] = {
+        {.applied = 12, .ignored = 2, .refused = 1, .sum = 0xFEDCBA9876543210, .squares = 0x0123456789ABCDEF}};
+    const struct tg_manifest_step step = {.name = "counts",
+                                          .op = "purchase_count",
+                                          .layout = &layouts[0],
+                                          .clock_count = 3,
+                                          .clocks = clocks,
+                                          .from_source = true,
+                                          .tally_count = 2,
+                                          .tallies = tallies};
     const struct tg_committable committables[SHARDS] = {{.data = (const uint8_t *)"part-0\0x", .bytes = 8},
                                                         {.bytes = 0}};
     const struct tg_manifest_sink sinks[2] = {
@@ -293,8 +303,12 @@ Test(golden, format_1_loads)
     cr_assert(m->steps[0].clock_count == 3 && m->steps[0].clocks[0] == NOON - 6000000);
     cr_assert(tg_state_layout_equal(m->steps[0].layout, &layouts[0]));
     cr_assert(m->sinks[0].committables[0].bytes == 8 && memcmp(m->sinks[0].committables[0].data, "part-0\0x", 8) == 0);
+    cr_assert(m->steps[0].from_source && m->steps[0].tally_first == 0 && m->steps[0].tally_count == 2);
+    cr_assert(m->steps[0].tallies[0].applied == 12 && m->steps[0].tallies[0].squares == 0x0123456789ABCDEF);
+    cr_assert(m->sources[0].partitions[0].accepted == 15 && m->steps[0].tallies[1].applied == 0);
+    cr_assert_eq(tg_conservation_check(m, &err), TG_OK, "%s", err.text);
     struct tg_recovery_totals totals;
-    cr_assert_eq(tg_recovery_verify(&store, m, &totals, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_recovery_verify(&store, m, 1, &totals, &err), TG_OK, "%s", err.text);
     cr_assert_eq(totals.puts, USERS + 6 + 3 + 1);
     cr_assert_eq(totals.deletes, 2);
     tg_arena_close(&arena);

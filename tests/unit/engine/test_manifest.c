@@ -214,6 +214,7 @@ static struct tg_committable committables[2];
 static struct tg_state_layout layout;
 static struct tg_state_field field;
 static int64_t clocks[4];
+static struct tg_tally tallies[2];
 
 static void legal(void)
 {
@@ -233,6 +234,10 @@ static void legal(void)
     sources[1].partition_count = 1;
     steps[0] =
         (struct tg_manifest_step){.name = "a", .op = "op", .layout = &layout, .clock_count = 4, .clocks = clocks};
+    steps[0].from_source = true;
+    steps[0].tally_first = 1;
+    steps[0].tally_count = 2;
+    steps[0].tallies = tallies;
     steps[1] = (struct tg_manifest_step){.name = "b", .op = "op"};
     for (uint32_t i = 0; i < 5; i++) {
         files[i] = (struct tg_manifest_file){.shard = i / 3,
@@ -293,6 +298,9 @@ Test(manifest, everything_illegal_is_named)
     steps[1].name = "", illegal("text too short");
     steps[1].op = "", illegal("text too short");
     steps[0].clock_count = 3, illegal("wrong number of clocks");
+    steps[0].tally_count = 4, illegal("tallies of unknown partitions");
+    steps[0].tally_first = 3, illegal("tallies of unknown partitions");
+    steps[0].tally_first = UINT32_MAX, illegal("tallies of unknown partitions");
     layout.field_count = 0, illegal("illegal layout of a state");
     layout.owner = "b", illegal("layout of another step");
     layout.owner_kind = TG_STATE_OF_SOURCE, illegal("layout of another step");
@@ -391,6 +399,8 @@ static bool differ_in_head_or_source(uint32_t i)
     case 28: p->duplicates++; break;
     case 29: other.generation++; break;
     case 30: other.job_clock_base++; break;
+    case 31: p->accepted++; break;
+    case 32: p->late_in_part++; break;
     default: return false;
     }
     return true;
@@ -398,6 +408,7 @@ static bool differ_in_head_or_source(uint32_t i)
 static bool differ_in_step_file_or_sink(uint32_t i)
 {
     static const int64_t other_clocks[4] = {0, 0, 1};
+    static const struct tg_tally other_tallies[2] = {{0}, {.squares = 1}};
     switch (i) {
     case 0: other_steps[1].name = "z"; break;
     case 1: other_steps[1].op = "z"; break;
@@ -413,6 +424,10 @@ static bool differ_in_step_file_or_sink(uint32_t i)
     case 11: other_sinks[1].name = "z"; break;
     case 12: other_sinks[1].connector = "z"; break;
     case 13: other_sinks[0].committable_count = 1; break;
+    case 15: other_steps[0].from_source = false; break;
+    case 16: other_steps[0].tally_first = 0; break;
+    case 17: other_steps[0].tally_count = 1; break;
+    case 18: other_steps[0].tallies = other_tallies; break;
     case 14: other_committables[1] = (struct tg_committable){.data = (const uint8_t *)"a", .bytes = 1}; break;
     default: return false;
     }
@@ -434,7 +449,7 @@ Test(manifest, any_difference_is_one)
             count++;
         }
     }
-    cr_assert_eq(count, 46);
+    cr_assert_eq(count, 52);
 }
 
 Test(manifest, equal_lengths_of_other_bytes_are_other_committables)

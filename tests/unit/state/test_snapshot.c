@@ -259,14 +259,21 @@ static void load(struct fixture *f, struct table *into)
     for (uint32_t i = 0; i < f->chain_count; i++) {
         struct tg_error err = {0};
         struct tg_state_reader reader;
-        struct tg_state_record record;
+        struct tg_state_record records[TG_RESTORE_RECORDS_MAX];
+        uint32_t count = 0;
         const struct tg_state_input input = {memory_read, &f->chain[i], f->chain[i].bytes, "memory"};
         cr_assert_eq(tg_state_reader_open(&reader, &input, &err), TG_OK, "seed %" PRIu64 ": %s", f->seed, err.text);
         cr_assert_eq(tg_restore_begin(&restore, &reader.header.tables[0], &err), TG_OK, "%s", err.text);
         int more;
-        while ((more = tg_state_reader_next(&reader, &record, &err)) == 1) {
-            cr_assert_eq(tg_restore_record(&restore, &record, "memory", &err), TG_OK, "%s", err.text);
+        uint32_t together = 1 + tg_prng_below(&f->prng, TG_RESTORE_RECORDS_MAX);
+        while ((more = tg_state_reader_next(&reader, &records[count], &err)) == 1) {
+            count++;
+            if (count < together && !tg_state_reader_block_ends(&reader)) { continue; }
+            cr_assert_eq(tg_restore_records(&restore, records, count, "memory", &err), TG_OK, "%s", err.text);
+            together = 1 + tg_prng_below(&f->prng, TG_RESTORE_RECORDS_MAX);
+            count = 0;
         }
+        cr_assert_eq(count, 0);
         cr_assert_eq(more, 0, "seed %" PRIu64 ": %s", f->seed, err.text);
         tg_state_reader_close(&reader);
     }
