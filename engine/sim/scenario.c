@@ -13,7 +13,7 @@
 
 #define NEVER_US INT64_C(3600000000000000)
 #define DAY_US INT64_C(86400000000)
-enum { PATH_BYTES = 512, SETS_MAX = 12, SET_BYTES = 320, SETTLE_STEPS = 100 };
+enum { PATH_BYTES = 512, SETS_MAX = 12, SET_BYTES = 320, SETTLE_STEPS = 100, TICKS_MAX = 1 << 18 };
 #define KEYSPACE "streaming_demo"
 #define TABLE "user_transaction_counts"
 #define CHECKPOINTS "/state/checkpoints"
@@ -36,7 +36,6 @@ struct scenario {
     struct tg_tick_watch tick_watch;
     struct tg_tick *ticks; /* [tick_count] that acted, in any life */
     uint64_t tick_count;
-    uint64_t tick_capacity;
 };
 
 /* ---- the job ----------------------------------------------------------------------------------------------------- */
@@ -175,11 +174,7 @@ static void take_down(struct scenario *s)
 static void note_tick(void *self, const struct tg_tick *tick)
 {
     struct scenario *s = self;
-    if (s->tick_count == s->tick_capacity) {
-        s->tick_capacity = 2 * s->tick_capacity + 64;
-        s->ticks = realloc(s->ticks, s->tick_capacity * sizeof *s->ticks);
-        TG_ASSERT(s->ticks != NULL);
-    }
+    TG_ASSERT(s->tick_count < TICKS_MAX);
     s->ticks[s->tick_count++] = *tick;
 }
 
@@ -297,7 +292,8 @@ static tg_status save_all(const struct scenario *s, const struct tg_sim_outcome 
 tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_config *config,
                      struct tg_sim_outcome *outcome, struct tg_error *err)
 {
-    struct scenario s = {.options = options, .config = config};
+    static struct tg_tick ticks[TICKS_MAX];
+    struct scenario s = {.options = options, .config = config, .ticks = ticks};
     s.tick_watch = (struct tg_tick_watch){.acted = note_tick, .self = &s};
     tg_status status = make_world(&s, err);
     if (status == TG_OK) { status = live(&s, outcome, err); }
@@ -316,6 +312,5 @@ tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_c
         status = status == TG_OK ? saved : status;
     }
     take_down(&s);
-    free(s.ticks);
     return status;
 }
