@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/timestamp.h"
+#include "engine/checkpoint_dump.h"
 #include "engine/conservation.h"
-#include "tools/checkpoint.h"
 #include "tools/report.h"
 #include "tools/verbs.h"
 

@@ -43,6 +43,15 @@ def turgo(*arguments):
     return done.stdout
 
 
+def dump(folder, epoch):
+    try:
+        return turgo("dump", "--resolved", "--dir", folder, epoch)
+    except AssertionError:
+        if epoch not in epochs_of(folder):
+            raise Gone from None
+        raise
+
+
 class Gone(Exception):
     """The checkpoint was removed by the job while it was read."""
 
@@ -50,14 +59,9 @@ class Gone(Exception):
 class Checkpoint:
     """What `turgo checkpoint dump --resolved` prints, by kind."""
 
-    def __init__(self, folder, epoch):
-        try:
-            lines = [json.loads(line) for line in turgo("dump", "--resolved", "--dir", folder, epoch).splitlines()]
-        except AssertionError:
-            if epoch not in epochs_of(folder):
-                raise Gone from None
-            raise
-        self.epoch = epoch
+    def __init__(self, text):
+        lines = [json.loads(line) for line in text.split("\n") if line]
+        self.epoch = lines[0]["checkpoint"]
         self.partitions, self.steps, self.users, self.ids = {}, {}, {}, {}
         for line in lines:
             if "key" in line:
@@ -108,9 +112,10 @@ class Oracle:
         self.partitions[number] = model, offset
         return model
 
-    def check(self, folder, epoch):
-        """What is wrong with one checkpoint: a list of texts."""
-        found = Checkpoint(folder, epoch)
+    def check(self, text):
+        """What is wrong with one checkpoint, given as its dump: a list of texts."""
+        found = Checkpoint(text)
+        epoch = found.epoch
         wrong = []
         users = {}
         if set(found.partitions) != set(self.records):
@@ -193,7 +198,7 @@ def check_directory(folder, oracle, known=(), verify=False):
         if epoch in known:
             continue
         try:
-            wrong += oracle.check(folder, epoch)
+            wrong += oracle.check(dump(folder, epoch))
             if verify:
                 turgo("verify", "--dir", folder, epoch)
         except Gone:

@@ -1,6 +1,6 @@
-/* Inside the verb `checkpoint`: printing the entries of one. */
-#ifndef TG_TOOLS_CHECKPOINT_H
-#define TG_TOOLS_CHECKPOINT_H
+/* A checkpoint as text: for people, and for programs that judge what it holds. */
+#ifndef TG_ENGINE_CHECKPOINT_DUMP_H
+#define TG_ENGINE_CHECKPOINT_DUMP_H
 
 #include <stdio.h>
 
