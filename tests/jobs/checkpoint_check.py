@@ -140,6 +140,8 @@ class Oracle:
     def check_partition(self, model, line, step, offset):
         counts, params = model.counts, self.params
         ended = line["flags"] & ENDED != 0
+        # A life that began behind the end of a drained partition has its clock at the end of time before it hears of the end again.
+        ended = ended or (params.drain and offset == len(self.records[model.number]) and line["watermark"] == "infinity")
         watermark = FOREVER if ended and (params.drain or model.newest is None) else model.watermark
         if model.newest is None and not ended:  # it may have followed the others
             watermark = instant(line["watermark"])
