@@ -52,14 +52,18 @@ static uint32_t flushed_workers(const struct tg_cluster *cluster, struct tg_erro
     return flushed;
 }
 
-/* One step of one actor: an agent of a shard, the helper, or the world outside. Returns its work. */
+/* One step of one actor: an agent of a shard, the helpers, or the world outside. Returns its work. */
 static uint32_t step(const struct run *run)
 {
     const struct tg_sim_options *options = run->life->options;
     struct tg_prng *prng = run->life->prng;
     const struct tg_sim_chaos *chaos = run->life->chaos;
     const uint32_t actor = tg_prng_below(prng, options->shards + 2);
-    if (actor == options->shards) { return tg_helper_step(run->cluster->helper, 1 + tg_prng_below(prng, 4)); }
+    if (actor == options->shards) {
+        uint32_t ran = tg_helper_step(run->cluster->helper, 1 + tg_prng_below(prng, 4));
+        if (run->cluster->keeper != NULL) { ran += tg_helper_step(run->cluster->keeper, 1 + tg_prng_below(prng, 4)); }
+        return ran;
+    }
     if (actor > options->shards) { return tg_sim_net_step(chaos->net) + tg_sim_cql_step(chaos->cql); }
     if (options->bias != 0 && actor == options->seed % options->shards && tg_prng_below(prng, options->bias) != 0) {
         return 0;
@@ -147,6 +151,7 @@ static tg_status begin(struct run *run, const struct tg_run_options *run_options
         .plan = plan,
         .checkpoint = checkpoint,
         .options = run_options,
+        .tick_watch = life->tick_watch,
         .clock = tg_sim_world_clock(life->chaos->world),
         .simulated = true,
     };

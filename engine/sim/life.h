@@ -10,6 +10,7 @@ struct tg_sim_life {
     const struct tg_job *job;
     const uint32_t *partitions; /* of each source */
     struct tg_prng *prng;       /* the schedule */
+    const struct tg_tick_watch *tick_watch;
     bool fresh;                 /* begins from nothing; false: from the newest checkpoint, where there is one */
     uint64_t steps_max;         /* dies then; UINT64_MAX = not before its time */
     uint64_t visits_max;        /* dies at this visit of any failpoint, in the middle of what it does; likewise */

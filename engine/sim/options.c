@@ -37,6 +37,8 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     static const uint32_t crash_steps[] = {500, 5000, 50000};
     static const uint32_t crash_visits[] = {0, 30, 1000};
     static const uint32_t grows_ms[] = {0, 500, 8000};
+    static const tg_us idle_afters[] = {0, 5000, 50000, 500000};
+    static const uint32_t idle_grows_ms[] = {3000, 10000};
     static const tg_us checkpoints[] = {0, 1000, 10000, 10000, 100000, 1000000};
     options->log = tg_prng_below(prng, 2) == 0;
     options->cassandra = tg_prng_below(prng, 2) == 0;
@@ -58,6 +60,11 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     options->fatal = crashes_max != 0 && tg_prng_below(prng, 4) == 0;
     options->checkpoint = crashes_max == 0 ? 0 : pick_us(prng, 6, checkpoints);
     bound_time(options);
+    /* Without checkpoints the lives of a run have different ticks, and nothing is their common result. */
+    const tg_us idle_after = pick_us(prng, 4, idle_afters);
+    const uint64_t grow_ns = pick(prng, 2, idle_grows_ms) * UINT64_C(1000000);
+    options->idle_after = options->log && (options->checkpoint != 0 || options->crashes == 0) ? idle_after : 0;
+    if (options->idle_after != 0) { options->grow_ns = grow_ns; }
     if (options->cassandra || options->checkpoint != 0) {
         options->max_keys = 0;
     } /* who is refused is told apart by every single row */
@@ -124,9 +131,9 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
                   " tick_ns=%" PRIu64 " grow_ns=%" PRIu64 " disk_faults=%u log_faults=%u net_faults=%u cql_faults=%u "
                   "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " checkpoint_us=%" PRId64
                   " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
-                  "fatal=%d audit=%d",
+                  "fatal=%d idle_after_us=%" PRId64 " audit=%d",
                   options->log, options->cassandra, options->nodes, options->protocol, options->timeout, options->flush,
                   options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults, options->net_faults,
                   options->cql_faults, options->outage_ns, options->heal_ns, options->checkpoint, options->crashes,
-                  options->crash_steps, options->crash_visits, options->fatal, options->audit);
+                  options->crash_steps, options->crash_visits, options->fatal, options->idle_after, options->audit);
 }

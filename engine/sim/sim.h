@@ -4,7 +4,7 @@
  * same run, byte for byte.
  *
  * A run has two phases: first things go wrong, then all is healed and the run must come to its end in bounded time.
- * What came out is compared with the reference model by tests/sim/run. */
+ * What came out, given the ticks that acted (dir/out/ticks.jsonl), is compared with the reference model by tests/sim/run. */
 #ifndef TG_ENGINE_SIM_SIM_H
 #define TG_ENGINE_SIM_SIM_H
 
@@ -47,6 +47,7 @@ struct tg_sim_options {
     tg_us flush;        /* flush_every of the sink */
     uint64_t tick_ns;   /* longest time from step to step */
     uint64_t grow_ns;   /* the log grows for so long; 0 = all of it is there at once */
+    tg_us idle_after;   /* partitions of a growing log are idle after so long; 0 = never: results depend on it */
     enum tg_sim_level disk_faults;
     enum tg_sim_level log_faults;
     enum tg_sim_level net_faults;
@@ -72,6 +73,7 @@ struct tg_sim_outcome {
     uint32_t failures;       /* lives that ended with an error they were entitled to */
     uint64_t faults;         /* that struck disk and Cassandra */
     uint64_t writes;         /* that reached Cassandra's table */
+    uint64_t ticks;          /* raises of idle partitions' clocks that acted, again and again over lives */
     struct tg_totals totals; /* of the last life */
     uint32_t lives;
     uint32_t partition_count; /* of a run that came to its end by working; else 0 */

@@ -19,7 +19,7 @@ import unittest
 from unittest import mock
 
 from tests.jobs import turgo
-from tests.jobs.checkpoint_check import Oracle, check_directory
+from tests.jobs.checkpoint_check import Oracle, check_directory, epochs_of
 from tests.jobs.reader import FileReader, TableReader, Watch
 from tests.model import inputs
 from tests.model.purchase_count import Params, run
@@ -164,6 +164,15 @@ class RecoveryTest(unittest.TestCase):
         self.assertEqual(life.run.wait(120), code, life.run.text()[-3000:])
         return life
 
+    def assert_checkpoints(self, chance, its_case, life, known, where):
+        """Some of the checkpoints a life has added to `known`, the newest among them, hold what the model has at their offsets."""
+        new = [epoch for epoch in epochs_of(life.checkpoints) if epoch not in known]
+        known.update(new)
+        chosen = new if CHECKED == 0 or len(new) <= CHECKED else [*sorted(chance.sample(new[:-1], CHECKED - 1)), new[-1]]
+        wrong, looked = check_directory(life.checkpoints, its_case.oracle, set(epochs_of(life.checkpoints)) - set(chosen), verify=True)
+        self.assertEqual(wrong[:5], [], f"seed {its_case.seed} {where}")
+        return len(looked)
+
     def assert_result(self, its_case, life, message=""):
         """What the job's outputs hold is the model's, nothing twice; a table equals that of the run without checkpoints, too."""
         where = f"seed {its_case.seed} {message}"
@@ -194,7 +203,7 @@ class Kills(RecoveryTest):
         self.tally = collections.Counter()
         begun = time.monotonic()
         names = ("kills", "kills behind a new checkpoint", "kills during restore", "starts from a checkpoint", "starts with other shards", "epochs",
-                 "checkpoints", "checkpoints compared with the model", "looks of readers", "inputs", "inputs ended by a life that read a part")
+                 "checkpoints", "checkpoints compared", "looks of readers", "inputs", "inputs ended by a life that read a part")
         while self.tally["inputs"] < self.INPUTS_MAX and (self.tally["kills"] < KILLS or not all(self.tally[name] for name in names)):
             cycle = self.tally["inputs"]
             self.cycle(random.Random(seed + cycle), case(seed + cycle // 6, RECORDS * 2), f"kills-{cycle}", f"TG_SEED={seed} cycle {cycle}")
@@ -206,14 +215,17 @@ class Kills(RecoveryTest):
 
     def cycle(self, chance, its_case, name, where):
         longest, idle, shards_before = 1.0, 0, 0
-        outputs = chance.choice(("sqlite", "file"))
-        keep = chance.choice((3, 1000))
-        self.complete, self.compared, watch = set(), set(), None
+        outputs, keep = chance.choice(("sqlite", "file")), chance.choice((3, 1000))
+        self.complete = set()
+        known = set()
+        watch = None
         for number in range(self.LIVES_MAX):
             shards = chance.randrange(1, 6)
             flags = ("--shards", shards, "--poll-size", chance.choice((1, 1, 7, 64)), "--io", chance.choice(("uring", "epoll")))
             life = self.live(its_case, *flags, name=name, outputs=outputs, every=chance.choice(("50ms", "20ms")), keep=keep)
-            watch = watch or self.watch(life)
+            if watch is None:
+                watch = Watch(TableReader(life.out) if outputs == "sqlite" else FileReader(life.out / f"{turgo.SINK}.jsonl"))
+                self.addCleanup(watch.over.set)
             before, generation = life.newest(), max(numbers_of(life.checkpoints, "GENERATION-"), default=0)
             self.tally["starts from a checkpoint"] += before != 0
             self.tally["starts with other shards"] += before != 0 and shards != shards_before
@@ -226,11 +238,12 @@ class Kills(RecoveryTest):
             if not ended:
                 life.run.kill()
             self.complete |= numbers_of(life.checkpoints)
-            self.tally["checkpoints compared with the model"] += self.compare(chance, its_case, life, where)
             if ended:
-                wrong = watch.stop()
-                self.assertEqual(wrong[:5], [], f"{where}: a reader saw something go back")
+                self.assertEqual(life.run.wait(), 0, f"{where}: {life.run.text()[-3000:]}")
+                self.assertEqual(watch.stop()[:5], [], f"{where}: a reader saw something go back")
                 self.tally["looks of readers"] += watch.reader.looks
+            self.tally["checkpoints compared"] += self.assert_checkpoints(chance, its_case, life, known, where)
+            if ended:
                 self.finish(its_case, life, before, where)
                 return
             after = life.newest()
@@ -270,24 +283,7 @@ class Kills(RecoveryTest):
                 life.run.send(signal.SIGCONT)
             time.sleep(0.002)
 
-    def watch(self, life):
-        """A reader of the job's output, through all its lives."""
-        watch = Watch(TableReader(life.out) if life.outputs == "sqlite" else FileReader(life.out / f"{turgo.SINK}.jsonl"))
-        self.addCleanup(watch.over.set)
-        return watch
-
-    def compare(self, chance, its_case, life, where):
-        """Some of the checkpoints that are new since the last life, the newest among them, hold what the model has at their offsets."""
-        there = numbers_of(life.checkpoints)
-        new = sorted(there - self.compared)
-        self.compared |= there
-        chosen = new if CHECKED == 0 or len(new) <= CHECKED else [*chance.sample(new[:-1], CHECKED - 1), new[-1]]
-        wrong, looked = check_directory(life.checkpoints, its_case.oracle, there - set(chosen), verify=True)
-        self.assertEqual(wrong[:5], [], f"seed {its_case.seed} {where}")
-        return len(looked)
-
     def finish(self, its_case, life, before, where):
-        self.assertEqual(life.run.wait(), 0, f"{where}: {life.run.text()[-3000:]}")
         self.assert_result(its_case, life, f"{where} {life.outputs}")
         self.tally["epochs"] += max(numbers_of(life.checkpoints) | numbers_of(life.checkpoints, "e"), default=0)
         self.tally["checkpoints"] += len(self.complete)
@@ -484,6 +480,99 @@ class Refusals(RecoveryTest):
 
 def flip(data, at):
     return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1:]
+
+
+class Restores(RecoveryTest):
+    """turgo checkpoint restore: the next start goes on from the checkpoint that was asked for."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.case = case(turgo.fresh_seeds(1)[0])
+
+    def restore(self, life, *arguments, code=0, job=None):
+        found, text = turgo.run("checkpoint", "restore", job or job_file(life.outputs), *arguments, "--profile", "replay", "--set",
+                                f"state_dir={life.folder / 'state'}")
+        self.assertEqual(found, code, text)
+        return text
+
+    def killed_late(self, outputs="table", shards=2):
+        """A killed life and the numbers of its checkpoints, at least three, newest first."""
+        for _ in range(20):
+            life = self.live(self.case, "--poll-size", 1, "--shards", shards, every="10ms", outputs=outputs, fresh=True)
+            while life.run.running() and life.newest() < 3:
+                time.sleep(0.001)
+            if life.run.running():
+                life.run.kill()
+                return life, sorted((int(path.name[9:]) for path in life.checkpoints.glob("MANIFEST-*") if path.suffix != ".tmp"), reverse=True)
+        self.fail("the job was always faster than three checkpoints")
+
+    def test_an_older_one_becomes_the_newest_and_is_gone_on_from(self):
+        life, epochs = self.killed_late()
+        copy = life.folder / "state-copy"
+        shutil.copytree(life.folder / "state", copy)
+        from_newest = self.live_to_end(self.case, outputs="table").records()
+        shutil.rmtree(life.folder / "state")
+        shutil.copytree(copy, life.folder / "state")
+        text = self.restore(life, epochs[-1])
+        self.assertRegex(text, f"ok  checkpoint {epochs[-1]} is now checkpoint {epochs[0] + 1}, the newest: .*the next start goes on from it")
+        self.assertIn("is the newest", self.restore(life, epochs[0] + 1))
+        again = self.live_to_end(self.case, "--shards", 3, outputs="table")
+        self.assertIn(f"restored checkpoint {epochs[0] + 1}", again.run.text())
+        self.assertGreaterEqual(again.records(), from_newest)
+        self.assertLess(again.records(), self.case.count)
+        self.assert_table(self.case, again)
+
+    def test_rows_that_are_outside_are_not_written_again_unless_it_is_wanted(self):
+        life, epochs = self.killed_late("file")
+        self.assertIn("TG1523", self.restore(life, epochs[-1], code=65))
+        self.assertEqual(life.newest(), epochs[0], "a refusal changes nothing")
+        self.restore(life, epochs[-1], "--accept-duplicates")
+        again = self.live_to_end(self.case, outputs="file")
+        self.assert_result(self.case, again, "a file is cut back to what it was")
+
+    def test_a_running_job_keeps_its_directory(self):
+        life = self.live(self.case, "--poll-size", 1, every="10ms", outputs="table")
+        wait_for_checkpoint(life, 2)
+        life.run.send(signal.SIGSTOP)
+        oldest = min(int(path.name[9:]) for path in life.checkpoints.glob("MANIFEST-*"))
+        self.assertIn("TG1604", self.restore(life, oldest, code=75))
+        life.run.send(signal.SIGCONT)
+        self.assertEqual(life.run.wait(60), 0, life.run.text()[-3000:])
+
+    def test_a_copied_directory_replaces_a_lost_or_a_later_one(self):
+        life, _ = self.killed_late()
+        backup = life.folder / "backup"
+        shutil.copytree(life.checkpoints, backup)
+        self.live_to_end(self.case, outputs="table")
+        later = life.newest()
+        self.restore(life, "--from", backup)
+        self.assertEqual(life.newest(), later + 1)
+        again = self.live_to_end(self.case, outputs="table")
+        self.assertIn(f"restored checkpoint {later + 1}", again.run.text())
+        self.assert_table(self.case, again)
+        shutil.rmtree(life.folder / "state")
+        self.restore(life, "--from", backup)
+        again = self.live_to_end(self.case, "--shards", 3, outputs="table")
+        self.assertLess(again.records(), self.case.count)
+        self.assert_table(self.case, again)
+
+    def test_what_cannot_be_restored_is_refused_and_changes_nothing(self):
+        life, epochs = self.killed_late()
+        before = sorted(str(path) for path in life.checkpoints.rglob("*") if not path.name.startswith("GENERATION"))
+        original = job_file("table").read_text()
+        self.assertIn("TG1520", self.restore(life, 4711, code=66))
+        self.assertIn("TG1520", self.restore(life, "--from", life.folder / "nothing", code=66))
+        for word, text in (("TG1514", original.replace("job: purchase_count", "job: another")),
+                           ("TG1515", original.replace("  counts:", "  tallies:").replace("from: counts", "from: tallies"))):
+            self.assertNotEqual(text, original)
+            other = life.folder / "other.yaml"
+            other.write_text(text)
+            self.assertIn(word, self.restore(life, epochs[-1], code=78, job=other))
+        newest = max((path for path in (life.checkpoints / f"e{epochs[-1]}").iterdir()), key=lambda path: path.stat().st_size)
+        newest.write_bytes(flip(newest.read_bytes(), newest.stat().st_size // 2))
+        self.assertIn("TG1512", self.restore(life, epochs[-1], code=65))
+        self.assertEqual(sorted(str(path) for path in life.checkpoints.rglob("*") if not path.name.startswith("GENERATION")), before)
+        self.assert_table(self.case, self.live_to_end(self.case, outputs="table"))
 
 
 class Failpoints(RecoveryTest):
