@@ -64,6 +64,8 @@ class Checkpoint:
         self.epoch = lines[0]["checkpoint"]
         self.partitions, self.steps, self.users, self.ids = {}, {}, {}, {}
         for line in lines:
+            if line.get("step", STEP) != STEP:
+                continue  # a step behind job A's own
             if "key" in line:
                 self.entry(line)
             elif "checkpoint" in line:

@@ -18,6 +18,10 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.sim.mutants_counts import COUNTS  # noqa: E402  (after the path is set)
+
 FOLDERS = ["base", "shards", "state", "io", "engine", "jobs", "tools", "tests", "cmake", "bench", "perf"]
 SEEDS = 60
 
@@ -72,6 +76,7 @@ MUTANTS = {
                                "        if (stage->row >= stage->placed) { place(stage, stage->row, true); }\n",
                                "        if (stage->row >= stage->placed) { stage->placed = stage->row; }\n"),
 }
+MUTANTS |= COUNTS
 
 
 def copy_sources(target):
@@ -88,9 +93,9 @@ def build(target):
     return done.stdout[-2000:] if done.returncode else None
 
 
-def simulate(target, seed, count):
+def simulate(target, seed, count, crashes=0):
     """(exit code, what the check said)"""
-    done = subprocess.run([sys.executable, "tests/sim/run", "--seed", str(seed), "--count", str(count), "--quick-fail"], cwd=target, stdout=subprocess.PIPE,
+    done = subprocess.run([sys.executable, "tests/sim/run", "--seed", str(seed), "--count", str(count), "--crashes", str(crashes), "--quick-fail"], cwd=target, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
     return done.returncode, done.stdout
 
@@ -104,14 +109,14 @@ def mutate(target, path, old, new):
 
 def try_mutant(target, name, seed):
     """True when the check noticed."""
-    said, path, old, new = MUTANTS[name]
+    said, path, old, new, *crashes = MUTANTS[name]
     mutate(target, path, old, new)
     try:
         trouble = build(target)
         if trouble:
             print(f"{name}: DOES NOT BUILD\n{trouble}")
             return False
-        code, text = simulate(target, seed, SEEDS)
+        code, text = simulate(target, seed, SEEDS, *crashes)
     finally:
         shutil.copy(ROOT / path, target / path)
         os.utime(target / path)
