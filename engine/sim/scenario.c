@@ -199,6 +199,7 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
                                .tick_watch = &s->tick_watch,
                                .fresh =
                                    s->options->checkpoint == 0}; /* without checkpoints a life begins from nothing */
+    struct tg_sim_export left = {.disk = s->disk, .from = CHECKPOINTS, .dir = s->config->dir};
     for (;;) { /* ends: crashes are counted, failures end with healing, and time goes on */
         const bool dies = outcome->crashes < s->options->crashes;
         const bool at_failpoint = dies && s->options->crash_visits > 0 && tg_prng_below(&s->chaos.prng, 2) == 0;
@@ -214,8 +215,8 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
         if (end != TG_SIM_ENDED) { outcome->partition_count = 0; } /* what was in memory is lost */
         outcome->lives++;
         struct tg_error trouble = {0};
-        if (s->config->checkpoints &&
-            tg_sim_export_checkpoints(s->disk, CHECKPOINTS, s->config->dir, outcome->lives, &trouble) != TG_OK) {
+        left.life = outcome->lives;
+        if (s->config->checkpoints && tg_sim_export_checkpoints(&left, &trouble) != TG_OK) {
             *err = trouble;
             return err->status;
         }

@@ -43,6 +43,15 @@ def turgo(*arguments):
     return done.stdout
 
 
+def dump(folder, epoch):
+    try:
+        return turgo("dump", "--resolved", "--dir", folder, epoch)
+    except AssertionError:
+        if epoch not in epochs_of(folder):
+            raise Gone from None
+        raise
+
+
 class Gone(Exception):
     """The checkpoint was removed by the job while it was read."""
 
@@ -50,16 +59,13 @@ class Gone(Exception):
 class Checkpoint:
     """What `turgo checkpoint dump --resolved` prints, by kind."""
 
-    def __init__(self, folder, epoch):
-        try:
-            lines = [json.loads(line) for line in turgo("dump", "--resolved", "--dir", folder, epoch).splitlines()]
-        except AssertionError:
-            if epoch not in epochs_of(folder):
-                raise Gone from None
-            raise
-        self.epoch = epoch
+    def __init__(self, text):
+        lines = [json.loads(line) for line in text.split("\n") if line]
+        self.epoch = lines[0]["checkpoint"]
         self.partitions, self.steps, self.users, self.ids = {}, {}, {}, {}
         for line in lines:
+            if line.get("step", STEP) != STEP:
+                continue  # a step behind job A's own
             if "key" in line:
                 self.entry(line)
             elif "checkpoint" in line:
@@ -95,25 +101,30 @@ class Oracle:
     def __init__(self, records, params, audited=True, ticks=None):
         self.records = records  # partition -> list of values
         self.params = params
-        self.ticks = ticks or {}  # partition -> list of (offset, clock): raises of idle partitions
         self.audited = audited
+        self.ticks = ticks or {}  # partition -> [(offset, clock)]: what raised the clocks of idle partitions
         self.partitions = {}
         self.checked = 0
 
-    def partition_at(self, number, offset):
-        """The model of a partition below `offset`; anew when it is beyond that already."""
+    def partition_at(self, number, offset, watermark):
+        """The model of a partition below `offset` when its clock stood at `watermark`; anew when it is beyond that already."""
+        ticks = self.ticks.get(number, ())
         model, position = self.partitions.get(number, (None, 0))
         if model is None or position > offset:
-            model, position = Partition(number, self.params, Result(), self.ticks.get(number, ())), 0
+            model, position = Partition(number, self.params, Result(), ticks), 0
         for position in range(position, offset):
             model.push(position, self.records[number][position])
+        # Of the ticks at this very offset those have acted that the clock has seen.
+        acted = [clock for at, clock in ticks if at == offset and clock <= watermark]
+        model.raised = max([model.raised, *acted])
         model.result.rows.clear()  # nobody looks at what comes out
         self.partitions[number] = model, offset
         return model
 
-    def check(self, folder, epoch):
-        """What is wrong with one checkpoint: a list of texts."""
-        found = Checkpoint(folder, epoch)
+    def check(self, text):
+        """What is wrong with one checkpoint, given as its dump: a list of texts."""
+        found = Checkpoint(text)
+        epoch = found.epoch
         wrong = []
         users = {}
         if set(found.partitions) != set(self.records):
@@ -122,8 +133,7 @@ class Oracle:
             offset = max(0, line["next_offset"])
             if offset > len(self.records[number]):
                 return [f"checkpoint {epoch}: partition {number} is at {offset} of {len(self.records[number])}"]
-            model = self.partition_at(number, offset)
-            model.tick_until(offset, instant(line["watermark"]))  # which of those since the last record acted before the cut
+            model = self.partition_at(number, offset, instant(line["watermark"]))
             wrong += self.check_partition(model, line, found.steps[number], offset)
             clock = instant(found.steps[number]["clock"])
             for user in list(model.users):
@@ -139,11 +149,9 @@ class Oracle:
     def check_partition(self, model, line, step, offset):
         counts, params = model.counts, self.params
         ended = line["flags"] & ENDED != 0
-        if params.drain and offset == len(self.records[model.number]):  # a start knows a partition's clock before it has met its end again
-            ended = ended or instant(line["watermark"]) == FOREVER
+        # A life that began behind the end of a drained partition has its clock at the end of time before it hears of the end again.
+        ended = ended or (params.drain and offset == len(self.records[model.number]) and line["watermark"] == "infinity")
         watermark = FOREVER if ended and (params.drain or model.newest is None) else model.watermark
-        if model.newest is None and not ended:  # it may have followed the others
-            watermark = instant(line["watermark"])
         clock = watermark if abs(watermark) == FOREVER else watermark - params.lateness
         want = {"records": offset, "dead": counts.dead, "late": counts.late, "duplicates": counts.duplicates, "accepted": counts.accepted,
                 "late_in_part": 0, "has_valid": model.newest is not None, "max_ts": -FOREVER if model.newest is None else model.newest,
@@ -199,7 +207,7 @@ def check_directory(folder, oracle, known=(), verify=False):
         if epoch in known:
             continue
         try:
-            wrong += oracle.check(folder, epoch)
+            wrong += oracle.check(dump(folder, epoch))
             if verify:
                 turgo("verify", "--dir", folder, epoch)
         except Gone:

@@ -300,7 +300,7 @@ def count_unittest(phase, code):
 
 # ---- what each selection runs ----------------------------------------------------------------------------------------
 
-MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tests.model.test_inputs"]
+MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tests.model.test_inputs", "tests.model.test_audit"]
 REPLAY = ["tests.jobs.test_replay", "tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_hostile"]
 RECOVERY = [f"tests.jobs.test_recovery.{name}" for name in ("Stops", "Refusals", "Restores", "FullDisk")]
 FAILPOINTS = ["tests.jobs.test_failpoints"]
@@ -311,7 +311,7 @@ POWER = ["tests.jobs.test_power_loss"]
 SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_cassandra_sink",
             "tests.jobs.test_dead_letters", "tests.jobs.test_faults", "tests.jobs.test_failpoints_services"]
 RATE = ["tests.jobs.test_hostile_rate"]  # not under a sanitizer
-CLI = ["tests.jobs.test_cli", "tests.jobs.test_operator_api", "tests.jobs.test_checkpoint"]
+CLI = ["tests.jobs.test_cli", "tests.jobs.test_operator_api", "tests.jobs.test_checkpoint", "tests.jobs.test_checkpoint_check"]
 RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again"]
 SANITIZED = {"TURGO_BIN": str(ROOT / "build/asan/turgo"), "TURGO_QUICK": "1"}
 
