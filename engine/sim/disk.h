@@ -44,6 +44,10 @@ void tg_sim_disk_set_faults(struct tg_sim_disk *disk, const struct tg_sim_disk_f
  * already stays when it is more.  @setup */
 void tg_sim_disk_set_budget(struct tg_sim_disk *disk, uint64_t bytes);
 
+/* Say `called` before each call that would change something, the disk's state included: it may freeze the disk. NULL =
+ * nobody.  @setup */
+void tg_sim_disk_watch(struct tg_sim_disk *disk, void (*called)(void *self), void *self);
+
 /* The process is dead: until the crash below every call fails with EIO and changes nothing, so that its memory can be
  * taken down by the ordinary code.  @setup */
 void tg_sim_disk_freeze(struct tg_sim_disk *disk);

@@ -247,3 +247,23 @@ Test(ingest, without_draining_only_partitions_that_had_nothing_run_to_the_end)
     tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_ENDED);
     cr_assert_eq(atomic_load(&published[0].wm), TEN_PAST - 30 * S);
 }
+
+Test(ingest, a_wanted_cut_comes_before_the_next_batch)
+{
+    static struct tg_outlet full; /* takes nothing of an epoch that it has not begun */
+    ingest.dead_letters = &full;
+    ingest.epochs = 1;
+    tell("no document", 0);
+    cr_assert(ingest.in_work, "its dead letter waits for room");
+    tg_ingest_want_cut(&ingest, true);
+    run_for(CYCLE_NS);
+    cr_assert_eq(ingest.cut, TG_CUT_WANTED);
+    ingest.dead_letters = NULL;
+    script.has_next = true;
+    run_for(CYCLE_NS);
+    cr_assert(script.has_next, "or the cut would wait for that batch, and the one after it");
+    run_for(CYCLE_NS);
+    cr_assert_eq(ingest.cut, TG_CUT_DONE);
+    run_for(CYCLE_NS);
+    cr_assert_not(script.has_next);
+}
