@@ -8,7 +8,7 @@
 
 #include "engine/checkpoint_dump.h"
 
-enum { PATH_BYTES = 768 };
+enum { PATH_BYTES = 768, DUMPS_MANY = 100, DUMPS_SHARE = 20 };
 
 static tg_status dump_one(const struct tg_sim_export *state, const struct tg_store *store, uint64_t epoch,
                           struct tg_error *err)
@@ -34,9 +34,11 @@ static tg_status dump_new(struct tg_sim_export *state, const struct tg_store *st
     struct tg_store_listing listing;
     tg_status status = tg_store_list(store, arena, &listing, err);
     for (uint32_t i = 0; status == TG_OK && i < listing.manifest_count; i++) {
-        if (listing.manifests[i].epoch > state->newest) {
-            status = dump_one(state, store, listing.manifests[i].epoch, err);
-        }
+        const uint64_t epoch = listing.manifests[i].epoch;
+        const bool is_wanted = state->dumped < DUMPS_MANY || epoch % DUMPS_SHARE == 0;
+        if (epoch <= state->newest || !is_wanted) { continue; }
+        state->dumped++;
+        status = dump_one(state, store, epoch, err);
     }
     /* A power cut may have taken the newest one away: its number comes again then. */
     if (status == TG_OK) { state->newest = listing.manifest_count > 0 ? listing.manifests[0].epoch : 0; }

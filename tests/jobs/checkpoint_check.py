@@ -101,22 +101,18 @@ class Oracle:
     def __init__(self, records, params, audited=True, ticks=None):
         self.records = records  # partition -> list of values
         self.params = params
+        self.ticks = ticks or {}  # partition -> list of (offset, clock): raises of idle partitions
         self.audited = audited
-        self.ticks = ticks or {}  # partition -> [(offset, clock)]: what raised the clocks of idle partitions
         self.partitions = {}
         self.checked = 0
 
-    def partition_at(self, number, offset, watermark):
-        """The model of a partition below `offset` when its clock stood at `watermark`; anew when it is beyond that already."""
-        ticks = self.ticks.get(number, ())
+    def partition_at(self, number, offset):
+        """The model of a partition below `offset`; anew when it is beyond that already."""
         model, position = self.partitions.get(number, (None, 0))
         if model is None or position > offset:
-            model, position = Partition(number, self.params, Result(), ticks), 0
+            model, position = Partition(number, self.params, Result(), self.ticks.get(number, ())), 0
         for position in range(position, offset):
             model.push(position, self.records[number][position])
-        # Of the ticks at this very offset those have acted that the clock has seen.
-        acted = [clock for at, clock in ticks if at == offset and clock <= watermark]
-        model.raised = max([model.raised, *acted])
         model.result.rows.clear()  # nobody looks at what comes out
         self.partitions[number] = model, offset
         return model
@@ -133,7 +129,8 @@ class Oracle:
             offset = max(0, line["next_offset"])
             if offset > len(self.records[number]):
                 return [f"checkpoint {epoch}: partition {number} is at {offset} of {len(self.records[number])}"]
-            model = self.partition_at(number, offset, instant(line["watermark"]))
+            model = self.partition_at(number, offset)
+            model.tick_until(offset, instant(line["watermark"]))  # which of those since the last record acted before the cut
             wrong += self.check_partition(model, line, found.steps[number], offset)
             clock = instant(found.steps[number]["clock"])
             for user in list(model.users):
@@ -149,8 +146,8 @@ class Oracle:
     def check_partition(self, model, line, step, offset):
         counts, params = model.counts, self.params
         ended = line["flags"] & ENDED != 0
-        # A life that began behind the end of a drained partition has its clock at the end of time before it hears of the end again.
-        ended = ended or (params.drain and offset == len(self.records[model.number]) and line["watermark"] == "infinity")
+        if params.drain and offset == len(self.records[model.number]):  # a start knows a partition's clock before it has met its end again
+            ended = ended or instant(line["watermark"]) == FOREVER
         watermark = FOREVER if ended and (params.drain or model.newest is None) else model.watermark
         clock = watermark if abs(watermark) == FOREVER else watermark - params.lateness
         want = {"records": offset, "dead": counts.dead, "late": counts.late, "duplicates": counts.duplicates, "accepted": counts.accepted,

@@ -25,8 +25,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.sim.mutants import ENGINE, RECOVERY  # noqa: E402  (after the path is set)
-from tests.sim.mutants_counts import COUNTS  # noqa: E402
+from tests.sim.mutants import COUNTS, ENGINE, RECOVERY  # noqa: E402  (after the path is set)
 
 BUILD = ROOT / "build" / "release"
 MUTANTS = ENGINE | RECOVERY | COUNTS
