@@ -135,7 +135,8 @@ class Run:
             selection = ["-k", pattern] if pattern else []
             code = self.command([sys.executable, "-m", "unittest", "-v", *selection, *modules], phase.log, timeout, env)
             count_unittest(phase, code)
-            phase.note = "; ".join(FIGURES.findall(phase.log.read_text(errors="replace")))
+            text = phase.log.read_text(errors="replace")
+            phase.note = "; ".join([*FIGURES.findall(text), *sorted(set(re.findall(r"skipped (['\"].*)", text)))])
         self.phase(name, body)
 
     def one(self, name, command, timeout, env=None):
