@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/assert.h"
 #include "base/failpoint.h"
 
 enum { HEALED_STEPS_FLOOR = 2000000, HEALED_STEPS_PER_RECORD = 20000, QUICK_NS = 10000000 };
@@ -164,11 +165,26 @@ static tg_status begin(struct run *run, const struct tg_run_options *run_options
     return status;
 }
 
+/* Job A has one source and one step. */
+static void take_counts(struct run *run)
+{
+    struct tg_sim_outcome *outcome = run->outcome;
+    const uint32_t count = run->life->partitions[0];
+    TG_ASSERT(count <= TG_SIM_PARTITIONS_MAX);
+    outcome->partition_count = 0;
+    for (uint32_t p = 0; p < count; p++) {
+        if (!tg_cluster_partition(run->cluster, 0, p, &outcome->partitions[p])) { return; }
+        if (!tg_cluster_tally(run->cluster, 0, p, &outcome->tallies[p])) { return; }
+    }
+    outcome->partition_count = count;
+}
+
 static void take_down(struct run *run)
 {
     for (uint32_t i = 0; i < run->opened; i++) { tg_worker_close(&run->cluster->workers[i]); }
     if (run->cluster != NULL) {
         tg_cluster_totals(run->cluster, &run->outcome->totals);
+        take_counts(run);
         tg_cluster_destroy(run->cluster);
     }
 }

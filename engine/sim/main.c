@@ -12,15 +12,17 @@
 #include "jobs/jobs.h"
 
 static const char usage[] =
-    "usage: turgo-sim --dir DIR [--seed N] [--count N] [--crashes N] [--job FILE]\n"
+    "usage: turgo-sim --dir DIR [--seed N] [--count N] [--crashes N] [--checkpoints N] [--job FILE]\n"
     "Runs job A on simulated shards, one run per seed from N on, each in DIR/<seed>/ (in/ and out/).\n"
-    "With --crashes every run dies and starts again up to N times.\n"
+    "With --crashes every run dies and starts again up to N times; with --checkpoints every Nth seed leaves the\n"
+    "checkpoints of its lives in checkpoints/.\n"
     "Prints one line per seed with everything the seed chose; exit 1 when a run failed.\n";
 
 struct arguments {
     uint64_t seed;
     uint64_t count;
     uint64_t crashes;
+    uint64_t checkpoints;
     const char *dir;
     const char *job;
 };
@@ -40,6 +42,8 @@ static int parse(struct arguments *arguments, int argc, char **argv)
             arguments->count = strtoull(value, NULL, 0);
         } else if (strcmp(argv[i - 1], "--crashes") == 0) {
             arguments->crashes = strtoull(value, NULL, 0);
+        } else if (strcmp(argv[i - 1], "--checkpoints") == 0) {
+            arguments->checkpoints = strtoull(value, NULL, 0);
         } else if (strcmp(argv[i - 1], "--dir") == 0) {
             arguments->dir = value;
         } else if (strcmp(argv[i - 1], "--job") == 0) {
@@ -57,7 +61,10 @@ static int run(const struct arguments *arguments, uint64_t seed)
     struct tg_sim_outcome outcome = {0};
     struct tg_error err = {0};
     char dir[512];
-    const struct tg_sim_config config = {.job_path = arguments->job, .dir = dir};
+    const struct tg_sim_config config = {.job_path = arguments->job,
+                                         .dir = dir,
+                                         .checkpoints =
+                                             arguments->checkpoints != 0 && seed % arguments->checkpoints == 0};
     tg_sim_options_draw(&options, seed, (uint32_t)arguments->crashes);
     (void)snprintf(dir, sizeof dir, "%s/%" PRIu64, arguments->dir, seed);
     const tg_status status = tg_sim_run(&options, &config, &outcome, &err);

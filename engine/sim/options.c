@@ -109,6 +109,7 @@ void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed, uint32_t
     options->sink_rows = pick(&prng, 4, sink_rows);
     options->id_chars = options->ids ? tg_prng_below(&prng, 3) : 0;
     options->project = tg_prng_below(&prng, 2) == 0;
+    options->audit = seed % 2 == 1;
     options->max_keys = pick(&prng, 5, key_limits);
     draw_world(options, &prng, crashes_max);
 }
@@ -130,9 +131,10 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
                   " tick_ns=%" PRIu64 " grow_ns=%" PRIu64 " disk_faults=%u log_faults=%u net_faults=%u cql_faults=%u "
                   "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " checkpoint_us=%" PRId64
                   " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
-                  "fatal=%d idle_after_us=%" PRId64,
+                  "fatal=%d idle_after_us=%" PRId64 " audit=%d",
                   options->log, options->cassandra, options->nodes, options->protocol, options->timeout, options->flush,
                   options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults, options->net_faults,
                   options->cql_faults, options->outage_ns, options->heal_ns, options->checkpoint, options->crashes,
-                  options->crash_steps, options->crash_visits, options->fatal, options->idle_after);
+                  options->crash_steps, options->crash_visits, options->fatal, options->idle_after,
+                  options->audit);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "engine/sim/export.h"
 #include "engine/sim/input.h"
 #include "engine/sim/life.h"
 #include "engine/sim/slow_sink.h"
@@ -15,6 +16,7 @@
 enum { PATH_BYTES = 512, SETS_MAX = 12, SET_BYTES = 320, SETTLE_STEPS = 100 };
 #define KEYSPACE "streaming_demo"
 #define TABLE "user_transaction_counts"
+#define CHECKPOINTS "/state/checkpoints"
 
 struct scenario {
     const struct tg_sim_options *options;
@@ -81,12 +83,13 @@ static tg_status load_job(struct scenario *s, struct tg_error *err)
     }
     if (s->options->log) { s->job->sources[0].topic = TG_SIM_TOPIC; }
     if (s->options->max_keys != 0) { s->job->engine.max_keys = s->options->max_keys; }
+    s->job->engine.audit = s->options->audit;
     if (s->options->checkpoint != 0) {
         s->job->checkpoint.is_on = true;
         s->job->checkpoint.every = s->options->checkpoint;
         s->job->checkpoint.timeout = 600000000;
         s->job->checkpoint.keep = 3;
-        s->job->checkpoint.dir = "/state/checkpoints";
+        s->job->checkpoint.dir = CHECKPOINTS;
     }
     if (s->options->sink_rows != 0) { tg_slow_sink_put_before(s->job, s->options->sink_rows, s->options->seed); }
     return TG_OK;
@@ -197,6 +200,14 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
         life.steps_max = dies ? 1 + tg_prng_next(&s->chaos.prng) % s->options->crash_steps : UINT64_MAX;
         life.visits_max = at_failpoint ? 1 + tg_prng_below(&s->chaos.prng, s->options->crash_visits) : UINT64_MAX;
         const enum tg_sim_end end = tg_sim_life_run(&life, outcome, err);
+        if (end != TG_SIM_ENDED) { outcome->partition_count = 0; } /* what was in memory is lost */
+        outcome->lives++;
+        struct tg_error trouble = {0};
+        if (s->config->checkpoints &&
+            tg_sim_export_checkpoints(s->disk, CHECKPOINTS, s->config->dir, outcome->lives, &trouble) != TG_OK) {
+            *err = trouble;
+            return err->status;
+        }
         if (end == TG_SIM_FAILED && err->code == TG1522) { /* died between its last checkpoint and its end */
             *err = (struct tg_error){0};
             return TG_OK;
@@ -257,12 +268,13 @@ static tg_status save_ticks(const struct scenario *s, struct tg_error *err)
     return fclose(out) == 0 ? TG_OK : tg_fail(err, TG1502, errno, "%s", path);
 }
 
-static tg_status save_all(const struct scenario *s, struct tg_error *err)
+static tg_status save_all(const struct scenario *s, const struct tg_sim_outcome *outcome, struct tg_error *err)
 {
     tg_status status = save(s, TABLE, err);
     if (status == TG_OK) { status = save(s, "dead_letters", err); }
     if (status == TG_OK) { status = save_ticks(s, err); }
-    return status == TG_OK ? save(s, "late", err) : status;
+    if (status == TG_OK) { status = save(s, "late", err); }
+    return status == TG_OK ? tg_sim_export_counts(outcome, s->config->dir, err) : status;
 }
 
 tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_config *config,
@@ -281,7 +293,7 @@ tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_c
         tg_sim_cql_counts(s.cql, &executions, &outcome->faults);
         tg_sim_table_counts(s.table, &outcome->writes, &stale);
         outcome->faults += tg_sim_disk_faulted(s.disk);
-        const tg_status saved = save_all(&s, status == TG_OK ? err : NULL);
+        const tg_status saved = save_all(&s, outcome, status == TG_OK ? err : NULL);
         status = status == TG_OK ? saved : status;
     }
     take_down(&s);

@@ -12,6 +12,7 @@
 #include "engine/cluster.h"
 
 enum tg_sim_level { TG_SIM_NONE, TG_SIM_SOME, TG_SIM_MUCH };
+enum { TG_SIM_PARTITIONS_MAX = 5 };
 
 /* Everything a seed chooses; printed in full so that a failing run can be read. */
 struct tg_sim_options {
@@ -57,6 +58,7 @@ struct tg_sim_options {
     tg_us checkpoint;      /* from one to the next; 0 = none, and every life begins from nothing */
     uint64_t crash_steps;  /* longest such life */
     uint32_t crash_visits; /* 0; or half of them end at a failpoint, at the latest at its visit of this number */
+    bool audit;            /* the job sums up what it applies; half of the seeds, drawn from nothing else */
     bool fatal; /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
 };
 
@@ -73,11 +75,16 @@ struct tg_sim_outcome {
     uint64_t writes;         /* that reached Cassandra's table */
     uint64_t ticks;          /* raises of idle partitions' clocks that acted, again and again over lives */
     struct tg_totals totals; /* of the last life */
+    uint32_t lives;
+    uint32_t partition_count; /* of a run that came to its end by working; else 0 */
+    struct tg_manifest_partition partitions[TG_SIM_PARTITIONS_MAX]; /* [partition_count] since the job's birth */
+    struct tg_tally tallies[TG_SIM_PARTITIONS_MAX];                 /* [partition_count] of the job's step */
 };
 
 struct tg_sim_config {
     const char *job_path;
-    const char *dir; /* the input is left in dir/in, the output in dir/out */
+    const char *dir;  /* the input is left in dir/in, the output and the counts in dir/out */
+    bool checkpoints; /* also what every life leaves of them, in dir/checkpoints/<life> */
 };
 
 /* Draw the options of `seed`; at most `crashes_max` crashes.  @setup */

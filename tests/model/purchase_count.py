@@ -306,8 +306,9 @@ class Partition:
     def watermark(self):
         return self.raised if self.newest is None else max(self.raised, self.newest - self.params.delay)
 
-    def tick_until(self, offset):
-        while self.ticks and self.ticks[-1][0] <= offset:
+    def tick_until(self, offset, clock=FOREVER):
+        """Raises up to `clock` act that came before the record at `offset`."""
+        while self.ticks and self.ticks[-1][0] <= offset and self.ticks[-1][1] <= clock:
             self.raised = max(self.raised, self.ticks.pop()[1])
 
     def push(self, offset, value, record_time=None):
