@@ -39,7 +39,9 @@ uint64_t tg_checkpoint_health_held_ns(const struct tg_checkpoint_health *health,
 void tg_checkpoint_health_complete(struct tg_checkpoint_health *health, uint64_t started_ns, uint64_t now_ns)
 {
     const uint64_t failed = get(&health->failed_in_row);
-    set(&health->protected_ns, started_ns);
+    /* Who was held may read for max_age from now: counted from the start, one checkpoint that takes longer than max_age
+     * would be followed by the next hold at once, and nothing would ever be read again. */
+    set(&health->protected_ns, tg_checkpoint_health_holds(health) ? now_ns : started_ns);
     set(&health->failed_in_row, 0);
     if (failed >= TG_CHECKPOINT_FAILURES_MAX) {
         tg_log(TG_LOG_INFO, TG2503, -1, NULL, "healthy again: a checkpoint is complete after %" PRIu64 " that failed",

@@ -241,6 +241,7 @@ class Result:
     duplicates: int = 0
     ignored: int = 0
     counts: dict = dataclasses.field(default_factory=dict)  # number of a partition -> Counts
+    clock: float = FOREVER  # the job's, in the end
 
     def add(self, row):
         self.rows.append(row)
@@ -306,8 +307,9 @@ class Partition:
     def watermark(self):
         return self.raised if self.newest is None else max(self.raised, self.newest - self.params.delay)
 
-    def tick_until(self, offset):
-        while self.ticks and self.ticks[-1][0] <= offset:
+    def tick_until(self, offset, clock=FOREVER):
+        """Raises up to `clock` act that came before the record at `offset`."""
+        while self.ticks and self.ticks[-1][0] <= offset and self.ticks[-1][1] <= clock:
             self.raised = max(self.raised, self.ticks.pop()[1])
 
     def push(self, offset, value, record_time=None):
@@ -422,6 +424,8 @@ def run(partitions, params=None, result=None, ticks=None):
             else:
                 partition.push(line, record)
         partition.end()
+        if not params.drain and partition.newest is not None:
+            result.clock = min(result.clock, partition.watermark - params.lateness)
     return result
 
 

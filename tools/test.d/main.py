@@ -302,13 +302,14 @@ def count_unittest(phase, code):
 
 MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tests.model.test_inputs"]
 REPLAY = ["tests.jobs.test_replay", "tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_hostile"]
-RECOVERY = [f"tests.jobs.test_recovery.{name}" for name in ("Stops", "Refusals", "Restores", "Failpoints", "FullDisk")]
+RECOVERY = [f"tests.jobs.test_recovery.{name}" for name in ("Stops", "Refusals", "Restores", "FullDisk")]
+FAILPOINTS = ["tests.jobs.test_failpoints"]
 KILLS = ["tests.jobs.test_recovery.Kills"]
 KILLS_SECONDS = 180
 SERVER_KILLS = ["tests.jobs.test_kafka_kills"]
 POWER = ["tests.jobs.test_power_loss"]
 SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_cassandra_sink",
-            "tests.jobs.test_dead_letters", "tests.jobs.test_faults"]
+            "tests.jobs.test_dead_letters", "tests.jobs.test_faults", "tests.jobs.test_failpoints_services"]
 RATE = ["tests.jobs.test_hostile_rate"]  # not under a sanitizer
 CLI = ["tests.jobs.test_cli", "tests.jobs.test_operator_api", "tests.jobs.test_checkpoint"]
 RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again"]
@@ -338,6 +339,7 @@ def run_unit(run, full=False):
 def run_jobs(run, pattern=None):
     run.unittests("replay", [*REPLAY, *RATE], pattern=pattern)
     run.unittests("recovery", RECOVERY, pattern=pattern)
+    run.unittests("failpoints", FAILPOINTS, pattern=pattern)
     run.unittests("kills", KILLS, pattern=pattern, timeout=KILLS_SECONDS)
     run.unittests("kills between servers", SERVER_KILLS, pattern=pattern, timeout=600)
     run.unittests("power losses", POWER, pattern=pattern, timeout=KILLS_SECONDS)
