@@ -4,13 +4,8 @@
  * same run, byte for byte.
  *
  * A run has two phases: first things go wrong, then all is healed and the run must come to its end in bounded time.
-<<<<<<< HEAD
- * What came out, given the ticks that acted (dir/out/ticks.jsonl), is compared with the reference model by
- * tests/sim/run. */
-=======
  * What came out is compared with the reference model by tests/sim/run, which is told the ticks that acted
  * (dir/out/ticks.jsonl). */
->>>>>>> w-ticks
 #ifndef TG_ENGINE_SIM_SIM_H
 #define TG_ENGINE_SIM_SIM_H
 

@@ -257,7 +257,6 @@ Test(ingest, without_draining_only_partitions_that_had_nothing_run_to_the_end)
     cr_assert_eq(atomic_load(&published[0].wm), TEN_PAST - 30 * S);
 }
 
-<<<<<<< HEAD
 Test(ingest, a_wanted_cut_comes_before_the_next_batch)
 {
     static struct tg_outlet full; /* takes nothing of an epoch that it has not begun */
@@ -276,7 +275,8 @@ Test(ingest, a_wanted_cut_comes_before_the_next_batch)
     cr_assert_eq(ingest.cut, TG_CUT_DONE);
     run_for(CYCLE_NS);
     cr_assert_not(script.has_next);
-=======
+}
+
 /* ---- ticks ------------------------------------------------------------------------------------------------------- */
 
 static void tick_acted(void *self, const struct tg_tick *tick)
@@ -452,5 +452,4 @@ Test(ingest_ticks, a_cut_holds_what_has_acted_and_nothing_else)
     tg_ingest_want_cut(&ingest, true);
     live_for(CYCLE_NS);
     cr_assert_eq(ingest.cut_state[1].wm, TWO);
->>>>>>> w-ticks
 }
