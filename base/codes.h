@@ -55,6 +55,7 @@
     X(1520, TG_ERR_INPUT, "no such checkpoint") \
     X(1521, TG_ERR_LOCKED, "checkpoint directory taken over") \
     X(1522, TG_ERR_CONFIG, "the checkpoint is of a run that has ended") \
+    X(1523, TG_ERR_DATA, "rows written since that checkpoint are outside") \
     X(1529, TG_ERR_DATA, "the counts of a checkpoint do not add up") \
     X(1601, TG_ERR_IO, "operating system refused a resource") \
     X(1602, TG_ERR_DATA, "poison record with on_error: stop") \
@@ -69,7 +70,10 @@
     X(2301, TG_OK, "waiting for Cassandra") \
     X(2401, TG_OK, "key met in a second partition") \
     X(2402, TG_OK, "state budget spent") \
-    X(2501, TG_OK, "checkpoint failed")
+    X(2501, TG_OK, "checkpoint failed") \
+    X(2502, TG_OK, "reading stops until a checkpoint is complete") \
+    X(2503, TG_OK, "unhealthy: checkpoints fail one after the other") \
+    X(2504, TG_OK, "idle clocks stand still")
 
 #define TG_CODE_ENUM(number, status, title) TG##number = number,
 enum tg_code { TG_CODE_NONE = 0, TG_CODES(TG_CODE_ENUM) };

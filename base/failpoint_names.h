@@ -61,6 +61,8 @@
     X("kafka.replace")          /* Kafka sink: the producer is dead, about to be replaced */ \
     X("kafka.flush")            /* Kafka sink: a flush is asked for */ \
     X("cassandra.write")        /* Cassandra sink: rows wait to be sent; an error = nobody has room */ \
-    X("cassandra.flush")        /* Cassandra sink: a flush is asked for */
+    X("cassandra.flush")        /* Cassandra sink: a flush is asked for */ \
+    X("ticks.write")            /* ticks of idle partitions are about to be written to their log */ \
+    X("ticks.sync")             /* they are written, not durable: they have not acted */
 
 #endif

@@ -26,6 +26,7 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
     for (uint32_t i = 0; i < job->source_count; i++) {
         sources[i] = (struct tg_recovery_source){
             .name = job->sources[i].name,
+            .connector = job->sources[i].ops->name,
             .cluster = "",
             .topic = job->sources[i].topic,
             .partition_count = checkpoint->config.plan->source_partitions[i],
@@ -51,10 +52,30 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
     return status == TG_OK && !checkpoint->choice.found ? tg_checkpoint_ask_first(checkpoint, err) : status;
 }
 
+/* Ticks first: without a checkpoint they would be gone on with. */
 static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     const struct tg_store_keep nothing = {0};
-    return tg_store_sweep(&checkpoint->store, &nothing, err);
+    const tg_status status = tg_tick_file_remove(&checkpoint->store, err);
+    return status == TG_OK ? tg_store_sweep(&checkpoint->store, &nothing, err) : status;
+}
+
+static tg_status open_ticks(struct tg_checkpoint *checkpoint, struct tg_error *err)
+{
+    const struct tg_job *job = checkpoint->config.plan->job;
+    struct tg_ticks_source sources[TG_SOURCES_MAX];
+    for (uint32_t i = 0; i < job->source_count; i++) {
+        sources[i] = (struct tg_ticks_source){.name = job->sources[i].name,
+                                              .topic = job->sources[i].topic,
+                                              .cluster = checkpoint->identities[i],
+                                              .partition_count = checkpoint->config.plan->source_partitions[i]};
+    }
+    const struct tg_ticks_header header = {.job = job->name,
+                                           .graph_hash = checkpoint->graph_hash,
+                                           .source_count = job->source_count,
+                                           .sources = sources};
+    const struct tg_manifest *chosen = checkpoint->choice.found ? &checkpoint->choice.manifest : NULL;
+    return tg_tick_log_open(&checkpoint->ticks, &checkpoint->store, &header, chosen, err);
 }
 
 /* Every shard's part, and room for the chain of files behind each. They begin empty: the first checkpoint of a
@@ -86,13 +107,16 @@ static void begin_life(struct tg_checkpoint *checkpoint)
         checkpoint->job_clock_base = tg_recovery_job_clock_base(manifest, checkpoint->store.generation, wall_us);
     } else {
         TG_ASSERT(getrandom(&checkpoint->run_id, sizeof checkpoint->run_id, 0) == sizeof checkpoint->run_id);
+        if (checkpoint->ticks.found) { checkpoint->run_id = checkpoint->ticks.header.run_id; }
         checkpoint->version_base = wall_us;
         checkpoint->job_clock_base = wall_us;
     }
+    tg_tick_log_begin(&checkpoint->ticks, &checkpoint->run_id);
     checkpoint->next_epoch = checkpoint->choice.newest + 1;
     checkpoint->next_ns =
         tg_clock_now_ns(&checkpoint->config.clock) + (uint64_t)job_of(checkpoint)->checkpoint.every * 1000;
     atomic_init(&checkpoint->epoch, 0);
+    checkpoint->health.max_age = job_of(checkpoint)->checkpoint.max_age;
 }
 
 tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct tg_error *err)
@@ -121,6 +145,7 @@ tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_check
     if (status == TG_OK) { status = tg_job_tables_make(config->plan, &checkpoint->arena, &checkpoint->tables, err); }
     if (status == TG_OK && config->fresh) { status = forget_all(checkpoint, err); }
     if (status == TG_OK) { status = choose(checkpoint, err); }
+    if (status == TG_OK) { status = open_ticks(checkpoint, err); }
     if (status == TG_OK) { status = parts_create(checkpoint, err); }
     if (status != TG_OK) {
         tg_checkpoint_destroy(checkpoint);
@@ -134,6 +159,7 @@ tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_check
 void tg_checkpoint_destroy(struct tg_checkpoint *checkpoint)
 {
     if (checkpoint == NULL) { return; }
+    tg_tick_log_close(&checkpoint->ticks);
     tg_store_close(&checkpoint->store);
     tg_arena_close(&checkpoint->arena);
     tg_arena_close(&checkpoint->manifest_arena);
@@ -402,6 +428,7 @@ static void take_longest(struct tg_checkpoint *checkpoint, const struct tg_check
 static void log_failure(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
 {
     (void)atomic_fetch_add_explicit(&checkpoint->stats.failed, 1, memory_order_relaxed);
+    tg_checkpoint_health_failed(&checkpoint->health);
     uint64_t suppressed = 0;
     if (!tg_log_allowed(&checkpoint->log_limit, now_ns, &suppressed)) { return; }
     tg_log(TG_LOG_WARN, TG2501, -1, NULL, "checkpoint %" PRIu64 " failed: %s; the job goes on, the next one is tried",
@@ -512,6 +539,7 @@ static void note_success(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     (void)atomic_fetch_add_explicit(&stats->entries, entries, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&stats->completed, 1, memory_order_relaxed);
     atomic_store_explicit(&checkpoint->complete, checkpoint->next_epoch, memory_order_release);
+    tg_checkpoint_health_complete(&checkpoint->health, checkpoint->started_ns, now_ns);
 }
 
 static uint32_t poll_publishing(struct tg_checkpoint *checkpoint, uint64_t now_ns)
@@ -556,6 +584,7 @@ static uint32_t poll_cleaning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 
 uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 {
+    (void)tg_checkpoint_health_poll(&checkpoint->health, now_ns);
     switch (checkpoint->phase) {
     case TG_CHECKPOINT_WAITING: return poll_waiting(checkpoint, now_ns);
     case TG_CHECKPOINT_BEGINNING: return poll_beginning(checkpoint, now_ns);

@@ -9,9 +9,11 @@
 
 #include <stdio.h>
 
+#include "engine/checkpoint_health.h"
 #include "engine/checkpoint_shard.h"
 #include "engine/manifest.h"
 #include "engine/recovery.h"
+#include "engine/tick_log.h"
 
 struct tg_checkpoint_config {
     const struct tg_plan *plan; /* its job says where, how often and how many */
@@ -45,12 +47,14 @@ struct tg_checkpoint {
     uint64_t verify_ns;                           /* how long choosing it took, every byte read */
     char (*identities)[TG_SOURCE_IDENTITY_BYTES]; /* [source_count] of the logs the sources read */
     int64_t replay;                               /* records behind the chosen checkpoint; -1 = nobody knows */
+    struct tg_tick_log ticks;
     struct tg_run_id run_id;
     int64_t version_base;   /* as the manifest's */
     int64_t job_clock_base; /* as the manifest's */
     uint64_t graph_hash;
     struct tg_checkpoint_shard *parts; /* [shard_count] */
     struct tg_checkpoint_stats stats;
+    struct tg_checkpoint_health health;
     _Atomic uint64_t epoch;    /* the one to be made; a shard starts when it sees a new one */
     _Atomic uint64_t unwanted; /* epochs up to this one are given up */
     _Atomic uint64_t complete; /* newest complete epoch: positions may be told to the sources */

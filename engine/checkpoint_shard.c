@@ -10,8 +10,8 @@
 #include "base/failpoint.h"
 #include "engine/checkpoint.h"
 
-enum { SLICE_ENTRIES = 64, DELTAS_MAX = 16 };
-#define SLICE_NS_MAX 120000u /* a slice ends with the step that passes it; 200 us are promised */
+enum { SLICE_ENTRIES = 32, DELTAS_MAX = 16 };
+#define SLICE_NS_MAX 100000u /* a slice ends with the step that passes it; 200 us are promised */
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
@@ -246,7 +246,7 @@ static bool cuts_made(const struct tg_checkpoint_shard *part)
     return true;
 }
 
-static uint64_t thread_cpu_ns(void)
+uint64_t tg_checkpoint_cpu_ns(void)
 {
     struct timespec time = {0};
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
@@ -269,11 +269,19 @@ static bool is_writing(const struct tg_checkpoint_shard *part)
     return false;
 }
 
+/* The file is behind: one may sleep until the helper has caught up. Blocks that are being filled do not count: those of
+ * removed keys wait for the next cut, however many they are. */
+static bool must_wait(const struct tg_checkpoint_shard *part)
+{
+    return tg_spool_closed(part->spool) + part->under_way >= TG_CHECKPOINT_BLOCKS_AHEAD;
+}
+
 /* One slice of writing; false = every table is in closed blocks. */
 static bool sweep(struct tg_checkpoint_shard *part)
 {
     if (!is_writing(part)) { return false; }
-    const uint64_t cpu_begin_ns = thread_cpu_ns();
+    if (must_wait(part)) { return true; }
+    const uint64_t cpu_begin_ns = tg_checkpoint_cpu_ns();
     const uint64_t begin_ns = slice_clock_ns(part->checkpoint);
     uint64_t spent_ns = 0;
     bool more = false;
@@ -281,14 +289,14 @@ static bool sweep(struct tg_checkpoint_shard *part)
         struct tg_snapshot *snapshot = part->snapshots[i];
         if (snapshot == NULL || snapshot->phase == TG_SNAPSHOT_IDLE) { continue; }
         bool done = false;
-        while (!done && spent_ns < SLICE_NS_MAX && tg_spool_used(part->spool) < TG_CHECKPOINT_BLOCKS_AHEAD) {
+        while (!done && spent_ns < SLICE_NS_MAX && !must_wait(part)) {
             done = tg_snapshot_step(snapshot, SLICE_ENTRIES);
             spent_ns = slice_clock_ns(part->checkpoint) - begin_ns;
         }
         if (done) { part->puts += snapshot->written; }
         more = more || !done;
     }
-    tg_histogram_record(&part->slices, thread_cpu_ns() - cpu_begin_ns, 1);
+    tg_histogram_record(&part->slices, tg_checkpoint_cpu_ns() - cpu_begin_ns, 1);
     tg_histogram_record(&part->pauses, spent_ns, 1);
     return more;
 }
@@ -389,7 +397,7 @@ uint32_t tg_checkpoint_shard_poll(struct tg_checkpoint_shard *part, uint64_t now
         if (part->phase == TG_PART_WRITING) { abandon(part); }
     }
     const bool more = sweep(part); /* also when spoiled: marks are cleared */
-    done += more ? 1 : 0;
+    done += more && !must_wait(part) ? 1 : 0;
     if (!part->spoiled) { done += send_blocks(part); }
     if (part->phase == TG_PART_CUTTING) { done += poll_cutting(part, now_ns); }
     if (part->phase == TG_PART_WRITING && !more && part->under_way == 0 &&

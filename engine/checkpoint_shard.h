@@ -76,8 +76,9 @@ struct tg_checkpoint_shard {
     uint64_t told_epoch;  /* whose positions the sources know */
     uint64_t loaded_keys; /* at the start */
     uint64_t loaded_bytes;
-    uint64_t load_ns;   /* all of it */
-    uint64_t timers_ns; /* of that, clocks and timers */
+    uint64_t load_ns;     /* all of it */
+    uint64_t load_cpu_ns; /* of it, what the thread ran */
+    uint64_t timers_ns;   /* of that, clocks and timers */
     /* for shard 0, valid once `done` says the epoch */
     bool complete;
     struct tg_manifest_file result;
@@ -90,6 +91,8 @@ size_t tg_checkpoint_shard_bytes(const struct tg_plan *plan);
 /* Track the changes of the shard's tables from now on. Stages and ingests are open. Errors: TG1601.  @setup */
 TG_MUST_USE tg_status tg_checkpoint_shard_open(struct tg_checkpoint_shard *part, struct tg_arena *arena,
                                                struct tg_error *err);
+/* Time the calling thread has run.  @any */
+uint64_t tg_checkpoint_cpu_ns(void);
 /* One step. Returns a work count.  @shard */
 uint32_t tg_checkpoint_shard_poll(struct tg_checkpoint_shard *part, uint64_t now_ns);
 

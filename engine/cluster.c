@@ -70,13 +70,17 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
     cluster->simulated = config->simulated;
     cluster->io = config->plan->job->engine.io;
     cluster->checkpoint = config->checkpoint;
+    cluster->tick_watch = config->tick_watch;
     const int64_t born_us = tg_clock_wall_us(&config->clock);
     cluster->version_base = config->checkpoint != NULL ? config->checkpoint->version_base : born_us;
     cluster->job_clock_base = config->checkpoint != NULL ? config->checkpoint->job_clock_base : born_us;
     atomic_init(&cluster->cycling, shard_count);
     tg_status status = make_edges(cluster, err);
     if (status == TG_OK) { status = tg_helper_create(&cluster->helper, shard_count, wake_worker, cluster, err); }
-    if (status == TG_OK && cluster->checkpoint != NULL) { cluster->checkpoint->helper = cluster->helper; }
+    if (status == TG_OK && cluster->checkpoint != NULL) {
+        status = tg_helper_create(&cluster->keeper, shard_count, wake_worker, cluster, err);
+        cluster->checkpoint->helper = cluster->keeper;
+    }
     if (status == TG_OK) { status = share_sinks(cluster, err); }
     if (status == TG_OK && cluster->checkpoint != NULL) {
         cluster->checkpoint->shared = cluster->shared;
@@ -84,6 +88,9 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
         if (status == TG_OK) { status = tg_checkpoint_may_go_on(cluster->checkpoint, err); }
     }
     if (status == TG_OK && !config->simulated) { status = tg_helper_start(cluster->helper, err); }
+    if (status == TG_OK && !config->simulated && cluster->keeper != NULL) {
+        status = tg_helper_start(cluster->keeper, err);
+    }
     if (status == TG_OK) {
         cluster->workers = calloc(shard_count, sizeof *cluster->workers);
         if (cluster->workers == NULL) { status = tg_fail(err, TG1601, 0, "no memory for %u shards", shard_count); }
@@ -99,7 +106,8 @@ tg_status tg_cluster_create(struct tg_cluster **out, const struct tg_cluster_con
 
 void tg_cluster_destroy(struct tg_cluster *cluster)
 {
-    if (cluster->helper != NULL) { tg_helper_destroy(cluster->helper); }
+    tg_helper_destroy(cluster->helper);
+    tg_helper_destroy(cluster->keeper);
     for (uint32_t i = 0; i < cluster->plan->sink_count; i++) {
         const struct tg_sink_ops *ops = cluster->plan->sinks[i].spec->ops;
         if (cluster->shared[i] != NULL && ops->unshare != NULL) { ops->unshare(cluster->shared[i]); }

@@ -9,11 +9,12 @@ struct tg_cluster_config {
     struct tg_plan *plan;                 /* taken over, also when creation fails */
     const struct tg_run_options *options; /* borrowed for the cluster's life */
     struct tg_checkpoint *checkpoint;     /* the cluster's from now on, also on failure; NULL = the job makes none */
+    const struct tg_tick_watch *tick_watch; /* NULL = none; borrowed for the cluster's life */
     struct tg_clock clock;
     bool simulated;
 };
 
-/* Edges, sinks' shared objects, helper (its thread runs unless simulated), workers initialised. On failure
+/* Edges, sinks' shared objects, helpers (their threads run unless simulated), workers initialised. On failure
  * everything is taken down again.  @setup */
 TG_MUST_USE tg_status tg_cluster_create(struct tg_cluster **cluster, const struct tg_cluster_config *config,
                                         struct tg_error *err);

@@ -55,6 +55,25 @@ static void read_engine(struct tg_config *config, const struct tg_config_at *at)
     if (shards->number <= TG_SHARDS_MAX) { job->engine.shards = (uint32_t)shards->number; }
 }
 
+/* How old the newest complete checkpoint may become before reading stops. */
+static tg_us read_max_age(struct tg_config *config, const struct tg_config_values *values)
+{
+    const struct tg_option_value *every = tg_config_value(values, TG_BLOCK_CHECKPOINT, "every");
+    const struct tg_option_value *timeout = tg_config_value(values, TG_BLOCK_CHECKPOINT, "timeout");
+    const struct tg_option_value *age = tg_config_value(values, TG_BLOCK_CHECKPOINT, "max_age");
+    if (every->number == TG_TS_MAX) { return TG_TS_MAX; }
+    if (!age->is_set) {
+        const tg_us often = every->number > TG_TS_MAX / 10 ? TG_TS_MAX : every->number * 10;
+        const tg_us slow = timeout->number > TG_TS_MAX / 2 ? TG_TS_MAX : timeout->number * 2;
+        return often > slow ? often : slow;
+    }
+    if (age->number / 2 < every->number && strchr(age->text, '$') == NULL) { /* they take turns then */
+        (void)tg_finding_add(&config->drafts, TG1004, tg_config_at(values, TG_BLOCK_CHECKPOINT, "max_age")->value,
+                             "checkpoint.max_age must be at least two times checkpoint.every");
+    }
+    return age->number;
+}
+
 static void read_checkpoint(struct tg_config *config, const struct tg_config_at *at)
 {
     struct tg_config_values values;
@@ -69,6 +88,7 @@ static void read_checkpoint(struct tg_config *config, const struct tg_config_at 
     job->checkpoint.every = every->number;
     job->checkpoint.keep = (uint32_t)keep->number;
     job->checkpoint.timeout = tg_config_value(&values, TG_BLOCK_CHECKPOINT, "timeout")->number;
+    job->checkpoint.max_age = read_max_age(config, &values);
     job->checkpoint.dir = dir->is_set ? dir->text : tg_config_format(config, "%s/checkpoints", job->state_dir);
 }
 

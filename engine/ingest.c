@@ -13,8 +13,6 @@ enum {
     FLUSH_ROWS = 256,                                   /* a batch worth sending before the input pauses */
 };
 #define FLUSH_AGE_NS 500000u
-/* More than this between two polls is our own pause (a stopped process, a busy core), not the input's silence. */
-#define LISTEN_NS_MAX 20000000u
 
 size_t tg_ingest_bytes(const struct tg_plan *plan, uint32_t source)
 {
@@ -49,6 +47,11 @@ static tg_status own_partitions(struct tg_ingest *ingest, const struct tg_ingest
         const struct tg_manifest_partition *saved = env->saved != NULL ? &env->saved[p] : NULL;
         if (saved != NULL) { tg_partition_restore(partition, saved, tg_clock_wall_us(&env->clock) - env->saved_us); }
         ingest->positions[ingest->owned_count] = saved != NULL ? saved->next_offset : -1;
+        if (env->ticks != NULL && env->ticks->log != NULL) {
+            uint32_t expected;
+            const struct tg_tick *replay = tg_tick_log_replay(env->ticks->log, env->source, p, &expected);
+            tg_partition_expect(partition, replay, expected);
+        }
         ingest->owned_count++;
     }
     return TG_OK;
@@ -81,6 +84,7 @@ static tg_status open_source(struct tg_ingest *ingest, const struct tg_ingest_en
         .clock = env->clock,
     };
     ingest->opened = true;
+    tg_gauge_set(&env->progress->lag, -1); /* nobody knows before positions are found */
     return spec->ops->open(ingest->state, &source_env, err);
 }
 
@@ -97,6 +101,8 @@ tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *e
         .late = plan->late >= 0 ? &env->outlets[plan->late] : NULL,
         .published = env->published,
         .progress = env->progress,
+        .ticks = env->ticks != NULL && env->ticks->log != NULL ? env->ticks : NULL,
+        .tick_watch = env->tick_watch,
         .clock = env->clock,
         .buffers = env->buffers,
         .no_drain = env->no_drain,
@@ -125,7 +131,9 @@ tg_status tg_ingest_open(struct tg_ingest *ingest, const struct tg_ingest_env *e
         const struct tg_port_config port = {schema, &readers, env->edges, env->outlets};
         status = tg_port_init(&ingest->port, &port, env->arena, err);
     }
-    return status == TG_OK ? open_source(ingest, env, err) : status;
+    if (status == TG_OK) { status = open_source(ingest, env, err); }
+    for (uint32_t i = 0; status == TG_OK && i < ingest->owned_count; i++) { tg_ingest_go_on_silent(ingest, i); }
+    return status;
 }
 
 /* ---- side outputs ------------------------------------------------------------------------------------------------ */
@@ -337,7 +345,7 @@ static void fence(struct tg_raw_batch *raw, int64_t next_offset)
 static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition)
 {
     struct tg_raw_batch *raw = &ingest->raw;
-    ingest->in_work = true;
+    ingest->begun = true;
     ingest->next_row = 0;
     ingest->next_edge = 0;
     ingest->phase = TG_INGEST_KEYS;
@@ -353,14 +361,6 @@ static void begin_batch(struct tg_ingest *ingest, struct tg_partition *partition
     if (adjusted != 0) { tg_counter_add(&ingest->progress->adjusted, adjusted); }
 }
 
-static void send_wm(struct tg_ingest *ingest, uint32_t partition, int64_t wm)
-{
-    const uint32_t job_wide = ingest->plan->partition_first[ingest->source_index] + partition;
-    for (uint32_t e = 0; e < ingest->readers->edge_count; e++) {
-        tg_edge_out_wm(&ingest->edges[ingest->readers->edges[e]], job_wide, wm);
-    }
-}
-
 static void end_batch(struct tg_ingest *ingest, struct tg_partition *partition)
 {
     struct tg_raw_batch *raw = &ingest->raw;
@@ -371,6 +371,7 @@ static void end_batch(struct tg_ingest *ingest, struct tg_partition *partition)
         }
     }
     if (raw->buffer != NULL) { tg_buffer_release(raw->buffer); }
+    tg_ingest_replay_silent(ingest, ingest->owned_index[raw->partition]);
     if ((raw->flags & (TG_RAW_AT_END | TG_RAW_ENDED)) != 0) { tg_partition_reached_end(partition); }
     if ((raw->flags & TG_RAW_ENDED) != 0 && !partition->ended) {
         partition->ended = true;
@@ -379,7 +380,7 @@ static void end_batch(struct tg_ingest *ingest, struct tg_partition *partition)
         if (!ingest->no_drain || !partition->has_valid) { partition->wm = TG_TS_MAX; }
     }
     tg_partition_publish(partition, partition->ended);
-    send_wm(ingest, raw->partition, partition->wm);
+    tg_ingest_send_wm(ingest, raw->partition, partition->wm);
     ingest->in_work = false;
 }
 
@@ -388,6 +389,9 @@ static bool work(struct tg_ingest *ingest, struct tg_partition *partition)
 {
     for (; ingest->next_row < ingest->raw.count; ingest->next_row++, ingest->phase = TG_INGEST_KEYS) {
         if (ingest->phase == TG_INGEST_KEYS) {
+            if (TG_UNLIKELY(ingest->raw.slices[ingest->next_row].offset >= partition->replay_offset)) {
+                tg_ingest_replay_before(ingest, partition, ingest->raw.slices[ingest->next_row].offset);
+            }
             take_keys(ingest, ingest->next_row);
             ingest->phase = TG_INGEST_JUDGE;
         }
@@ -429,31 +433,14 @@ static bool edges_clean(const struct tg_ingest *ingest)
     return true;
 }
 
-/* Silence counts while we were free to listen: also while other partitions of ours are busy. */
-static void check_idle(struct tg_ingest *ingest, uint64_t now_ns, uint64_t since_ns)
-{
-    const uint64_t elapsed_ns = since_ns < LISTEN_NS_MAX ? since_ns : LISTEN_NS_MAX;
-    for (uint32_t i = 0; i < ingest->owned_count; i++) {
-        struct tg_partition *partition = &ingest->partitions[i];
-        if (!partition->at_end || partition->ended) { continue; }
-        const struct tg_surroundings around = {
-            .all = ingest->published,
-            .all_count = ingest->plan->partition_count,
-            .elapsed_ns = elapsed_ns,
-            .now_ns = now_ns,
-            .wall_us = tg_clock_wall_us(&ingest->clock),
-        };
-        if (tg_partition_idle(partition, ingest->source, &around)) {
-            if (ingest->source->has_dedupe) { tg_dedupe_expire(&ingest->dedupe, i, partition->wm); }
-            send_wm(ingest, ingest->owned[i], partition->wm);
-        }
-    }
-}
-
 static bool finish_batch(struct tg_ingest *ingest)
 {
-    struct tg_partition *partition = &ingest->partitions[ingest->owned_index[ingest->raw.partition]];
-    if (!work(ingest, partition)) {
+    const uint32_t owned = ingest->owned_index[ingest->raw.partition];
+    struct tg_partition *partition = &ingest->partitions[owned];
+    if (!ingest->begun && partition->tick == TG_TICK_DURABLE) { tg_ingest_act(ingest, owned); }
+    const bool must_wait = !ingest->begun && partition->tick == TG_TICK_ORDERED;
+    if (!ingest->begun && !must_wait) { begin_batch(ingest, partition); }
+    if (must_wait || !work(ingest, partition)) {
         tg_counter_add(&ingest->progress->blocked, 1);
         return false;
     }
@@ -489,9 +476,7 @@ static void make_cut(struct tg_ingest *ingest)
     for (uint32_t i = 0; i < ingest->owned_count; i++) {
         TG_ASSERT(tg_partition_balances(&ingest->partitions[i])); /* no record was lost sight of */
         tg_partition_save(&ingest->partitions[i], &ingest->cut_state[i]);
-        if (ingest->cut_state[i].next_offset < 0 && ingest->source->ops->position != NULL) {
-            ingest->cut_state[i].next_offset = ingest->source->ops->position(ingest->state, ingest->owned[i]);
-        }
+        ingest->cut_state[i].next_offset = tg_ingest_position(ingest, i);
     }
     if (ingest->dedupe.snapshot != NULL) { tg_snapshot_cut(ingest->dedupe.snapshot, ingest->cut_base); }
     for (uint32_t e = 0; e < ingest->readers->edge_count && !ingest->end_sent; e++) {
@@ -525,11 +510,12 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
         return 0;
     }
     if (ingest->end_sent || ingest->error.status != TG_OK) { return flush_edges(ingest, 0); }
+    if (ingest->ordered != 0 && !ingest->in_work) { tg_ingest_act_ordered(ingest); }
     const uint64_t refused = ingest->buffers->refused;
     uint32_t done = 0;
     bool blocked = ingest->in_work && !finish_batch(ingest);
     bool dry = false;
-    for (uint32_t i = 0; !blocked && !ingest->stopping && i < budget; i++) {
+    for (uint32_t i = 0; !blocked && !ingest->stopping && !ingest->held && i < budget; i++) {
         ingest->raw.count = 0; /* not the whole of it: 32 KiB of slices */
         ingest->raw.flags = 0;
         ingest->raw.buffer = NULL;
@@ -537,13 +523,15 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
             dry = true;
             break;
         }
-        begin_batch(ingest, &ingest->partitions[ingest->owned_index[ingest->raw.partition]]);
+        ingest->in_work = true;
+        ingest->begun = false;
         blocked = !finish_batch(ingest);
         done++;
     }
     if (ingest->port.reader_count != 0) { (void)tg_port_deliver(&ingest->port); }
-    const bool waited = blocked || ingest->buffers->refused != refused; /* no buffer: records wait for us unseen */
-    if (!waited) { check_idle(ingest, now_ns, ingest->was_blocked ? 0 : elapsed_ns); }
+    /* no buffer, or reading is held back: records wait for us unseen */
+    const bool waited = blocked || ingest->held || ingest->buffers->refused != refused;
+    if (!waited) { tg_ingest_check_idle(ingest, now_ns, ingest->was_blocked ? 0 : elapsed_ns); }
     ingest->was_blocked = waited;
     if (dry && ingest->source->ops->failure(ingest->state, &ingest->error) != TG_OK) { return 0; }
     if (done != 0 && ingest->staged_ns == 0) { ingest->staged_ns = now_ns; }

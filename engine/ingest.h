@@ -11,6 +11,7 @@
 #include "engine/partition.h"
 #include "engine/port.h"
 #include "engine/progress.h"
+#include "engine/tick_log.h"
 
 struct tg_ingest {
     const struct tg_plan *plan;
@@ -32,12 +33,16 @@ struct tg_ingest {
     struct tg_outlet *late;
     struct tg_published *published; /* of all partitions of the job */
     struct tg_progress *progress;
+    struct tg_tick_lane *ticks; /* the shard's; NULL = raises act at once */
+    const struct tg_tick_watch *tick_watch;
+    uint32_t ordered; /* partitions whose tick was ordered, at most */
     struct tg_clock clock;
     const struct tg_buffer_pool *buffers;
     bool no_drain;
     /* the raw batch in work */
     struct tg_raw_batch raw;
     bool in_work;
+    bool begun;         /* a batch in work waits for a tick before it is begun */
     uint32_t next_row;  /* first record not finished */
     uint32_t next_edge; /* of that record */
     uint8_t *rows;      /* [TG_BATCH_ROWS_MAX x row_bytes] */
@@ -57,6 +62,7 @@ struct tg_ingest {
     uint64_t staged_ns; /* when the oldest staged row was staged; 0 = none */
     uint32_t ended_count;
     bool stopping; /* no more polls: flush and end */
+    bool held;     /* no polls for now: what is read could be lost to a crash (checkpoint.max_age) */
     bool end_sent;
     struct tg_error error;
 };
@@ -74,6 +80,8 @@ struct tg_ingest_env {
     bool fresh;
     const struct tg_manifest_partition *saved; /* [partitions of the source] as a checkpoint has them; NULL = none */
     int64_t saved_us;                          /* wall clock when that was saved */
+    struct tg_tick_lane *ticks;                /* NULL = raises act at once */
+    const struct tg_tick_watch *tick_watch;    /* NULL = nobody wants to know */
     uint32_t poll_count_max;
     uint64_t seed;
     struct tg_buffer_pool *buffers;
@@ -99,5 +107,23 @@ bool tg_ingest_ended(const struct tg_ingest *ingest);
 /* Tell the source that everything read so far has taken effect.  @shard */
 void tg_ingest_commit(struct tg_ingest *ingest);
 void tg_ingest_close(struct tg_ingest *ingest);
+
+/* ---- idle partitions (ingest_ticks.c) ---------------------------------------------------------------------------- */
+
+/* The clock of one of the source's partitions to all edges.  @shard */
+void tg_ingest_send_wm(struct tg_ingest *ingest, uint32_t partition, int64_t wm);
+/* Offset of the record that is judged next of partition owned[owned]; -1 = not known, and none was.  @shard */
+int64_t tg_ingest_position(const struct tg_ingest *ingest, uint32_t owned);
+/* Silence counts while we were free to listen (`since_ns`), also while other partitions of ours are busy; raises that
+ * are due are ordered, or act at once where there is no log.  @shard */
+void tg_ingest_check_idle(struct tg_ingest *ingest, uint64_t now_ns, uint64_t since_ns);
+/* Between two batches: the raise of a partition acts; all whose ticks have become durable do.  @shard */
+void tg_ingest_act(struct tg_ingest *ingest, uint32_t owned);
+void tg_ingest_act_ordered(struct tg_ingest *ingest);
+/* Ticks of an earlier life act again: those before the record at `offset`, which is judged next; those before what comes
+ * next, between two batches; and the same at the start, before anything was read.  @shard */
+void tg_ingest_replay_before(struct tg_ingest *ingest, struct tg_partition *partition, int64_t offset);
+void tg_ingest_replay_silent(struct tg_ingest *ingest, uint32_t owned);
+void tg_ingest_go_on_silent(struct tg_ingest *ingest, uint32_t owned);
 
 #endif

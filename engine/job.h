@@ -124,6 +124,7 @@ struct tg_job {
         bool is_on;
         tg_us every;
         tg_us timeout;
+        tg_us max_age; /* of the newest complete one; TG_TS_MAX = any */
         uint32_t keep;
         const char *dir;
     } checkpoint;

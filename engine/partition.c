@@ -3,8 +3,12 @@
 
 void tg_partition_init(struct tg_partition *partition, struct tg_published *published)
 {
-    *partition = (struct tg_partition){
-        .max_ts = TG_TS_MIN, .wm = TG_TS_MIN, .next_offset = -1, .idle_base_wm = TG_TS_MIN, .published = published};
+    *partition = (struct tg_partition){.max_ts = TG_TS_MIN,
+                                       .wm = TG_TS_MIN,
+                                       .next_offset = -1,
+                                       .idle_base_wm = TG_TS_MIN,
+                                       .replay_offset = INT64_MAX,
+                                       .published = published};
     tg_partition_publish(partition, false);
 }
 
@@ -33,13 +37,15 @@ void tg_partition_reached_end(struct tg_partition *partition)
     partition->at_end = true;
 }
 
-/* The smallest wm of the partitions that are not idle; false when all are. */
+/* The smallest wm of the partitions that are not idle; false when all are. One at the end of time is over, whatever
+ * else is published of it: nobody follows it there. */
 static bool busy_minimum(struct tg_published *all, uint32_t count, int64_t *minimum)
 {
     bool found = false;
     for (uint32_t i = 0; i < count; i++) {
         if (atomic_load_explicit(&all[i].idle, memory_order_relaxed) != 0) { continue; }
         const int64_t wm = atomic_load_explicit(&all[i].wm, memory_order_relaxed);
+        if (wm == TG_TS_MAX) { continue; }
         *minimum = !found || wm < *minimum ? wm : *minimum;
         found = true;
     }
@@ -55,6 +61,7 @@ bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_sp
     const bool idle = !partition->has_valid || (int64_t)(partition->quiet_ns / 1000) >= source->idle_after;
     if (!idle) { return false; }
     tg_partition_publish(partition, true);
+    if (partition->tick != TG_TICK_NONE) { return false; }
     if (partition->last_raise_ns != 0 && around->now_ns - partition->last_raise_ns < RAISE_INTERVAL_NS) {
         return false;
     }
@@ -67,14 +74,44 @@ bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_sp
         target = target > limit ? limit : target;
     }
     if (target <= partition->wm) { return false; }
-    partition->wm = target;
-    if (anyone_busy) { /* should the others fall silent too, time goes on from here */
-        partition->idle_base_wm = target;
-        partition->idle_base_ns = partition->quiet_ns;
-    }
+    partition->raise = (struct tg_raise){.wm = target, .quiet_ns = partition->quiet_ns, .follows = anyone_busy};
     partition->last_raise_ns = around->now_ns;
-    tg_partition_publish(partition, true);
     return true;
+}
+
+void tg_partition_raise(struct tg_partition *partition)
+{
+    const struct tg_raise *raise = &partition->raise;
+    partition->tick = TG_TICK_NONE;
+    if (raise->wm <= partition->wm) { return; }
+    partition->wm = raise->wm;
+    if (raise->follows) { /* should the others fall silent too, time goes on from here */
+        partition->idle_base_wm = raise->wm;
+        partition->idle_base_ns = raise->quiet_ns;
+    }
+    tg_partition_publish(partition, true);
+}
+
+void tg_partition_expect(struct tg_partition *partition, const struct tg_tick *replay, uint32_t count)
+{
+    partition->replay = replay;
+    partition->replay_count = count;
+    partition->replay_offset = count != 0 ? replay[0].offset : INT64_MAX;
+}
+
+void tg_partition_replay(struct tg_partition *partition, const struct tg_source_spec *source, bool silent,
+                         int64_t wall_us)
+{
+    const struct tg_tick *tick = partition->replay;
+    if (tick->wm > partition->wm) { partition->wm = tick->wm; }
+    if (silent) {
+        const tg_us since = wall_us > tick->wall_us ? wall_us - tick->wall_us : 0;
+        partition->resumed = true;
+        partition->idle_base_wm = tick->wm;
+        partition->idle_base_ns = (uint64_t)source->idle_after * 1000;
+        partition->quiet_ns = partition->idle_base_ns + (uint64_t)since * 1000;
+    }
+    tg_partition_expect(partition, partition->replay + 1, partition->replay_count - 1);
 }
 
 void tg_partition_save(const struct tg_partition *partition, struct tg_manifest_partition *out)

@@ -9,11 +9,20 @@
 #include "base/types.h"
 #include "engine/job.h"
 #include "engine/manifest.h"
+#include "engine/ticks.h"
 
 /* What other shards may read of a partition; written by its owner only. */
 struct tg_published {
     _Atomic int64_t wm;
     _Atomic uint32_t idle; /* 1 = silent at the broker's end, or ended */
+};
+
+/* A raise that is due. It acts at once, or when its tick is durable. */
+struct tg_raise {
+    int64_t wm;
+    int64_t offset;    /* of the record that will be judged next */
+    uint64_t quiet_ns; /* of the partition, when it became due */
+    bool follows;      /* a busy partition, not the wall clock */
 };
 
 struct tg_partition {
@@ -27,7 +36,16 @@ struct tg_partition {
     int64_t idle_base_wm;  /* wm when it fell silent, or when a busy partition last took it along */
     uint64_t idle_base_ns; /* quiet_ns at that moment */
     uint64_t last_raise_ns;
-    bool resumed; /* a checkpoint had it at the end: silence goes on from there unless something comes */
+    bool resumed; /* it was at the end before the restart: silence goes on from there unless something comes */
+    enum {
+        TG_TICK_NONE,
+        TG_TICK_ORDERED,
+        TG_TICK_DURABLE
+    } tick; /* of `raise`: no record is judged while it is ORDERED */
+    struct tg_raise raise;
+    int64_t replay_offset;        /* of the next tick that acts again; INT64_MAX = none */
+    const struct tg_tick *replay; /* [replay_count] those that are left */
+    uint32_t replay_count;
     /* Since the job's birth, as in the manifest: every record ends in one of them. */
     uint64_t records, dead, late, late_in_part, duplicates, accepted;
     struct tg_published *published;
@@ -54,6 +72,12 @@ void tg_partition_publish(const struct tg_partition *partition, bool idle);
 /* As a checkpoint keeps it, and back; `down_us` is how long nobody was reading since.  @shard */
 void tg_partition_save(const struct tg_partition *partition, struct tg_manifest_partition *out);
 void tg_partition_restore(struct tg_partition *partition, const struct tg_manifest_partition *saved, tg_us down_us);
+/* Ticks that a checkpoint does not hold act again: replay[count] in their order, lent for good.  @shard */
+void tg_partition_expect(struct tg_partition *partition, const struct tg_tick *replay, uint32_t count);
+/* The next of them acts. `silent`: no record of the partition came behind it, so that its silence goes on from there.
+ * @shard */
+void tg_partition_replay(struct tg_partition *partition, const struct tg_source_spec *source, bool silent,
+                         int64_t wall_us);
 
 /* Every record taken in has come to one end: dead letter, late entry, duplicate, or accepted.  @shard */
 static inline bool tg_partition_balances(const struct tg_partition *partition)
@@ -70,8 +94,11 @@ struct tg_surroundings {
     uint64_t now_ns;
     int64_t wall_us;
 };
-/* Idleness, looked at every cycle that is not blocked. Raises wm at most once a second; true when it did.  @shard */
+/* Idleness, looked at every cycle that is not blocked. True at most once a second: then partition->raise is due.
+ * @shard */
 bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_spec *source,
                        const struct tg_surroundings *around);
+/* The raise that was due acts.  @shard */
+void tg_partition_raise(struct tg_partition *partition);
 
 #endif

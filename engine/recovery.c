@@ -36,6 +36,10 @@ static tg_status fits_source(const struct tg_manifest *manifest, const struct tg
     if (stored == NULL) {
         return tg_fail(err, TG1516, 0, "checkpoint %" PRIu64 " knows no source %s", manifest->epoch, wanted->name);
     }
+    if (wanted->connector != NULL && strcmp(stored->connector, wanted->connector) != 0) {
+        return tg_fail(err, TG1516, 0, "checkpoint %" PRIu64 " was made from a %s source, source %s is a %s source now",
+                       manifest->epoch, stored->connector, wanted->name, wanted->connector);
+    }
     if (strcmp(stored->topic, wanted->topic) != 0) {
         return tg_fail(err, TG1516, 0, "checkpoint %" PRIu64 " was made from topic %s, source %s reads %s now",
                        manifest->epoch, stored->topic, wanted->name, wanted->topic);

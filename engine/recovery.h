@@ -11,7 +11,8 @@
 /* What today's job says about a source. */
 struct tg_recovery_source {
     const char *name;
-    const char *cluster; /* the log's identity; "" = unknown or none: not compared */
+    const char *connector; /* NULL = not compared */
+    const char *cluster;   /* the log's identity; "" = unknown or none: not compared */
     const char *topic;
     uint32_t partition_count;
     const int64_t *log_begin; /* [partition_count] first offset the log still has, -1 = unknown; NULL = all unknown */
@@ -23,8 +24,8 @@ struct tg_recovery_wanted {
     uint32_t source_count;
     const struct tg_recovery_source *sources;
     /* Asks the sources what they hold today, once job, topics and partition counts fit: sets cluster, log_begin and
-     * log_end in now[source_count], which begins as `sources`. NULL = `sources` says all there is. Its errors refuse the
-     * start. */
+     * log_end in now[source_count], which begins as `sources`. NULL = `sources` says all there is. Its errors refuse
+     * the start. */
     tg_status (*ask)(void *self, const struct tg_manifest *manifest, struct tg_arena *arena,
                      struct tg_recovery_source *now, struct tg_error *err);
     void *ask_self;
@@ -99,6 +100,13 @@ struct tg_recovery_totals {
  * names file and byte.  @setup */
 TG_MUST_USE tg_status tg_recovery_verify(const struct tg_store *store, const struct tg_manifest *manifest,
                                          uint32_t threads, struct tg_recovery_totals *totals, struct tg_error *err);
+
+/* Write a checkpoint again as `epoch` of `to`, larger than any number in use there, so that the next start loads it.
+ * Every record is checked on the way, *totals as by tg_recovery_verify. `from` and `to` may be one directory. It is
+ * there whole or not at all. Errors: TG1510, TG1511, TG1512, TG1513, TG1519, TG1521, TG1601.  @setup */
+TG_MUST_USE tg_status tg_recovery_copy(const struct tg_store *from, const struct tg_manifest *manifest,
+                                       struct tg_store *to, uint64_t epoch, struct tg_recovery_totals *totals,
+                                       struct tg_error *err);
 
 /* Remove what no start can need: keeps the newest `keep` (at least 3) checkpoints with their chains, and more until one
  * of them has nothing left to commit or is acknowledged. While a manifest at or above the oldest kept one is unreadable

@@ -56,6 +56,17 @@ static void print_checkpoints(const struct tg_checkpoint *checkpoint, FILE *out)
     char a[TG_AMOUNT_BYTES];
     if (checkpoint == NULL) { return; }
     const struct tg_checkpoint_stats *stats = &checkpoint->stats;
+    const uint64_t now_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    const uint64_t held_ns = tg_checkpoint_health_held_ns(&checkpoint->health, now_ns);
+    const uint64_t failed = tg_checkpoint_health_failed_in_row(&checkpoint->health);
+    if (!tg_checkpoint_health_good(&checkpoint->health)) {
+        (void)fprintf(
+            out, "  unhealthy       %" PRIu64 " checkpoints in a row have failed (TG2503), the newest is of %s ago\n",
+            failed, tg_time_text(tg_checkpoint_health_age_ns(&checkpoint->health, now_ns), a));
+    }
+    if (held_ns != 0) {
+        (void)fprintf(out, "  held            nothing was read for %s (TG2502)\n", tg_time_text(held_ns, a));
+    }
     (void)fprintf(out, "  checkpoints     %" PRIu64 " complete, %" PRIu64 " failed; the last one %.1f ms, %s\n",
                   atomic_load_explicit(&stats->completed, memory_order_relaxed),
                   atomic_load_explicit(&stats->failed, memory_order_relaxed),

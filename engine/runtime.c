@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "engine/amounts.h"
 #include "engine/cluster.h"
 #include "engine/report.h"
 #include "shards/topology.h"
@@ -138,6 +139,7 @@ struct run {
     uint64_t last_records;
     uint64_t signal_ns; /* when the signal was seen; 0 = none */
     bool drain_noted;
+    bool replayed; /* what was behind the checkpoint is read again, and people know */
     char reason[TG_ERROR_TEXT_BYTES];
 };
 
@@ -219,10 +221,26 @@ static bool drain_is_over(struct run *run, uint64_t now_ns)
         }
         tg_log(TG_LOG_WARN, TG_CODE_NONE, -1, NULL,
                "%s: not everything is written yet, waiting %s (engine.drain_timeout); a second signal ends the run "
-               "at once",
-               run->reason, limit);
+               "at once", run->reason, limit);
     }
     return waited_us >= limit_us;
+}
+
+/* Once as many records are read as there were behind the checkpoint, or nothing is left to read, the run is where a run
+ * without a crash would have been at its start. */
+static void note_replayed(struct run *run, uint64_t now_ns)
+{
+    const struct tg_checkpoint *checkpoint = run->cluster->checkpoint;
+    if (run->replayed || checkpoint == NULL || !checkpoint->choice.found || checkpoint->replay <= 0) { return; }
+    struct tg_totals totals;
+    tg_cluster_totals(run->cluster, &totals);
+    const bool has_all = totals.records_in >= (uint64_t)checkpoint->replay;
+    if (!has_all && (totals.lag != 0 || totals.records_in == 0)) { return; }
+    run->replayed = true;
+    char count[TG_AMOUNT_BYTES];
+    const uint64_t records = has_all ? (uint64_t)checkpoint->replay : totals.records_in;
+    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "replayed %s records, %.1f s after the start",
+           tg_count_text((double)records, count), (double)(now_ns - run->start_ns) / 1e9);
 }
 
 enum outcome { ALL_FLUSHED, ONE_FAILED, DRAIN_OVER };
@@ -248,6 +266,7 @@ static enum outcome watch(struct run *run)
             tg_checkpoint_note_restored(run->cluster->checkpoint);
             noted = true;
         }
+        if (opening == 0) { note_replayed(run, now_ns); }
         const char *reason = opening == 0 ? stop_reason(run, now_ns) : NULL;
         if (reason != NULL && !stopping) {
             (void)snprintf(run->reason, sizeof run->reason, "%s", reason);
@@ -294,8 +313,8 @@ static tg_status fail_drain(const struct run *run, struct tg_error *err)
     }
     return tg_fail(err, TG1606, 0,
                    "%s: what was pending could not be written within %.3gs: %s\n  nothing is committed, the next run "
-                   "reads it again; engine.drain_timeout says how long to wait",
-                   run->reason, (double)run->job->engine.drain_timeout / 1e6, used == 0 ? "rows on their way" : list);
+                   "reads it again; engine.drain_timeout says how long to wait", run->reason,
+                   (double)run->job->engine.drain_timeout / 1e6, used == 0 ? "rows on their way" : list);
 }
 
 static tg_status close_run(struct run *run, tg_status status, struct tg_error *err)

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "engine/amounts.h"
 
-enum { PARTS_MAX = 10, PART_BYTES = 64, LINE_BYTES = 512, WIDTH_UNKNOWN = 80 };
+enum { PARTS_MAX = 12, PART_BYTES = 64, LINE_BYTES = 512, WIDTH_UNKNOWN = 80 };
 
 /* Too big for the stack of a small thread, so static: only the main thread reports. */
 static struct tg_histogram acknowledged;
@@ -23,6 +23,11 @@ struct figures {
     double behind_s; /* of the watermark, when there is one */
     uint64_t p50_ns;
     uint64_t p99_ns;
+    bool has_checkpoints;
+    bool healthy;
+    bool held;
+    uint64_t age_ns; /* of the newest complete checkpoint */
+    uint64_t failed_in_row;
 };
 
 static void take_figures(struct tg_status_line *line, const struct tg_cluster *cluster, uint64_t now_ns,
@@ -40,6 +45,13 @@ static void take_figures(struct tg_status_line *line, const struct tg_cluster *c
     out->behind_s = has_wm ? (double)(tg_clock_wall_us(&cluster->clock) - out->totals.watermark) / 1e6 : 0;
     out->p50_ns = tg_histogram_quantile_ns(&acknowledged, 0.5);
     out->p99_ns = tg_histogram_quantile_ns(&acknowledged, 0.99);
+    const struct tg_checkpoint *checkpoint = cluster->checkpoint;
+    out->has_checkpoints = checkpoint != NULL;
+    if (checkpoint == NULL) { return; }
+    out->healthy = tg_checkpoint_health_good(&checkpoint->health);
+    out->held = tg_checkpoint_health_holds(&checkpoint->health);
+    out->age_ns = tg_checkpoint_health_age_ns(&checkpoint->health, now_ns);
+    out->failed_in_row = tg_checkpoint_health_failed_in_row(&checkpoint->health);
 }
 
 /* The most important first: what does not fit into a narrow terminal is left out from the end. */
@@ -51,6 +63,10 @@ static uint32_t make_parts(const struct tg_status_line *line, const struct figur
     char b[TG_AMOUNT_BYTES];
     uint32_t n = 0;
     (void)snprintf(parts[n++], PART_BYTES, "%02" PRIu64 ":%02" PRIu64, elapsed / 60, elapsed % 60);
+    if (f->has_checkpoints && !f->healthy) {
+        (void)snprintf(parts[n++], PART_BYTES, "UNHEALTHY %" PRIu64 " checkpoints failed%s", f->failed_in_row,
+                       f->held ? ", not reading" : "");
+    }
     (void)snprintf(parts[n++], PART_BYTES, "%s rec", tg_count_text((double)f->totals.records_in, a));
     (void)snprintf(parts[n++], PART_BYTES, "%s/s", tg_count_text(f->rate, a));
     const bool knows_lag = f->totals.lag >= 0;
@@ -63,6 +79,7 @@ static uint32_t make_parts(const struct tg_status_line *line, const struct figur
     (void)snprintf(parts[n++], PART_BYTES, "p50 %s p99 %s", tg_time_text(f->p50_ns, a), tg_time_text(f->p99_ns, b));
     (void)snprintf(parts[n++], PART_BYTES, "state %s keys %s", tg_count_text((double)f->totals.keys, a),
                    tg_bytes_text(f->totals.state_bytes, b));
+    if (f->has_checkpoints) { (void)snprintf(parts[n++], PART_BYTES, "checkpoint %s ago", tg_time_text(f->age_ns, a)); }
     (void)snprintf(parts[n++], PART_BYTES, "late %" PRIu64, f->totals.late);
     (void)snprintf(parts[n++], PART_BYTES, "dead %" PRIu64, f->totals.dead);
     return n;
@@ -80,15 +97,22 @@ static void log_figures(const struct figures *f)
 {
     char fields[LINE_BYTES];
     char behind[PART_BYTES] = "";
+    char checkpoints[PART_BYTES * 2] = "";
+    if (f->has_checkpoints) {
+        (void)snprintf(checkpoints, sizeof checkpoints,
+                       " healthy=%s reading_held=%s checkpoint_age_seconds=%.1f checkpoints_failed_in_row=%" PRIu64,
+                       f->healthy ? "true" : "false", f->held ? "true" : "false", (double)f->age_ns / 1e9,
+                       f->failed_in_row);
+    }
     if (f->totals.watermark != TG_TS_MAX) {
         (void)snprintf(behind, sizeof behind, " watermark_lag_seconds=%.1f", f->behind_s);
     }
     (void)snprintf(fields, sizeof fields,
                    "records_in=%" PRIu64 " records_per_second=%.0f lag=%" PRId64 "%s"
                    " latency_p50_us=%" PRIu64 " latency_p99_us=%" PRIu64 " keys=%" PRId64 " state_bytes=%" PRId64
-                   " late=%" PRIu64 " dead=%" PRIu64,
+                   " late=%" PRIu64 " dead=%" PRIu64 "%s",
                    f->totals.records_in, f->rate, f->totals.lag, behind, f->p50_ns / 1000, f->p99_ns / 1000,
-                   f->totals.keys, f->totals.state_bytes, f->totals.late, f->totals.dead);
+                   f->totals.keys, f->totals.state_bytes, f->totals.late, f->totals.dead, checkpoints);
     tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, fields, "progress");
 }
 

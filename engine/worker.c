@@ -19,6 +19,7 @@ static uint32_t poll_io(void *self, uint64_t now_ns, uint32_t budget)
     (void)now_ns;
     (void)budget;
     uint32_t done = tg_helper_poll(worker->cluster->helper, worker->index);
+    if (worker->cluster->keeper != NULL) { done += tg_helper_poll(worker->cluster->keeper, worker->index); }
     if (worker->loop != NULL) { done += tg_loop_poll(worker->loop); }
     return done;
 }
@@ -37,8 +38,12 @@ static uint32_t poll_sources(void *self, uint64_t now_ns, uint32_t budget)
 {
     struct tg_worker *worker = self;
     uint32_t done = 0;
-    for (uint32_t i = 0; i < worker->ingest_count; i++) { done += tg_ingest_poll(&worker->ingests[i], now_ns, budget); }
-    return done;
+    const bool held = worker->part != NULL && tg_checkpoint_health_holds(&worker->cluster->checkpoint->health);
+    for (uint32_t i = 0; i < worker->ingest_count; i++) {
+        worker->ingests[i].held = held;
+        done += tg_ingest_poll(&worker->ingests[i], now_ns, budget);
+    }
+    return done + tg_tick_lane_poll(&worker->ticks, now_ns);
 }
 
 static uint32_t poll_sinks(void *self, uint64_t now_ns, uint32_t budget)
@@ -247,6 +252,11 @@ static tg_status open_sources(struct tg_worker *worker, struct tg_error *err)
 {
     const struct tg_plan *plan = worker->cluster->plan;
     const struct tg_run_options *options = worker->cluster->options;
+    struct tg_checkpoint *checkpoint = worker->cluster->checkpoint;
+    const tg_status opened =
+        tg_tick_lane_open(&worker->ticks, checkpoint != NULL ? &checkpoint->ticks : NULL, worker->cluster->helper,
+                          worker->index, &worker->cluster->clock, &worker->arena, err);
+    if (opened != TG_OK) { return opened; }
     for (uint32_t i = 0; i < plan->job->source_count; i++) {
         const struct tg_ingest_env env = {
             .plan = plan,
@@ -260,8 +270,10 @@ static tg_status open_sources(struct tg_worker *worker, struct tg_error *err)
             .no_drain = options->no_drain,
             .fresh =
                 options->fresh || worker->part != NULL, /* positions are the checkpoint's then, never the group's */
-            .saved = tg_checkpoint_partitions(worker->cluster->checkpoint, i),
-            .saved_us = worker->part != NULL ? worker->cluster->checkpoint->choice.manifest.created_us : 0,
+            .saved = tg_checkpoint_partitions(checkpoint, i),
+            .saved_us = checkpoint != NULL ? checkpoint->choice.manifest.created_us : 0,
+            .ticks = &worker->ticks,
+            .tick_watch = worker->cluster->tick_watch,
             .poll_count_max = options->poll_count_max != 0 ? options->poll_count_max : TG_BATCH_ROWS_MAX,
             .seed = options->seed != 0 ? options->seed : 1,
             .buffers = &worker->buffers,
@@ -351,6 +363,7 @@ static bool still_idle(void *self)
     struct tg_worker *worker = self;
     const struct tg_plan *plan = worker->cluster->plan;
     if (tg_helper_ready(worker->cluster->helper, worker->index)) { return false; }
+    if (worker->cluster->keeper != NULL && tg_helper_ready(worker->cluster->keeper, worker->index)) { return false; }
     for (uint32_t i = 0; i < plan->job->step_count; i++) {
         for (uint32_t from = 0; from < plan->shard_count; from++) {
             if (tg_ring_ready(tg_mesh_forward(&worker->cluster->edges[i].mesh, from, worker->index))) { return false; }

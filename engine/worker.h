@@ -24,8 +24,10 @@ struct tg_cluster {
     struct tg_edge edges[TG_STEPS_MAX];
     struct tg_published *published; /* [partition_count] */
     void *shared[TG_SINKS_MAX + 2]; /* of the sinks */
-    struct tg_helper *helper;
+    struct tg_helper *helper;       /* for sinks and sources */
+    struct tg_helper *keeper; /* another one, for checkpoints: their syncs and commits hold up no row; NULL = none */
     struct tg_checkpoint *checkpoint; /* NULL = the job makes none; borrowed */
+    const struct tg_tick_watch *tick_watch; /* NULL = none */
     struct tg_arena arena;            /* rings, published */
     struct tg_clock clock;
     enum tg_loop_backend io;
@@ -50,6 +52,7 @@ struct tg_worker {
     struct tg_edge_out edges[TG_STEPS_MAX];
     struct tg_ctx *stages;     /* [step_count] */
     struct tg_ingest *ingests; /* [source_count] */
+    struct tg_tick_lane ticks; /* of its idle partitions */
     struct tg_outlet *outlets; /* [plan->sink_count] */
     uint32_t outlet_count;     /* opened so far */
     uint32_t ingest_count;

@@ -241,9 +241,9 @@ struct container {
 static void deque_read(const struct container *c)
 {
     const uint32_t count = tg_state_count_get(c->in, c->stored);
-    for (uint32_t i = 0; i < count && c->in->wrong == NULL && !*c->full; i++) {
+    for (uint32_t i = 0; i < count && !*c->full; i++) { /* the count said that all their bytes are there */
         const int64_t element = tg_bytes_get_i64(c->in);
-        if (c->in->wrong != NULL || c->now == NULL) { continue; }
+        if (c->now == NULL) { continue; }
         *c->full = !tg_deque_i64_insert((struct tg_deque_i64 *)(void *)c->at, c->heap, element);
     }
 }

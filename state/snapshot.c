@@ -138,7 +138,8 @@ static bool is_due(const struct tg_snapshot *snapshot, const struct tg_mark *mar
     if (snapshot->phase == TG_SNAPSHOT_WRITING_DELTA) { return (mark->bits & snapshot->changed_old) != 0; }
     if (snapshot->phase == TG_SNAPSHOT_IDLE) { return false; }
     const uint32_t slot = tg_table_slot(snapshot->table, value);
-    return slot >= snapshot->sweep_next && slot < snapshot->sweep_end;
+    TG_DCHECK(slot < snapshot->sweep_end); /* it was there at the cut: whoever came later has the current bit */
+    return slot >= snapshot->sweep_next;
 }
 
 void tg_snapshot_touch_first(struct tg_snapshot *snapshot, void *value)

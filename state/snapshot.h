@@ -62,7 +62,7 @@ struct tg_snapshot {
 };
 enum {
     TG_SNAPSHOT_REMOVED_MAX = 32,       /* blocks of removed keys; beyond them the next epoch is a base */
-    TG_SNAPSHOT_STEP_BYTES = 16 * 1024, /* a step ends with the entry that passes it */
+    TG_SNAPSHOT_STEP_BYTES = 8 * 1024, /* a step ends with the entry that passes it */
 };
 
 /* Address space needed from the arena.  @setup */

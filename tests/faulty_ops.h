@@ -16,7 +16,8 @@ enum faulty_way {
     FAULTY_EINTR,
     FAULTY_EROFS,      /* nothing that waiting would end */
     FAULTY_TORN_EROFS, /* a write that wrote half and says so */
-    FAULTY_WAYS
+    FAULTY_WAYS,
+    FAULTY_ENOENT = FAULTY_WAYS, /* somebody was quicker; not one of the ways of disks */
 };
 
 struct faulty {
@@ -43,6 +44,7 @@ static inline int faulty_errno(const struct faulty *faulty)
 {
     switch (faulty->way) {
     case FAULTY_ENOSPC: return ENOSPC;
+    case FAULTY_ENOENT: return ENOENT;
     case FAULTY_EINTR: return EINTR;
     case FAULTY_EROFS:
     case FAULTY_TORN_EROFS: return EROFS;

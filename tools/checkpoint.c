@@ -1,4 +1,5 @@
-/* turgo checkpoint: what a job's checkpoint directory holds. Reads only, takes no lock: a job may be running on it. */
+/* turgo checkpoint: what a job's checkpoint directory holds. All but restore only read and take no lock: a job may be
+ * running on it. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,13 +14,14 @@
 #include "tools/report.h"
 #include "tools/verbs.h"
 
-enum action { ACTION_LIST, ACTION_VERIFY, ACTION_DUMP, ACTION_COUNT };
-static const char *const action_names[ACTION_COUNT] = {"list", "verify", "dump"};
+enum action { ACTION_LIST, ACTION_VERIFY, ACTION_DUMP, ACTION_RESTORE, ACTION_COUNT };
+static const char *const action_names[ACTION_COUNT] = {"list", "verify", "dump", "restore"};
 
 struct request {
     enum action action;
     bool resolved;
-    uint64_t epoch; /* 0 = the newest */
+    uint64_t epoch;     /* 0 = the newest */
+    struct tg_job *job; /* NULL with --dir */
     struct tg_store store;
     struct tg_arena arena;
     struct tg_store_listing listing;
@@ -205,12 +207,15 @@ static int place(const struct tg_args *args, struct request *request, size_t cap
         return tg_usage_error("turgo checkpoint needs JOB.yaml or --dir DIR", "turgo checkpoint --help");
     } else {
         struct tg_args job_args = *args;
-        struct tg_job *job = NULL;
         job_args.positional[0] = args->positional[next++];
-        const int code = tg_load_job(&job_args, 0, NULL, false, &job);
+        const int code = tg_load_job(&job_args, 0, NULL, false, &request->job);
         if (code != 0) { return code; }
-        (void)snprintf(directory, capacity, "%s/checkpoints", job->state_dir);
-        tg_job_destroy(job);
+        const struct tg_job *job = request->job;
+        if (job->checkpoint.dir != NULL) {
+            (void)snprintf(directory, capacity, "%s", job->checkpoint.dir);
+        } else { /* checkpoints were asked for on the command line */
+            (void)snprintf(directory, capacity, "%s/checkpoints", job->state_dir);
+        }
     }
     if (next == args->positional_count) { return 0; }
     const char *text = args->positional[next];
@@ -222,6 +227,27 @@ static int place(const struct tg_args *args, struct request *request, size_t cap
     return tg_usage_error(what, "turgo checkpoint list shows their numbers");
 }
 
+static int restore(const struct tg_args *args, const struct request *request, const char *directory)
+{
+    if (request->job == NULL) {
+        return tg_usage_error("turgo checkpoint restore needs JOB.yaml",
+                              "turgo checkpoint restore JOB.yaml EPOCH, or --from a copied directory");
+    }
+    const char *from = tg_args_text(args, "from");
+    if (from == NULL && request->epoch == 0) {
+        return tg_usage_error("which checkpoint? turgo checkpoint restore JOB.yaml EPOCH",
+                              "turgo checkpoint list JOB.yaml shows their numbers");
+    }
+    const struct tg_checkpoint_restoring wanted = {
+        .job = request->job,
+        .from = from != NULL ? from : directory,
+        .to = directory,
+        .epoch = request->epoch,
+        .accept_duplicates = tg_args_given(args, "accept-duplicates"),
+    };
+    return tg_checkpoint_restore(&wanted);
+}
+
 int tg_verb_checkpoint(int argc, char **argv)
 {
     static struct request request;
@@ -231,9 +257,19 @@ int tg_verb_checkpoint(int argc, char **argv)
     if (code != 0) { return code; }
     uint32_t action = 0;
     while (action < ACTION_COUNT && strcmp(args.positional[0], action_names[action]) != 0) { action++; }
-    if (action == ACTION_COUNT) { return tg_usage_error("turgo checkpoint can list, verify and dump", ""); }
+    if (action == ACTION_COUNT) { return tg_usage_error("turgo checkpoint can list, verify, dump and restore", ""); }
     request = (struct request){.action = (enum action)action, .resolved = tg_args_given(&args, "resolved")};
     if (request.resolved && action != ACTION_DUMP) { return tg_usage_error("--resolved belongs to dump", ""); }
+    const bool is_changing = tg_args_given(&args, "from") || tg_args_given(&args, "accept-duplicates");
+    if (is_changing && action != ACTION_RESTORE) {
+        return tg_usage_error("--from and --accept-duplicates belong to restore", "");
+    }
     code = place(&args, &request, sizeof directory, directory);
-    return code != 0 ? code : answer(&request, directory);
+    if (code == 0 && action == ACTION_RESTORE) {
+        code = restore(&args, &request, directory);
+    } else if (code == 0) {
+        code = answer(&request, directory);
+    }
+    tg_job_destroy(request.job);
+    return code;
 }

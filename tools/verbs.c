@@ -66,6 +66,8 @@ static const struct tg_flag plan_flags[] = {
 static const struct tg_flag checkpoint_flags[] = {
     VALUE("dir", "DIR", TG_OPTION_TEXT, "checkpoint directory instead of JOB.yaml's, STATE_DIR/checkpoints"),
     SWITCH("resolved", "dump: only the newest value of each key"),
+    VALUE("from", "DIR", TG_OPTION_TEXT, "restore: from this copy of a checkpoint directory"),
+    SWITCH("accept-duplicates", "restore: although rows shown since will be written again"),
     PROFILE,
     SET,
 };
@@ -92,8 +94,9 @@ const struct tg_verb tg_verbs[] = {
      .run = tg_verb_plan,
      FLAGS(plan_flags)},
     {.name = "checkpoint",
-     .arguments = "list|verify|dump [JOB.yaml] [EPOCH]",
-     .doc = "A job's checkpoints: list all, check every byte of one (the newest), print what it holds as JSON lines.",
+     .arguments = "list|verify|dump|restore [JOB.yaml] [EPOCH]",
+     .doc = "A job's checkpoints: list all, check every byte of one (the newest), print what it holds as JSON lines, or "
+            "restore: make one the newest, so that the next start goes on from it.",
      .run = tg_verb_checkpoint,
      FLAGS(checkpoint_flags),
      .positional_min = 1,

@@ -472,6 +472,18 @@ bool tg_sim_disk_get(const struct tg_sim_disk *disk, const char *path, const voi
     return true;
 }
 
+bool tg_sim_disk_names(const struct tg_sim_disk *disk, const char *path, void (*found)(void *to, const char *name),
+                       void *to)
+{
+    struct tg_sim_node *folder;
+    char name[TG_SIM_NAME_BYTES];
+    int failed = 0;
+    const struct tg_sim_node *node = tg_sim_tree_find(&disk->tree, path, &folder, name, &failed);
+    if (node == NULL || !node->is_folder) { return false; }
+    for (uint32_t i = 0; i < node->seen.count; i++) { found(to, node->seen.list[i].name); }
+    return true;
+}
+
 void tg_sim_disk_check(const struct tg_sim_disk *disk)
 {
     for (uint32_t i = 0; i < disk->tree.node_count; i++) {

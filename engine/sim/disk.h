@@ -61,6 +61,11 @@ TG_MUST_USE int tg_sim_disk_put(struct tg_sim_disk *disk, const char *path, cons
  * @setup */
 bool tg_sim_disk_get(const struct tg_sim_disk *disk, const char *path, const void **data, size_t *bytes);
 
+/* Names in a folder as they are seen, in their own order, without faults, drawing nothing: looking changes no run.
+ * False = there is none.  @setup */
+bool tg_sim_disk_names(const struct tg_sim_disk *disk, const char *path, void (*found)(void *to, const char *name),
+                       void *to);
+
 /* Calls that were made to fail so far.  @setup */
 uint64_t tg_sim_disk_faulted(const struct tg_sim_disk *disk);
 /* Assert every invariant (tests).  @setup */

@@ -39,6 +39,16 @@ struct partition {
     struct tg_prng prng;
 };
 
+/* From one record to the next. A log whose partitions shall be idle grows in bursts. */
+static uint64_t pause_ns(struct partition *partition, uint64_t expected)
+{
+    enum { BURST = 16 };
+    const uint64_t mean_ns = partition->options->grow_ns / expected;
+    if (partition->options->idle_after == 0) { return tg_prng_next(&partition->prng) % (2 * mean_ns); }
+    if (tg_prng_below(&partition->prng, BURST) != 0) { return 0; }
+    return tg_prng_next(&partition->prng) % (2 * BURST * mean_ns);
+}
+
 /* Write the partition's lines to `out` and append them to the log. */
 static void write_lines(struct partition *partition, FILE *out)
 {
@@ -54,7 +64,7 @@ static void write_lines(struct partition *partition, FILE *out)
         if (options->id_chars != 0) { repeat_id(record, info.bytes, options->id_chars); }
         (void)fwrite(record, 1, info.bytes, out);
         (void)fputc('\n', out);
-        if (options->grow_ns > 0) { visible_ns += tg_prng_next(&partition->prng) % (2 * options->grow_ns / expected); }
+        if (options->grow_ns > 0) { visible_ns += pause_ns(partition, expected); }
         const struct tg_sim_log_record entry = {.value = record,
                                                 .bytes = info.bytes,
                                                 .sets_clock = info.fault != TG_GENERATE_MALFORMED,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/assert.h"
 #include "base/failpoint.h"
 
 enum { HEALED_STEPS_FLOOR = 2000000, HEALED_STEPS_PER_RECORD = 20000, QUICK_NS = 10000000, WAIT_STEPS_MAX = 50000 };
@@ -60,7 +61,7 @@ static uint32_t flushed_workers(const struct tg_cluster *cluster, struct tg_erro
     return flushed;
 }
 
-/* One step of one actor: an agent of a shard, the helper, or the world outside. Returns its work. */
+/* One step of one actor: an agent of a shard, the helpers, or the world outside. Returns its work. */
 static uint32_t step(const struct run *run)
 {
     const struct tg_sim_options *options = run->life->options;
@@ -68,7 +69,11 @@ static uint32_t step(const struct run *run)
     struct tg_prng *prng = run->life->prng;
     const struct tg_sim_chaos *chaos = run->life->chaos;
     const uint32_t actor = tg_prng_below(prng, shards + 2);
-    if (actor == shards) { return tg_helper_step(run->cluster->helper, 1 + tg_prng_below(prng, 4)); }
+    if (actor == shards) {
+        uint32_t ran = tg_helper_step(run->cluster->helper, 1 + tg_prng_below(prng, 4));
+        if (run->cluster->keeper != NULL) { ran += tg_helper_step(run->cluster->keeper, 1 + tg_prng_below(prng, 4)); }
+        return ran;
+    }
     if (actor > shards) { return tg_sim_net_step(chaos->net) + tg_sim_cql_step(chaos->cql); }
     if (options->bias != 0 && actor == options->seed % shards && tg_prng_below(prng, options->bias) != 0) { return 0; }
     const struct tg_shard *shard = &run->cluster->workers[actor].shard;
@@ -166,6 +171,7 @@ static tg_status begin(struct run *run, const struct tg_run_options *run_options
         .plan = plan,
         .checkpoint = checkpoint,
         .options = run_options,
+        .tick_watch = life->tick_watch,
         .clock = tg_sim_world_clock(life->chaos->world),
         .simulated = true,
     };
@@ -179,11 +185,26 @@ static tg_status begin(struct run *run, const struct tg_run_options *run_options
     return status;
 }
 
+/* Job A has one source and one step. */
+static void take_counts(struct run *run)
+{
+    struct tg_sim_outcome *outcome = run->outcome;
+    const uint32_t count = run->life->partitions[0];
+    TG_ASSERT(count <= TG_SIM_PARTITIONS_MAX);
+    outcome->partition_count = 0;
+    for (uint32_t p = 0; p < count; p++) {
+        if (!tg_cluster_partition(run->cluster, 0, p, &outcome->partitions[p])) { return; }
+        if (!tg_cluster_tally(run->cluster, 0, p, &outcome->tallies[p])) { return; }
+    }
+    outcome->partition_count = count;
+}
+
 static void take_down(struct run *run)
 {
     for (uint32_t i = 0; i < run->opened; i++) { tg_worker_close(&run->cluster->workers[i]); }
     if (run->cluster != NULL) {
         tg_cluster_totals(run->cluster, &run->outcome->totals);
+        take_counts(run);
         tg_cluster_destroy(run->cluster);
     }
 }

@@ -20,6 +20,7 @@ struct tg_sim_life {
     const uint32_t *partitions; /* of each source */
     struct tg_prng *prng;       /* the schedule */
     uint32_t shards;
+    const struct tg_tick_watch *tick_watch;
     bool fresh; /* begins from nothing; false: from the newest checkpoint, where there is one */
     enum tg_sim_from from;
     uint64_t steps_max;  /* dies then; UINT64_MAX = not before its time */

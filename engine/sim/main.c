@@ -14,10 +14,12 @@
 #include "jobs/jobs.h"
 
 static const char usage[] =
-    "usage: turgo-sim --dir DIR [--seed N] [--count N] [--crashes N] [--job FILE] [--set NAME=VALUE]...\n"
+    "usage: turgo-sim --dir DIR [--seed N] [--count N] [--crashes N] [--checkpoints N] [--job FILE]\n"
+    "                 [--set NAME=VALUE]...\n"
     "Runs job A on simulated shards, one run per seed from N on, each in DIR/<seed>/ (in/ and out/).\n"
-    "With --crashes every run dies and starts again up to N times.\n"
-    "--set replaces what the seed chose; names are those of the printed line.\n"
+    "With --crashes every run dies and starts again up to N times; with --checkpoints every Nth seed leaves the\n"
+    "checkpoints of its lives in checkpoints/. --set replaces what the seed chose; names are those of the printed "
+    "line.\n"
     "Prints one line per seed with everything the seed chose; exit 1 when a run failed.\n";
 
 enum { SETS_MAX = 32 };
@@ -26,6 +28,7 @@ struct arguments {
     uint64_t seed;
     uint64_t count;
     uint64_t crashes;
+    uint64_t checkpoints;
     const char *dir;
     const char *job;
     const char *sets[SETS_MAX];
@@ -47,6 +50,8 @@ static int parse(struct arguments *arguments, int argc, char **argv)
             arguments->count = strtoull(value, NULL, 0);
         } else if (strcmp(argv[i - 1], "--crashes") == 0) {
             arguments->crashes = strtoull(value, NULL, 0);
+        } else if (strcmp(argv[i - 1], "--checkpoints") == 0) {
+            arguments->checkpoints = strtoull(value, NULL, 0);
         } else if (strcmp(argv[i - 1], "--dir") == 0) {
             arguments->dir = value;
         } else if (strcmp(argv[i - 1], "--job") == 0) {
@@ -68,7 +73,11 @@ static int run(const struct arguments *arguments, uint64_t seed)
     struct tg_sim_outcome outcome = {0};
     struct tg_error err = {0};
     char dir[512];
-    const struct tg_sim_config config = {.job_path = arguments->job, .chain_path = "tests/sim/chain.yaml", .dir = dir};
+    const struct tg_sim_config config = {.job_path = arguments->job,
+                                         .chain_path = "tests/sim/chain.yaml",
+                                         .dir = dir,
+                                         .checkpoints =
+                                             arguments->checkpoints != 0 && seed % arguments->checkpoints == 0};
     tg_sim_options_draw(&options, seed, (uint32_t)arguments->crashes);
     for (uint32_t i = 0; i < arguments->set_count; i++) {
         TG_ASSERT(tg_sim_options_set(&options, arguments->sets[i])); /* parse has tried it */
@@ -78,6 +87,7 @@ static int run(const struct arguments *arguments, uint64_t seed)
     tg_sim_options_print(&options, stdout);
     (void)printf(" records_in=%" PRIu64 " duplicates=%" PRIu64 " ignored=%" PRIu64, outcome.totals.records_in,
                  outcome.totals.duplicates, outcome.totals.ignored);
+    (void)printf(" ticks=%" PRIu64, outcome.ticks);
     (void)printf(" crashes=%u power_cuts=%u failures=%u restores=%" PRIu64 " deltas=%" PRIu64 " faults=%" PRIu64
                  " writes=%" PRIu64 " steps=%" PRIu64 " healed_steps=%" PRIu64
                  " seconds=%.3f healed_seconds=%.3f result=%s\n",

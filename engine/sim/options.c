@@ -35,6 +35,8 @@ static void reconcile(struct tg_sim_options *options)
     if (options->cassandra || options->checkpoint != 0) { options->max_keys = 0; }
     if (options->crashes == 0) { options->reshard = false; }
     if (options->chain) { options->max_keys = 0; }
+    /* Every checkpoint waits for the starved shard a few times: much of the run would be that. */
+    if (options->checkpoint != 0 && options->bias > 5) { options->bias = 5; }
     bound_time(options);
 }
 
@@ -52,6 +54,8 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     static const uint32_t crash_calls[] = {0, 40, 400};
     static const uint32_t grows_ms[] = {0, 500, 8000};
     static const tg_us checkpoints[] = {0, 1000, 3000, 10000, 30000, 200000};
+    static const tg_us idle_afters[] = {0, 5000, 50000, 500000};
+    static const uint32_t idle_grows_ms[] = {3000, 10000};
     options->log = tg_prng_below(prng, 2) == 0;
     options->cassandra = tg_prng_below(prng, 2) == 0;
     options->nodes = 1 + tg_prng_below(prng, 3);
@@ -71,6 +75,11 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     options->crashes = crashes_max == 0 ? 0 : tg_prng_below(prng, crashes_max + 1);
     options->fatal = crashes_max != 0 && tg_prng_below(prng, 4) == 0;
     options->checkpoint = crashes_max == 0 ? 0 : pick_us(prng, 6, checkpoints);
+    /* Without checkpoints the lives of a run have different ticks, and nothing is their common result. */
+    const tg_us idle_after = pick_us(prng, 4, idle_afters);
+    const uint64_t grow_ns = pick(prng, 2, idle_grows_ms) * UINT64_C(1000000);
+    options->idle_after = options->log && (options->checkpoint != 0 || options->crashes == 0) ? idle_after : 0;
+    if (options->idle_after != 0) { options->grow_ns = grow_ns; }
     options->reshard = tg_prng_below(prng, 2) == 0;
     options->chain = tg_prng_below(prng, 4) == 0;
     options->crash_calls = pick(prng, 3, crash_calls);
@@ -116,6 +125,7 @@ void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed, uint32_t
     options->sink_rows = pick(&prng, 4, sink_rows);
     options->id_chars = options->ids ? tg_prng_below(&prng, 3) : 0;
     options->project = tg_prng_below(&prng, 2) == 0;
+    options->audit = seed % 2 == 1;
     options->max_keys = pick(&prng, 5, key_limits);
     draw_world(options, &prng, crashes_max);
 }
@@ -194,10 +204,11 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
                   " tick_ns=%" PRIu64 " grow_ns=%" PRIu64 " disk_faults=%u log_faults=%u net_faults=%u cql_faults=%u "
                   "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " checkpoint_us=%" PRId64
                   " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
-                  "crash_calls=%u reshard=%d chain=%d fatal=%d",
+                  "crash_calls=%u reshard=%d chain=%d fatal=%d "
+                  "idle_after_us=%" PRId64 " audit=%d",
                   options->log, options->cassandra, options->nodes, options->protocol, options->timeout, options->flush,
                   options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults, options->net_faults,
                   options->cql_faults, options->outage_ns, options->heal_ns, options->checkpoint, options->crashes,
                   options->crash_steps, options->crash_visits, options->crash_calls, options->reshard, options->chain,
-                  options->fatal);
+                  options->fatal, options->idle_after, options->audit);
 }

@@ -5,15 +5,19 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "engine/sim/export.h"
 #include "engine/sim/input.h"
 #include "engine/sim/life.h"
 #include "engine/sim/slow_sink.h"
 #include "io/generate/generate.h"
 
+#define NEVER_US INT64_C(3600000000000000)
+#define DAY_US INT64_C(86400000000)
 enum { PATH_BYTES = 512, SETS_MAX = 12, SET_BYTES = 320, SETTLE_STEPS = 100 };
 #define KEYSPACE "streaming_demo"
 #define TABLE "user_transaction_counts"
 #define CHAINED "tallies"
+#define CHECKPOINTS "/state/checkpoints"
 
 struct scenario {
     const struct tg_sim_options *options;
@@ -29,6 +33,10 @@ struct scenario {
     struct tg_sim_chaos chaos;
     struct tg_sim_witness witness;
     struct tg_prng prng; /* the schedule */
+    struct tg_tick_watch tick_watch;
+    struct tg_tick *ticks; /* [tick_count] that acted, in any life */
+    uint64_t tick_count;
+    uint64_t tick_capacity;
 };
 
 /* ---- the job ----------------------------------------------------------------------------------------------------- */
@@ -39,7 +47,7 @@ static uint32_t make_sets(const struct tg_sim_options *options, char sets[SETS_M
     uint32_t count = 0;
 #define SET(...) (void)snprintf(sets[count++], SET_BYTES, __VA_ARGS__)
     SET("sources.tx.watermark.delay=%" PRId64 "us", options->delay);
-    SET("sources.tx.watermark.idle_after=1000000h"); /* idleness depends on the schedule, as it should */
+    SET("sources.tx.watermark.idle_after=%" PRId64 "us", options->idle_after != 0 ? options->idle_after : NEVER_US);
     SET("steps.counts.process.params.window=%" PRId64 "us", options->window);
     SET("steps.counts.process.params.idle=%" PRId64 "us", options->idle);
     SET("steps.counts.allowed_lateness=%" PRId64 "us", options->lateness);
@@ -80,12 +88,13 @@ static tg_status load_job(struct scenario *s, struct tg_error *err)
     }
     if (s->options->log) { s->job->sources[0].topic = TG_SIM_TOPIC; }
     if (s->options->max_keys != 0) { s->job->engine.max_keys = s->options->max_keys; }
+    s->job->engine.audit = s->options->audit;
     if (s->options->checkpoint != 0) {
         s->job->checkpoint.is_on = true;
         s->job->checkpoint.every = s->options->checkpoint;
         s->job->checkpoint.timeout = 600000000;
         s->job->checkpoint.keep = 3;
-        s->job->checkpoint.dir = "/state/checkpoints";
+        s->job->checkpoint.dir = CHECKPOINTS;
     }
     if (s->options->sink_rows != 0) { tg_slow_sink_put_before(s->job, s->options->sink_rows, s->options->seed); }
     return TG_OK;
@@ -118,6 +127,7 @@ static tg_status make_world(struct scenario *s, struct tg_error *err)
 {
     const uint64_t seed = s->options->seed;
     s->world = (struct tg_sim_world){.now_ns = 1, .start_us = TG_GENERATE_BENCH_START};
+    if (s->options->idle_after != 0) { s->world.start_us += DAY_US; } /* the wall clock bounds what silence may raise */
     s->prng = (struct tg_prng){seed ^ 0x5DEECE66DULL};
     s->disk = tg_sim_disk_create(seed ^ 0xD15C);
     s->log = tg_sim_log_create(&s->world, s->options->partitions, seed ^ 0x106);
@@ -161,6 +171,17 @@ static void take_down(struct scenario *s)
     tg_sim_disk_destroy(s->disk);
 }
 
+static void note_tick(void *self, const struct tg_tick *tick)
+{
+    struct scenario *s = self;
+    if (s->tick_count == s->tick_capacity) {
+        s->tick_capacity = 2 * s->tick_capacity + 64;
+        s->ticks = realloc(s->ticks, s->tick_capacity * sizeof *s->ticks);
+        TG_ASSERT(s->ticks != NULL);
+    }
+    s->ticks[s->tick_count++] = *tick;
+}
+
 /* ---- lives ------------------------------------------------------------------------------------------------------- */
 
 /* Did the life fail as it was entitled to, of a fault that no connector can live with? */
@@ -179,6 +200,7 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
                                .job = s->job,
                                .partitions = s->partitions,
                                .prng = &s->prng,
+                               .tick_watch = &s->tick_watch,
                                .fresh =
                                    s->options->checkpoint == 0}; /* without checkpoints a life begins from nothing */
     for (;;) { /* ends: crashes are counted, failures end with healing, and time goes on */
@@ -193,6 +215,14 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
         life.steps_max = dies ? 1 + tg_prng_next(&s->chaos.prng) % s->options->crash_steps : UINT64_MAX;
         life.visits_max = at_failpoint ? 1 + tg_prng_below(&s->chaos.prng, s->options->crash_visits) : UINT64_MAX;
         const enum tg_sim_end end = tg_sim_life_run(&life, outcome, err);
+        if (end != TG_SIM_ENDED) { outcome->partition_count = 0; } /* what was in memory is lost */
+        outcome->lives++;
+        struct tg_error trouble = {0};
+        if (s->config->checkpoints &&
+            tg_sim_export_checkpoints(s->disk, CHECKPOINTS, s->config->dir, outcome->lives, &trouble) != TG_OK) {
+            *err = trouble;
+            return err->status;
+        }
         if (end == TG_SIM_FAILED && err->code == TG1522) { /* died between its last checkpoint and its end */
             *err = (struct tg_error){0};
             return TG_OK;
@@ -239,23 +269,41 @@ static tg_status save(const struct scenario *s, const char *name, struct tg_erro
     return fclose(out) == 0 ? TG_OK : tg_fail(err, TG1502, errno, "%s", path);
 }
 
-static tg_status save_all(const struct scenario *s, struct tg_error *err)
+/* Which ticks acted is the schedule's doing, so the model is told; that they act again after a crash is not told. */
+static tg_status save_ticks(const struct scenario *s, struct tg_error *err)
+{
+    char path[PATH_BYTES];
+    (void)snprintf(path, sizeof path, "%s/out/ticks.jsonl", s->config->dir);
+    FILE *out = fopen(path, "w");
+    if (out == NULL) { return tg_fail(err, TG1502, errno, "%s", path); }
+    for (uint64_t i = 0; i < s->tick_count; i++) {
+        (void)fprintf(out, "{\"partition\":%u,\"offset\":%" PRId64 ",\"wm_us\":%" PRId64 "}\n", s->ticks[i].partition,
+                      s->ticks[i].offset, s->ticks[i].wm);
+    }
+    return fclose(out) == 0 ? TG_OK : tg_fail(err, TG1502, errno, "%s", path);
+}
+
+static tg_status save_all(const struct scenario *s, const struct tg_sim_outcome *outcome, struct tg_error *err)
 {
     tg_status status = save(s, TABLE, err);
     if (status == TG_OK) { status = save(s, "dead_letters", err); }
     if (status == TG_OK && s->options->chain) { status = save(s, CHAINED, err); }
-    return status == TG_OK ? save(s, "late", err) : status;
+    if (status == TG_OK) { status = save_ticks(s, err); }
+    if (status == TG_OK) { status = save(s, "late", err); }
+    return status == TG_OK ? tg_sim_export_counts(outcome, s->config->dir, err) : status;
 }
 
 tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_config *config,
                      struct tg_sim_outcome *outcome, struct tg_error *err)
 {
     struct scenario s = {.options = options, .config = config};
+    s.tick_watch = (struct tg_tick_watch){.acted = note_tick, .self = &s};
     tg_status status = make_world(&s, err);
     if (status == TG_OK) { status = live(&s, outcome, err); }
     outcome->now_ns = s.world.now_ns;
     outcome->restores = s.witness.restores;
     outcome->deltas = s.witness.deltas;
+    outcome->ticks = s.tick_count;
     if (status == TG_OK) { status = settle(&s, err); }
     if (s.cql != NULL) {
         uint64_t executions = 0;
@@ -263,9 +311,10 @@ tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_c
         tg_sim_cql_counts(s.cql, &executions, &outcome->faults);
         tg_sim_table_counts(s.table, &outcome->writes, &stale);
         outcome->faults += tg_sim_disk_faulted(s.disk);
-        const tg_status saved = save_all(&s, status == TG_OK ? err : NULL);
+        const tg_status saved = save_all(&s, outcome, status == TG_OK ? err : NULL);
         status = status == TG_OK ? saved : status;
     }
     take_down(&s);
+    free(s.ticks);
     return status;
 }

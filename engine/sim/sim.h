@@ -4,7 +4,8 @@
  * same run, byte for byte.
  *
  * A run has two phases: first things go wrong, then all is healed and the run must come to its end in bounded time.
- * What came out is compared with the reference model by tests/sim/run. */
+ * What came out, given the ticks that acted (dir/out/ticks.jsonl), is compared with the reference model by
+ * tests/sim/run. */
 #ifndef TG_ENGINE_SIM_SIM_H
 #define TG_ENGINE_SIM_SIM_H
 
@@ -12,6 +13,7 @@
 #include "engine/cluster.h"
 
 enum tg_sim_level { TG_SIM_NONE, TG_SIM_SOME, TG_SIM_MUCH };
+enum { TG_SIM_PARTITIONS_MAX = 5 };
 
 /* Everything a seed chooses; printed in full so that a failing run can be read. */
 struct tg_sim_options {
@@ -48,6 +50,7 @@ struct tg_sim_options {
     tg_us flush;        /* flush_every of the sink */
     uint64_t tick_ns;   /* longest time from step to step */
     uint64_t grow_ns;   /* the log grows for so long; 0 = all of it is there at once */
+    tg_us idle_after;   /* partitions of a growing log are idle after so long; 0 = never: results depend on it */
     enum tg_sim_level disk_faults;
     enum tg_sim_level log_faults;
     enum tg_sim_level net_faults;
@@ -60,6 +63,7 @@ struct tg_sim_options {
     uint32_t crash_visits; /* 0; or half of them end at a failpoint, at the latest at its visit of this number */
     uint32_t crash_calls;  /* 0; or half of the others end at a call to the disk, at the latest at so many */
     bool power_only;       /* every crash is a power cut */
+    bool audit;            /* the job sums up what it applies; half of the seeds, drawn from nothing else */
     bool fatal; /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
 };
 
@@ -83,13 +87,19 @@ struct tg_sim_outcome {
     uint64_t deltas;         /* that they loaded */
     uint64_t faults;         /* that struck disk and Cassandra */
     uint64_t writes;         /* that reached Cassandra's table */
+    uint64_t ticks;          /* raises of idle partitions' clocks that acted, again and again over lives */
     struct tg_totals totals; /* of the last life */
+    uint32_t lives;
+    uint32_t partition_count; /* of a run that came to its end by working; else 0 */
+    struct tg_manifest_partition partitions[TG_SIM_PARTITIONS_MAX]; /* [partition_count] since the job's birth */
+    struct tg_tally tallies[TG_SIM_PARTITIONS_MAX];                 /* [partition_count] of the job's step */
 };
 
 struct tg_sim_config {
     const char *job_path;
     const char *chain_path; /* the job with a step behind its step */
-    const char *dir;        /* the input is left in dir/in, the output in dir/out */
+    const char *dir;        /* the input is left in dir/in, the output and the counts in dir/out */
+    bool checkpoints;       /* also what every life leaves of them, in dir/checkpoints/<life> */
 };
 
 /* Draw the options of `seed`; at most `crashes_max` crashes.  @setup */

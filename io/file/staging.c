@@ -106,12 +106,21 @@ static int sync_folder(const struct tg_staging *staging)
     return staging->ops->sync_dir(staging->ops->self, folder);
 }
 
+/* The segment at a cursor's position. */
+static struct tg_staging_segment *segment_at(const struct tg_staging_shard *shard, uint64_t position)
+{
+    return &shard->segments[position % TG_STAGING_SEGMENTS_MAX];
+}
+
 /* Make `segment` the newest one of the shard: the one before is complete and durable since its cut. */
 static int begin_segment(struct tg_staging *staging, uint32_t index, uint64_t segment)
 {
     struct tg_staging_shard *shard = &staging->shards[index];
     char path[PATH_BYTES];
-    if (shard->count == TG_STAGING_SEGMENTS_MAX) { return -EOVERFLOW; }
+    const uint64_t end = atomic_load_explicit(&shard->end, memory_order_relaxed); /* our own store */
+    if (end - atomic_load_explicit(&shard->first, memory_order_acquire) == TG_STAGING_SEGMENTS_MAX) { /* S4 */
+        return -EOVERFLOW;
+    }
     if (shard->fd >= 0) { (void)staging->ops->close(staging->ops->self, shard->fd); }
     shard->fd = -TG_FAILPOINT("file.segment");
     if (shard->fd == 0) {
@@ -124,18 +133,20 @@ static int begin_segment(struct tg_staging *staging, uint32_t index, uint64_t se
         return failed;
     }
     shard->torn = false;
-    shard->segments[shard->count++] = (struct tg_staging_segment){.number = segment};
+    *segment_at(shard, end) = (struct tg_staging_segment){.number = segment};
+    atomic_store_explicit(&shard->end, end + 1, memory_order_release); /* S1 */
     return 0;
 }
 
 int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segment, const char *data, uint32_t bytes)
 {
     struct tg_staging_shard *shard = &staging->shards[index];
-    if (shard->fd < 0 || shard->count == 0 || shard->segments[shard->count - 1].number != segment) {
+    const uint64_t end = atomic_load_explicit(&shard->end, memory_order_relaxed); /* our own store */
+    if (shard->fd < 0 || segment_at(shard, end - 1)->number != segment) {
         const int failed = begin_segment(staging, index, segment);
         if (failed != 0) { return failed; }
     }
-    struct tg_staging_segment *newest = &shard->segments[shard->count - 1];
+    struct tg_staging_segment *newest = segment_at(shard, atomic_load_explicit(&shard->end, memory_order_relaxed) - 1);
     if (shard->torn) {
         const int failed = staging->ops->ftruncate(staging->ops->self, shard->fd, (int64_t)newest->bytes);
         if (failed != 0) { return failed; }
@@ -164,9 +175,11 @@ uint32_t tg_staging_prepare(const struct tg_staging *staging, uint32_t index, ui
     const struct tg_staging_shard *shard = &staging->shards[index];
     struct tg_bytes_out out = {.data = data, .capacity = TG_COMMITTABLE_BYTES_MAX};
     tg_bytes_put_i64(&out, staging->length);
-    for (uint32_t i = 0; i < shard->count && shard->segments[i].number <= segment; i++) {
-        tg_bytes_put_u64(&out, shard->segments[i].number);
-        tg_bytes_put_u64(&out, shard->segments[i].bytes);
+    const uint64_t end = atomic_load_explicit(&shard->end, memory_order_acquire); /* S2 */
+    uint64_t at = atomic_load_explicit(&shard->first, memory_order_relaxed);      /* our own store */
+    for (; at != end && segment_at(shard, at)->number <= segment; at++) {
+        tg_bytes_put_u64(&out, segment_at(shard, at)->number);
+        tg_bytes_put_u64(&out, segment_at(shard, at)->bytes);
     }
     TG_ASSERT(!out.overflow);
     return (uint32_t)out.used;
@@ -267,13 +280,10 @@ static int remove_part(struct tg_staging *staging, uint32_t shard, const struct 
     }
     if (shard >= staging->shard_count) { return 0; }
     struct tg_staging_shard *own = &staging->shards[shard];
-    if (own->count != 0 && own->segments[0].number == segment->number) {
-        own->count--;
-        memmove(own->segments, own->segments + 1, own->count * sizeof own->segments[0]);
-        if (own->count == 0 && own->fd >= 0) {
-            (void)staging->ops->close(staging->ops->self, own->fd);
-            own->fd = -1;
-        }
+    const uint64_t first = atomic_load_explicit(&own->first, memory_order_relaxed); /* our own store */
+    if (first != atomic_load_explicit(&own->end, memory_order_acquire) &&           /* S2 */
+        segment_at(own, first)->number == segment->number) {
+        atomic_store_explicit(&own->first, first + 1, memory_order_release); /* S3 */
     }
     return 0;
 }

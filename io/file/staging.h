@@ -4,9 +4,17 @@
  *
  * A committable is: the final file's length before the commit, then segment number and bytes of each part. Repeating a
  * commit cuts the final file back to that length and appends again while all parts are there; once one is gone the rows
- * are durable in the final file. All calls block. */
+ * are durable in the final file. All calls block.
+ *
+ * Two threads may be at work: one appends and syncs, the other prepares and commits, so that rows flow on while a
+ * commit copies and syncs. What is not committed yet lies between two cursors, each written by one of them: S1 end
+ * store-release (append)     pairs with  S2 end load-acquire (prepare, commit):  the segment is there; its bytes are
+ * read once the shard knows that its last block was written S3 first store-release (commit)   pairs with  S4 first
+ * load-acquire (append):         its place may be used again */
 #ifndef TG_IO_FILE_STAGING_H
 #define TG_IO_FILE_STAGING_H
+
+#include <stdatomic.h>
 
 #include "base/limits.h"
 #include "io/file_ops.h"
@@ -20,10 +28,11 @@ struct tg_staging_segment {
 };
 /* Parts of one shard. */
 struct tg_staging_shard {
-    int fd;    /* of the newest segment; -1 = none is open */
-    bool torn; /* bytes behind the newest segment's may have to be cut off */
-    uint32_t count;
-    struct tg_staging_segment *segments; /* [TG_STAGING_SEGMENTS_MAX] not committed yet, oldest first */
+    int fd;                              /* of the newest segment, committed or not; -1 = none is open */
+    bool torn;                           /* bytes behind the newest segment's may have to be cut off */
+    struct tg_staging_segment *segments; /* [TG_STAGING_SEGMENTS_MAX] first to end - 1 are not committed; a ring */
+    _Atomic uint64_t first;
+    _Atomic uint64_t end;
 };
 
 struct tg_staging {
@@ -33,7 +42,8 @@ struct tg_staging {
     int64_t length; /* of the final file: what is committed */
     char *copy;     /* for commits */
     uint32_t shard_count;
-    uint64_t next_segment; /* larger than any that was committed: a name that a checkpoint knows is never used again */
+    uint64_t next_segment; /* at the start: larger than any that was committed: a name that a checkpoint knows is never
+                              used again */
     struct tg_staging_shard shards[TG_SHARDS_MAX];
 };
 

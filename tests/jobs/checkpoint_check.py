@@ -90,9 +90,10 @@ def instant(text):
 class Oracle:
     """The model of every partition, moved forward from checkpoint to checkpoint."""
 
-    def __init__(self, records, params, audited=True):
+    def __init__(self, records, params, audited=True, ticks=None):
         self.records = records  # partition -> list of values
         self.params = params
+        self.ticks = ticks or {}  # partition -> list of (offset, clock): raises of idle partitions
         self.audited = audited
         self.partitions = {}
         self.checked = 0
@@ -101,7 +102,7 @@ class Oracle:
         """The model of a partition below `offset`; anew when it is beyond that already."""
         model, position = self.partitions.get(number, (None, 0))
         if model is None or position > offset:
-            model, position = Partition(number, self.params, Result()), 0
+            model, position = Partition(number, self.params, Result(), self.ticks.get(number, ())), 0
         for position in range(position, offset):
             model.push(position, self.records[number][position])
         model.result.rows.clear()  # nobody looks at what comes out
@@ -120,6 +121,7 @@ class Oracle:
             if offset > len(self.records[number]):
                 return [f"checkpoint {epoch}: partition {number} is at {offset} of {len(self.records[number])}"]
             model = self.partition_at(number, offset)
+            model.tick_until(offset, instant(line["watermark"]))  # which of those since the last record acted before the cut
             wrong += self.check_partition(model, line, found.steps[number], offset)
             clock = instant(found.steps[number]["clock"])
             for user in list(model.users):
@@ -135,7 +137,11 @@ class Oracle:
     def check_partition(self, model, line, step, offset):
         counts, params = model.counts, self.params
         ended = line["flags"] & ENDED != 0
+        if params.drain and offset == len(self.records[model.number]):  # a start knows a partition's clock before it has met its end again
+            ended = ended or instant(line["watermark"]) == FOREVER
         watermark = FOREVER if ended and (params.drain or model.newest is None) else model.watermark
+        if model.newest is None and not ended:  # it may have followed the others
+            watermark = instant(line["watermark"])
         clock = watermark if abs(watermark) == FOREVER else watermark - params.lateness
         want = {"records": offset, "dead": counts.dead, "late": counts.late, "duplicates": counts.duplicates, "accepted": counts.accepted,
                 "late_in_part": 0, "has_valid": model.newest is not None, "max_ts": -FOREVER if model.newest is None else model.newest,

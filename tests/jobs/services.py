@@ -68,7 +68,8 @@ class ServiceTest(unittest.TestCase):
         return {"KAFKA_BROKERS": self.kafka, "CASSANDRA_HOSTS": self.cassandra}
 
     def start(self, *flags, profile="prod", sets=None, env=None, name="run"):
-        run = turgo.Turgo("run", turgo.JOB, "--profile", profile, "--report", self.folder / f"{name}.json", *self.sets(**(sets or {})),
+        run = turgo.Turgo("run", turgo.JOB, "--profile", profile, "--report", self.folder / f"{name}.json",
+                        *([] if "--state-dir" in flags else ["--state-dir", self.folder / "state"]), *self.sets(**(sets or {})),
                           *flags, env={**self.env, **(env or {})}, log=self.folder / f"{name}.log")
         self.addCleanup(run.kill)
         return run

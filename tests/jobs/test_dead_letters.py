@@ -32,7 +32,7 @@ class DeadLetters(ServiceTest):
                   "sources.tx.watermark.max_skew": "off", "sinks.user_transaction_counts.cassandra.table": self.table,
                   "dead_letters.kafka.topic": self.letters, "late.file.path": self.folder / "late.jsonl"}
         report = self.folder / "report.json"
-        code, text = turgo.run("run", self.job, "--profile", "prod", "--until", "end", "--fresh", "--report", report,
+        code, text = turgo.run("run", self.job, "--profile", "prod", "--until", "end", "--fresh", "--report", report, "--state-dir", self.folder / "state",
                                *[word for name, value in values.items() for word in ("--set", f"{name}={value}")], env=self.env, timeout=120)
         self.assertEqual(code, 0, text[-3000:])
         return json.loads(report.read_text()), text

@@ -199,6 +199,7 @@ class Password(unittest.TestCase):
 
     def attempt(self, user, password):
         return turgo.run("run", turgo.JOB, "--profile", "prod", "--until", "end", "--fresh", "--create-tables", "--set", f"sources.tx.kafka.topic={self.topic}",
+                         "--state-dir", f"{self.folder}-state-{os.getpid()}",
                          "--set", f"sinks.user_transaction_counts.cassandra.username={user}",
                          "--set", "sinks.user_transaction_counts.cassandra.password=${SECRET}", timeout=60,
                          env={"KAFKA_BROKERS": os.environ["TURGO_KAFKA"], "CASSANDRA_HOSTS": self.cassandra, "SECRET": password})

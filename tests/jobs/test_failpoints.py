@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -102,15 +103,15 @@ def case():
 class Life:
     """One process of the job. Lives of one folder share state and output; what each said is in its log."""
 
-    def __init__(self, its_case, folder, *plans, shards, every="5ms", paced=True):
+    def __init__(self, its_case, folder, *plans, shards, every="5ms", paced=True, poll=4, sets=()):
         self.folder = folder
         self.out = folder / "out"
         self.out.mkdir(parents=True, exist_ok=True)
         self.report_path = folder / "report.json"
         self.report_path.unlink(missing_ok=True)
         plans = [*plans, *([PACE] if paced else [])]
-        sets = [word for value in (*its_case.made.params.sets(), f"checkpoint.every={every}") for word in ("--set", value)]
-        self.run = turgo.Turgo("run", its_case.job, "--profile", "replay", "--until", "end", "--no-drain", "--quiet", "--shards", shards, "--poll-size", 4,
+        sets = [word for value in (*its_case.made.params.sets(), f"checkpoint.every={every}", *sets) for word in ("--set", value)]
+        self.run = turgo.Turgo("run", its_case.job, "--profile", "replay", "--until", "end", "--no-drain", "--quiet", "--shards", shards, "--poll-size", poll,
                                "--report", self.report_path, "--state-dir", folder / "state", *sets, log=folder / f"log-{len(list(folder.glob('log-*')))}",
                                env={"TURGO_IN": its_case.folder / "in", "TURGO_OUT": self.out, "TURGO_FAILPOINT": ",".join(plans)})
 
@@ -265,6 +266,54 @@ class Errors(FailpointTest):
     def test_this_file_says_what_an_error_does_at_every_place(self):
         said = DROPS | COMMITS_AGAIN | LEAVES_OLD_ONES | set(WRITES_AGAIN) | set(ENDS_THE_RUN) | REFUSES_THE_START | DOES_NOTHING
         self.assertEqual(said ^ set(names()), set())
+
+
+class Protection(FailpointTest):
+    """A job that cannot checkpoint: unhealthy after three, and after checkpoint.max_age it stops reading."""
+
+    SETS = ("checkpoint.max_age=100ms", "engine.drain_timeout=300ms")
+
+    def wait_for(self, life, word):
+        deadline = time.monotonic() + 30
+        while not re.search(word, life.text()):
+            self.assertTrue(life.run.running() and time.monotonic() < deadline, f"{word}: {life.text()}")
+            time.sleep(0.005)
+
+    def test_reading_stops_until_a_checkpoint_is_complete(self):
+        folder = self.folder("held")
+        life = self.live(folder, "store.create:3-60:error:ENOSPC", every="20ms", poll=1, sets=self.SETS)
+        self.assertEqual(life.run.wait(60), 0, life.text())
+        for word in ("warn.*TG2502.*reading stops", "warn.*TG2503.*3 checkpoints in a row", "TG2503.*healthy again", "TG2502.*reading again"):
+            self.assertRegex(life.text(), word)
+        checkpoints = life.report()["checkpoints"]
+        self.assertGreater(checkpoints["held_ns"], 0)
+        self.assertTrue(checkpoints["healthy"])
+        self.assert_result(folder, f"TG_SEED={self.case.seed}")
+
+    def test_nothing_is_read_meanwhile_and_a_stop_then_loses_nothing(self):
+        folder = self.folder("stopped")
+        life = self.live(folder, "store.create:7+:error:ENOSPC", every="20ms", poll=1, sets=self.SETS)
+        self.wait_for(life, "TG2502")
+        time.sleep(0.3)  # what was on its way
+        rows = len(life.run.text())
+        time.sleep(0.5)
+        news = [line for line in life.run.text()[rows:].split("\n") if line.startswith('{"userId"')]
+        self.assertEqual(news, [], "rows of records that should not have been read")
+        life.run.send(signal.SIGTERM)
+        self.assertEqual(life.run.wait(10), 69, life.text())
+        checkpoints = life.report()["checkpoints"]
+        self.assertGreater(checkpoints["held_ns"], 500_000_000)
+        self.assertFalse(checkpoints["healthy"])
+        self.assertLess(life.report()["records_in"], self.case.made.count)
+        self.end(folder, f"TG_SEED={self.case.seed}")
+
+    def test_with_max_age_off_the_job_goes_on(self):
+        folder = self.folder("off")
+        life = self.live(folder, "store.create:3-40:error:ENOSPC", every="20ms", poll=1, sets=("checkpoint.max_age=off",))
+        self.assertEqual(life.run.wait(60), 0, life.text())
+        self.assertNotIn("TG2502", life.text())
+        self.assertEqual(life.report()["checkpoints"]["held_ns"], 0)
+        self.assert_result(folder, f"TG_SEED={self.case.seed}")
 
 
 def is_stopped(pid):

@@ -19,7 +19,7 @@ import unittest
 from unittest import mock
 
 from tests.jobs import turgo
-from tests.jobs.checkpoint_check import Oracle, check_directory, epochs_of
+from tests.jobs.checkpoint_check import Oracle, check_directory
 from tests.jobs.reader import FileReader, TableReader, Watch
 from tests.model import inputs
 from tests.model.purchase_count import Params, run
@@ -164,15 +164,6 @@ class RecoveryTest(unittest.TestCase):
         self.assertEqual(life.run.wait(120), code, life.run.text()[-3000:])
         return life
 
-    def assert_checkpoints(self, chance, its_case, life, known, where):
-        """Some of the checkpoints a life has added to `known`, the newest among them, hold what the model has at their offsets."""
-        new = [epoch for epoch in epochs_of(life.checkpoints) if epoch not in known]
-        known.update(new)
-        chosen = new if CHECKED == 0 or len(new) <= CHECKED else [*sorted(chance.sample(new[:-1], CHECKED - 1)), new[-1]]
-        wrong, looked = check_directory(life.checkpoints, its_case.oracle, set(epochs_of(life.checkpoints)) - set(chosen), verify=True)
-        self.assertEqual(wrong[:5], [], f"seed {its_case.seed} {where}")
-        return len(looked)
-
     def assert_result(self, its_case, life, message=""):
         """What the job's outputs hold is the model's, nothing twice; a table equals that of the run without checkpoints, too."""
         where = f"seed {its_case.seed} {message}"
@@ -203,7 +194,7 @@ class Kills(RecoveryTest):
         self.tally = collections.Counter()
         begun = time.monotonic()
         names = ("kills", "kills behind a new checkpoint", "kills during restore", "starts from a checkpoint", "starts with other shards", "epochs",
-                 "checkpoints", "checkpoints compared", "looks of readers", "inputs", "inputs ended by a life that read a part")
+                 "checkpoints", "checkpoints compared with the model", "looks of readers", "inputs", "inputs ended by a life that read a part")
         while self.tally["inputs"] < self.INPUTS_MAX and (self.tally["kills"] < KILLS or not all(self.tally[name] for name in names)):
             cycle = self.tally["inputs"]
             self.cycle(random.Random(seed + cycle), case(seed + cycle // 6, RECORDS * 2), f"kills-{cycle}", f"TG_SEED={seed} cycle {cycle}")
@@ -215,17 +206,14 @@ class Kills(RecoveryTest):
 
     def cycle(self, chance, its_case, name, where):
         longest, idle, shards_before = 1.0, 0, 0
-        outputs, keep = chance.choice(("sqlite", "file")), chance.choice((3, 1000))
-        self.complete = set()
-        known = set()
-        watch = None
+        outputs = chance.choice(("sqlite", "file"))
+        keep = chance.choice((3, 1000))
+        self.complete, self.compared, watch = set(), set(), None
         for number in range(self.LIVES_MAX):
             shards = chance.randrange(1, 6)
             flags = ("--shards", shards, "--poll-size", chance.choice((1, 1, 7, 64)), "--io", chance.choice(("uring", "epoll")))
             life = self.live(its_case, *flags, name=name, outputs=outputs, every=chance.choice(("50ms", "20ms")), keep=keep)
-            if watch is None:
-                watch = Watch(TableReader(life.out) if outputs == "sqlite" else FileReader(life.out / f"{turgo.SINK}.jsonl"))
-                self.addCleanup(watch.over.set)
+            watch = watch or self.watch(life)
             before, generation = life.newest(), max(numbers_of(life.checkpoints, "GENERATION-"), default=0)
             self.tally["starts from a checkpoint"] += before != 0
             self.tally["starts with other shards"] += before != 0 and shards != shards_before
@@ -238,12 +226,11 @@ class Kills(RecoveryTest):
             if not ended:
                 life.run.kill()
             self.complete |= numbers_of(life.checkpoints)
+            self.tally["checkpoints compared with the model"] += self.compare(chance, its_case, life, where)
             if ended:
-                self.assertEqual(life.run.wait(), 0, f"{where}: {life.run.text()[-3000:]}")
-                self.assertEqual(watch.stop()[:5], [], f"{where}: a reader saw something go back")
+                wrong = watch.stop()
+                self.assertEqual(wrong[:5], [], f"{where}: a reader saw something go back")
                 self.tally["looks of readers"] += watch.reader.looks
-            self.tally["checkpoints compared"] += self.assert_checkpoints(chance, its_case, life, known, where)
-            if ended:
                 self.finish(its_case, life, before, where)
                 return
             after = life.newest()
@@ -283,7 +270,24 @@ class Kills(RecoveryTest):
                 life.run.send(signal.SIGCONT)
             time.sleep(0.002)
 
+    def watch(self, life):
+        """A reader of the job's output, through all its lives."""
+        watch = Watch(TableReader(life.out) if life.outputs == "sqlite" else FileReader(life.out / f"{turgo.SINK}.jsonl"))
+        self.addCleanup(watch.over.set)
+        return watch
+
+    def compare(self, chance, its_case, life, where):
+        """Some of the checkpoints that are new since the last life, the newest among them, hold what the model has at their offsets."""
+        there = numbers_of(life.checkpoints)
+        new = sorted(there - self.compared)
+        self.compared |= there
+        chosen = new if CHECKED == 0 or len(new) <= CHECKED else [*chance.sample(new[:-1], CHECKED - 1), new[-1]]
+        wrong, looked = check_directory(life.checkpoints, its_case.oracle, there - set(chosen), verify=True)
+        self.assertEqual(wrong[:5], [], f"seed {its_case.seed} {where}")
+        return len(looked)
+
     def finish(self, its_case, life, before, where):
+        self.assertEqual(life.run.wait(), 0, f"{where}: {life.run.text()[-3000:]}")
         self.assert_result(its_case, life, f"{where} {life.outputs}")
         self.tally["epochs"] += max(numbers_of(life.checkpoints) | numbers_of(life.checkpoints, "e"), default=0)
         self.tally["checkpoints"] += len(self.complete)

@@ -289,12 +289,15 @@ class Counts:
 
 
 class Partition:
-    """One partition's log: its clock, its deduplication, and the users that live in it."""
+    """One partition's log: its clock, its deduplication, and the users that live in it. `ticks` are (offset, clock): the partition was idle and
+    its clock was raised before the record at that offset."""
 
-    def __init__(self, number, params, result):
+    def __init__(self, number, params, result, ticks=()):
         self.number = number
         self.params = params
         self.result = result
+        self.ticks = sorted(ticks, reverse=True)
+        self.raised = -FOREVER
         self.newest = None  # largest ts of the records that move the clock
         self.ids = {}  # (user, id) -> ts of the row that was applied
         self.users = {}
@@ -302,9 +305,15 @@ class Partition:
 
     @property
     def watermark(self):
-        return -FOREVER if self.newest is None else self.newest - self.params.delay
+        return self.raised if self.newest is None else max(self.raised, self.newest - self.params.delay)
+
+    def tick_until(self, offset, clock=FOREVER):
+        """Raises up to `clock` act that came before the record at `offset`."""
+        while self.ticks and self.ticks[-1][0] <= offset and self.ticks[-1][1] <= clock:
+            self.raised = max(self.raised, self.ticks.pop()[1])
 
     def push(self, offset, value, record_time=None):
+        self.tick_until(offset)
         params, result, watermark = self.params, self.result, self.watermark
         result.records += 1
         self.counts.records += 1
@@ -382,6 +391,7 @@ class Partition:
                 raise OverflowError(f"timers of user {user!r} never come to rest")
 
     def end(self):
+        self.tick_until(FOREVER)
         clock = FOREVER if self.params.drain else self.watermark - self.params.lateness
         for user in list(self.users):
             self.fire(user, clock)
@@ -399,14 +409,14 @@ def dead_letter(partition, offset, fault, value):
     return letter
 
 
-def run(partitions, params=None, result=None):
+def run(partitions, params=None, result=None, ticks=None):
     """Result of the job over `partitions`: partition number -> iterable of values (bytes), or of (offset, value,
-    record time in us) where offsets have gaps or records have times of their own."""
+    record time in us) where offsets have gaps or records have times of their own. `ticks`: partition number -> list of (offset, clock)."""
     params = params or Params()
     result = result or Result()
     result.counts = {}
     for number in sorted(partitions):
-        partition = Partition(number, params, result)
+        partition = Partition(number, params, result, (ticks or {}).get(number, ()))
         result.counts[number] = partition.counts
         for line, record in enumerate(partitions[number]):
             if isinstance(record, tuple):

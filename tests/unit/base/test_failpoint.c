@@ -62,8 +62,9 @@ Test(failpoint, what_is_wrong_is_named_and_arms_nothing)
     static const char *const wrong[] = {
         "file.sink:1:kill", "file.sync", "file.sync:1", "file.sync:0:kill", "file.sync:-1:kill", "file.sync::kill",
         "file.sync:+:kill", "file.sync:1:die", "file.sync:1:error:EPERM", "file.sync:1:error:", "file.sync:1:delay:",
-        "file.sync:1:delay:1h", "file.sync:1:delay:us", "file.sync:99999999999999999999999:kill", "file.append:1:kill,file.sync:1:", ":", ":::",
-        "file.sync:3-2:kill", "file.sync:0-2:kill", "file.sync:2-:kill", "file.sync:-:kill", "file.sync:2-3+:kill",
+        "file.sync:1:delay:1h", "file.sync:1:delay:us", "file.sync:99999999999999999999999:kill",
+        "file.append:1:kill,file.sync:1:", ":", ":::", "file.sync:3-2:kill", "file.sync:0-2:kill", "file.sync:2-:kill",
+        "file.sync:-:kill", "file.sync:2-3+:kill",
     };
     for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct tg_error err = {0};

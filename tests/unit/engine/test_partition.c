@@ -19,7 +19,9 @@ static void setup(void)
 static bool idle(int p, uint64_t elapsed_ns, uint64_t now_ns, int64_t wall_us)
 {
     const struct tg_surroundings around = {published, 3, elapsed_ns, now_ns, wall_us};
-    return tg_partition_idle(&partitions[p], &source, &around);
+    if (!tg_partition_idle(&partitions[p], &source, &around)) { return false; }
+    tg_partition_raise(&partitions[p]);
+    return true;
 }
 
 TestSuite(partition, .init = setup);
@@ -151,4 +153,16 @@ Test(partition, one_whose_records_wait_for_room_is_not_silent_to_others)
     const int64_t before = partitions[0].wm;
     cr_assert_not(idle(0, 10 * NS, 30 * NS, 100000 * S));
     cr_assert_eq(partitions[0].wm, before);
+}
+
+Test(partition, nobody_follows_one_that_was_over_before_a_restart)
+{
+    struct tg_manifest_partition over = {.next_offset = 5, .max_ts = 100 * S, .wm = TG_TS_MAX};
+    over.flags = TG_PARTITION_HAS_VALID | TG_PARTITION_ENDED;
+    tg_partition_restore(&partitions[1], &over, 0);
+    tg_partition_restore(&partitions[2], &over, 0);
+    tg_partition_accept(&partitions[0], 100 * S, source.watermark_delay);
+    tg_partition_reached_end(&partitions[0]);
+    cr_assert(idle(0, 6 * NS, 10 * NS, 100000 * S));
+    cr_assert_eq(partitions[0].wm, 76 * S, "time goes on at the wall clock's rate");
 }

@@ -105,6 +105,50 @@ static void lives(uint64_t seed, uint32_t count, const struct tg_sim_disk_faults
     maker_close(&life.maker);
 }
 
+/* An old checkpoint made the newest one: after any cut there is the one or the other, whole. */
+Test(checkpoints, a_copy_is_there_whole_or_not_at_all, .timeout = 200)
+{
+    const uint64_t seed = tg_test_seed();
+    uint32_t there = 0;
+    uint32_t not_there = 0;
+    for (uint32_t i = 0; i < 300; i++) {
+        struct tg_sim_disk *disk = tg_sim_disk_create(seed + i);
+        life = (struct life){.next = 1};
+        maker_open(&life.maker, seed + i);
+        world_open(&life.world, &life.maker, 1 + maker_below(&life.maker, 3));
+        life.world.records = 3;
+        tg_file_ops_use(tg_sim_disk_ops(disk));
+        cr_assert_eq(open_store(), TG_OK, "%s", err.text);
+        for (uint64_t epoch = 1; epoch <= 4; epoch++) {
+            bool decided;
+            cr_assert_eq(world_checkpoint(&life.world, &life.store, epoch, &decided, &err), TG_OK, "%s", err.text);
+        }
+        struct tg_arena arena;
+        struct tg_manifest old;
+        struct tg_recovery_totals totals;
+        cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
+        cr_assert_eq(tg_recovery_read_manifest(&life.store, 2, &arena, &old, &err), TG_OK, "%s", err.text);
+        const uint64_t call = 1 + maker_below(&life.maker, 80);
+        faulty_use(&life.faulty, maker_below(&life.maker, 2) == 0 ? FAULTY_EIO : FAULTY_TORN_ERROR, call, UINT32_MAX);
+        life.faulty.real = tg_sim_disk_ops(disk);
+        const bool said = tg_recovery_copy(&life.store, &old, &life.store, 5, &totals, &err) == TG_OK;
+        tg_arena_close(&arena);
+        tg_store_close(&life.store);
+        tg_sim_disk_crash(disk, maker_below(&life.maker, 3) == 0 ? TG_SIM_KILL : TG_SIM_POWER);
+        tg_sim_disk_check(disk);
+        tg_file_ops_use(tg_sim_disk_ops(disk));
+        life.durable = said ? 5 : 4;
+        life.possible = 5;
+        recover(seed + i, call);
+        there += life.durable == 5;
+        not_there += life.durable == 4;
+        tg_file_ops_use(NULL);
+        tg_sim_disk_destroy(disk);
+        maker_close(&life.maker);
+    }
+    cr_assert(there > 20 && not_there > 20, "%u there, %u not", there, not_there);
+}
+
 Test(checkpoints, survive_power_cuts_and_kills_at_any_call, .timeout = 200)
 {
     const uint64_t seed = tg_test_seed();

@@ -1,0 +1,194 @@
+/* Appending durably, and taking back what could not be made durable. */
+#include "io/checkpoint/tick_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "base/assert.h"
+#include "base/failpoint.h"
+#include "io/checkpoint/place.h"
+#include "io/file_ops.h"
+
+#define NEW_NAME TG_TICK_FILE_NAME ".tmp"
+enum { FILE_MODE = 0666 };
+
+static tg_status not_written(const struct tg_store *store, const char *what, int failed, struct tg_error *err)
+{
+    return tg_fail(err, TG1510, -failed, "checkpoint directory %s: cannot %s " TG_TICK_FILE_NAME, store->path, what);
+}
+
+static tg_status not_read(const struct tg_store *store, int failed, struct tg_error *err)
+{
+    return tg_fail(err, TG1511, -failed, "checkpoint directory %s: cannot read " TG_TICK_FILE_NAME, store->path);
+}
+
+static int open_named(const struct tg_store *store, const char *name, int flags)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    char path[PLACE_BYTES];
+    return ops->open(ops->self, place_of(store->path, name, path), flags, FILE_MODE);
+}
+
+static int sync_folder(const struct tg_store *store)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    return ops->sync_dir(ops->self, store->path);
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+static int read_all(int fd, uint8_t *data, size_t bytes)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    for (size_t done = 0; done < bytes;) {
+        const int64_t moved = ops->pread(ops->self, fd, data + done, bytes - done, (int64_t)done);
+        if (moved == -EINTR) { continue; }
+        if (moved <= 0) { return moved < 0 ? (int)moved : -EIO; }
+        done += (size_t)moved;
+    }
+    return 0;
+}
+
+tg_status tg_tick_file_read(const struct tg_store *store, struct tg_arena *arena, const uint8_t **data, size_t *bytes,
+                            struct tg_error *err)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    *data = NULL;
+    *bytes = 0;
+    const int fd = open_named(store, TG_TICK_FILE_NAME, O_RDONLY);
+    if (fd == -ENOENT) { return TG_OK; }
+    if (fd < 0) { return not_read(store, fd, err); }
+    tg_status status = TG_OK;
+    uint8_t *memory = NULL;
+    const int64_t size = ops->size(ops->self, fd);
+    if (size < 0) {
+        status = not_read(store, (int)size, err);
+    } else if (size > TG_TICK_FILE_BYTES_MAX) {
+        status = tg_fail(err, TG1512, 0, TG_TICK_FILE_NAME ": longer than any, %" PRId64 " bytes", size);
+    } else if ((memory = tg_arena_alloc(arena, (size_t)size + 1, 16)) == NULL) {
+        status = tg_fail(err, TG1601, ENOMEM, "no memory to read " TG_TICK_FILE_NAME);
+    } else {
+        const int failed = read_all(fd, memory, (size_t)size);
+        if (failed != 0) { status = not_read(store, failed, err); }
+        *data = memory;
+        *bytes = (size_t)size;
+    }
+    (void)ops->close(ops->self, fd);
+    return status;
+}
+
+tg_status tg_tick_file_again(const struct tg_tick_file *file, void *data, size_t bytes, struct tg_error *err)
+{
+    TG_ASSERT(file->fd >= 0 && bytes <= file->bytes);
+    const int failed = read_all(file->fd, data, bytes);
+    return failed == 0 ? TG_OK : not_read(file->store, failed, err);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+/* Nothing stands behind the first `bytes` any more, durably. 0 or -errno. */
+static int cut_off(int fd, uint64_t bytes)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    const int failed = ops->ftruncate(ops->self, fd, (int64_t)bytes);
+    return failed != 0 ? failed : tg_file_sync(fd);
+}
+
+tg_status tg_tick_file_open(struct tg_tick_file *file, const struct tg_store *store, uint64_t bytes,
+                            struct tg_error *err)
+{
+    *file = (struct tg_tick_file){.store = store, .fd = -1};
+    if (bytes == 0) { return TG_OK; }
+    file->fd = open_named(store, TG_TICK_FILE_NAME, O_RDWR);
+    if (file->fd < 0) { return not_read(store, file->fd, err); }
+    int failed = cut_off(file->fd, bytes);
+    if (failed == 0) { failed = sync_folder(store); }
+    if (failed != 0) { return not_written(store, "make durable", failed, err); }
+    file->bytes = bytes;
+    return TG_OK;
+}
+
+void tg_tick_file_close(struct tg_tick_file *file)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    if (file->store != NULL && file->fd >= 0) { (void)ops->close(ops->self, file->fd); }
+    file->fd = -1;
+}
+
+tg_status tg_tick_file_repair(struct tg_tick_file *file, struct tg_error *err)
+{
+    if (file->doubtful) {
+        const int failed = cut_off(file->fd, file->bytes);
+        if (failed != 0) { return not_written(file->store, "take back what was written to", failed, err); }
+        file->doubtful = false;
+    }
+    if (file->unnamed) {
+        const int failed = sync_folder(file->store);
+        if (failed != 0) { return not_written(file->store, "make durable the name of", failed, err); }
+        file->unnamed = false;
+    }
+    return TG_OK;
+}
+
+static int write_durably(int fd, const void *data, size_t bytes, uint64_t at)
+{
+    int failed = TG_FAILPOINT("ticks.write");
+    if (failed != 0) { return -failed; }
+    failed = tg_file_write_all(fd, data, bytes, (int64_t)at);
+    if (failed != 0) { return failed; }
+    failed = TG_FAILPOINT("ticks.sync");
+    return failed != 0 ? -failed : tg_file_sync(fd);
+}
+
+tg_status tg_tick_file_append(struct tg_tick_file *file, const void *data, size_t bytes, struct tg_error *err)
+{
+    TG_ASSERT(file->fd >= 0);
+    const tg_status status = tg_tick_file_repair(file, err);
+    if (status != TG_OK) { return status; }
+    if (file->bytes + bytes > TG_TICK_FILE_BYTES_MAX) { return not_written(file->store, "lengthen", -EFBIG, err); }
+    const int failed = write_durably(file->fd, data, bytes, file->bytes);
+    if (failed != 0) {
+        file->doubtful = true;
+        if (tg_tick_file_repair(file, NULL) != TG_OK) { TG_ASSERT(file->doubtful || file->unnamed); }
+        return not_written(file->store, "write", failed, err);
+    }
+    file->bytes += bytes;
+    return TG_OK;
+}
+
+tg_status tg_tick_file_replace(struct tg_tick_file *file, const void *data, size_t bytes, struct tg_error *err)
+{
+    TG_ASSERT(!file->doubtful && bytes <= TG_TICK_FILE_BYTES_MAX);
+    const struct tg_file_ops *ops = tg_file_ops();
+    char old_path[PLACE_BYTES];
+    char new_path[PLACE_BYTES];
+    const int fd = open_named(file->store, NEW_NAME, O_RDWR | O_CREAT | O_TRUNC);
+    if (fd < 0) { return not_written(file->store, "create a new", fd, err); }
+    int failed = write_durably(fd, data, bytes, 0);
+    if (failed == 0) {
+        failed = ops->rename(ops->self, place_of(file->store->path, NEW_NAME, new_path),
+                             place_of(file->store->path, TG_TICK_FILE_NAME, old_path));
+    }
+    if (failed != 0) {
+        (void)ops->close(ops->self, fd);
+        (void)ops->unlink(ops->self,
+                          place_of(file->store->path, NEW_NAME, new_path)); /* else the next one replaces it */
+        return not_written(file->store, "write a new", failed, err);
+    }
+    tg_tick_file_close(file);
+    file->fd = fd;
+    file->bytes = bytes;
+    file->unnamed = true;
+    return tg_tick_file_repair(file, err);
+}
+
+tg_status tg_tick_file_remove(const struct tg_store *store, struct tg_error *err)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    char path[PLACE_BYTES];
+    int failed = ops->unlink(ops->self, place_of(store->path, TG_TICK_FILE_NAME, path));
+    if (failed == -ENOENT) { return TG_OK; }
+    if (failed == 0) { failed = sync_folder(store); }
+    return failed == 0 ? TG_OK : not_written(store, "remove", failed, err);
+}

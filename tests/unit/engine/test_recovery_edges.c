@@ -1,0 +1,299 @@
+/* Choosing and keeping checkpoints at their limits: files that are almost the right ones, manifests whose checksums are
+ * right and whose sections are not, more damage than is told of, and no memory. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "base/failpoint.h"
+#include "tests/checkpoint_world.h"
+#include "tests/no_memory.h"
+#include "tests/seed.h"
+
+enum { MEMORY_LEFT = 64 << 20 }; /* enough for a listing, not for a manifest's arena */
+
+static struct maker maker;
+static struct world world;
+static struct tg_store store;
+static struct tg_arena arena;
+static struct tg_error err;
+static char folder[64];
+static char path[128];
+
+static void begin(void)
+{
+    maker_open(&maker, tg_test_seed());
+    world_open(&world, &maker, 2);
+    err = (struct tg_error){0};
+    (void)snprintf(folder, sizeof folder, "%s/turgo-edges-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    cr_assert_not_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/checkpoints", folder);
+    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
+    cr_assert_eq(tg_store_open(&store, &(struct tg_store_config){.path = path, .pid = 1}, &err), TG_OK);
+}
+static void end(void)
+{
+    char command[128];
+    tg_failpoint_reset();
+    tg_store_close(&store);
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    cr_assert_eq(system(command), 0);
+    tg_arena_close(&arena);
+    maker_close(&maker);
+}
+TestSuite(recovery_edges, .init = begin, .fini = end, .timeout = 120);
+
+static void checkpoints(uint64_t last)
+{
+    for (uint64_t epoch = 1; epoch <= last; epoch++) {
+        bool decided;
+        cr_assert_eq(world_checkpoint(&world, &store, epoch, &decided, &err), TG_OK, "%s", err.text);
+    }
+}
+static void empty(const char *name)
+{
+    char file[256];
+    (void)snprintf(file, sizeof file, "%s/%s", path, name);
+    cr_assert_eq(truncate(file, 0), 0);
+}
+static tg_status choose(struct tg_recovery_choice *choice)
+{
+    const struct tg_recovery_wanted wanted = world_wanted(&world);
+    err = (struct tg_error){0};
+    tg_arena_close(&arena);
+    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
+    return tg_recovery_choose(&store, &wanted, &arena, choice, &err);
+}
+
+/* ---- files that are almost the right ones ------------------------------------------------------------------------ */
+
+/* A file of `header` under the name of another one; the manifest believes it. */
+static const char *open_instead(const struct tg_state_header *header, uint64_t epoch, uint32_t shard, bool is_base)
+{
+    struct tg_manifest manifest = world_manifest(&world, 2);
+    struct tg_manifest_file files[8];
+    struct tg_store_file to;
+    struct tg_recovery_file file;
+    char name[256], full[256];
+    const struct made_file made = maker_file(&maker, header, 3, 2, 1 << 20);
+    uint32_t index = 0;
+    memcpy(files, manifest.files, manifest.file_count * sizeof *files);
+    while (files[index].epoch != epoch || files[index].shard != shard) { index++; }
+    files[index].bytes = made.bytes;
+    files[index].crc = made.totals.footer_crc;
+    manifest.files = files;
+    tg_store_file_name(epoch, shard, is_base, name);
+    (void)snprintf(full, sizeof full, "%s/%.63s", path, name);
+    cr_assert_eq(unlink(full), 0);
+    cr_assert_eq(tg_store_file_create(&store, epoch, shard, is_base, &to, &err), TG_OK);
+    cr_assert_eq(tg_store_file_append(&store, &to, made.data, made.bytes, &err), TG_OK);
+    cr_assert_eq(tg_store_file_finish(&store, &to, &err), TG_OK);
+    err = (struct tg_error){0};
+    const tg_status status = tg_recovery_file_open(&store, &manifest, index, &file, &err);
+    tg_recovery_file_close(&file);
+    return status == TG_OK ? "" : err.text;
+}
+
+Test(recovery_edges, a_file_must_be_the_kind_and_shard_it_is_called)
+{
+    checkpoints(2); /* bases of 1, deltas of 2 */
+    struct tg_state_header header = maker_header(&maker, 0, 2, 2, 0);
+    header.tables = world.layouts;
+    header.table_count = 2;
+    cr_assert_not_null(strstr(open_instead(&header, 2, 0, false), "state file of another epoch"), "%s", err.text);
+    header = maker_header(&maker, 0, 3, 2, 1);
+    header.tables = world.layouts;
+    header.table_count = 2;
+    cr_assert_not_null(strstr(open_instead(&header, 2, 0, false), "state file of another shard"), "%s", err.text);
+}
+
+Test(recovery_edges, only_the_state_of_the_same_name_is_compared_with_the_manifest)
+{
+    checkpoints(2);
+    struct tg_state_layout other = world.layouts[0];
+    struct tg_state_header header = maker_header(&maker, 0, 2, 2, 1);
+    other.name = "another";
+    other.version++;
+    header.tables = &other;
+    header.table_count = 1;
+    cr_assert_str_eq(open_instead(&header, 2, 0, false), "");
+    other.name = world.layouts[0].name;
+    other.owner_kind = TG_STATE_OF_SOURCE;
+    cr_assert_str_eq(open_instead(&header, 2, 0, false), "");
+    other.owner_kind = TG_STATE_OF_STEP;
+    cr_assert_not_null(strstr(open_instead(&header, 2, 0, false), "state layout of another"), "%s", err.text);
+}
+
+Test(recovery_edges, a_key_belongs_to_the_groups_of_its_file)
+{
+    struct tg_state_reader reader = {.input.name = "file", .header = maker_header(&maker, 0, 1, 1, 0)};
+    reader.header.tables = world.layouts;
+    reader.header.table_count = 2;
+    const struct tg_key key = maker_own_key(&maker, &world.layouts[0], &reader.header);
+    const uint32_t group = tg_key_group(tg_key_hash(key.data, key.bytes));
+    const struct tg_state_record record = {.op = TG_STATE_DEL, .table = 0, .key = key};
+    cr_assert_eq(tg_recovery_record_check(&reader, &record, &err), TG_OK, "%s", err.text);
+    reader.header.group_first = group + 1;
+    cr_assert_eq(tg_recovery_record_check(&reader, &record, &err), TG_ERR_DATA);
+    reader.header.group_first = 0;
+    reader.header.group_last = group - 1;
+    cr_assert(group == 0 || tg_recovery_record_check(&reader, &record, &err) == TG_ERR_DATA);
+    cr_assert_not_null(strstr(err.text, "key of another shard"), "%s", err.text);
+}
+
+/* ---- manifests --------------------------------------------------------------------------------------------------- */
+
+static struct tg_bytes_out encoded(size_t room)
+{
+    const struct tg_manifest manifest = world_manifest(&world, 2);
+    struct tg_bytes_out out = {.data = maker_alloc(&maker, 1 << 20), .capacity = (1 << 20) - room};
+    cr_assert_eq(tg_manifest_encode(&manifest, &out, &err), TG_OK, "%s", err.text);
+    return out;
+}
+static void reseal(uint8_t *data, uint32_t bytes)
+{
+    static const uint8_t end_mark[4] = {'T', 'G', 'N', 'D'};
+    memcpy(data + 12, &bytes, sizeof bytes);
+    const uint32_t crc = tg_crc32c(0, data, bytes - 8);
+    memcpy(data + bytes - 8, &crc, sizeof crc);
+    memcpy(data + bytes - 4, end_mark, sizeof end_mark);
+}
+
+Test(recovery_edges, sections_end_where_the_manifest_ends)
+{
+    checkpoints(2);
+    const struct tg_bytes_out out = encoded(100);
+    struct tg_manifest manifest;
+    uint8_t *copy = maker_alloc(&maker, out.used + 100);
+    for (uint32_t bytes = 0; bytes <= out.used + 50; bytes++) { /* any length, everything else right */
+        memset(copy, 0, out.used + 100);
+        memcpy(copy, out.data, out.used);
+        if (bytes >= 24) { reseal(copy, bytes); }
+        err = (struct tg_error){0};
+        const tg_status status = tg_manifest_decode(copy, bytes, "M", &arena, &manifest, &err);
+        cr_assert_eq(status == TG_OK, bytes == out.used, "%u: %s", bytes, err.text);
+        cr_assert(status == TG_OK || err.code == TG1512, "%u: TG%d %s", bytes, (int)err.code, err.text);
+    }
+    cr_assert_not_null(strstr(err.text, "bytes behind the last section"), "%s", err.text);
+    const uint32_t tiny = 20; /* right about itself, too short for anything */
+    memcpy(copy + 12, &tiny, sizeof tiny);
+    cr_assert_neq(tg_manifest_decode(copy, tiny, "M", &arena, &manifest, &err), TG_OK);
+}
+
+Test(recovery_edges, a_manifest_has_a_largest_size)
+{
+    enum { COUNT = 64, BYTES = 1 << 20 };
+    checkpoints(2);
+    struct tg_manifest manifest = world_manifest(&world, 2);
+    struct tg_manifest_sink sinks[COUNT];
+    struct tg_committable list[2] = {{.data = maker_alloc(&maker, BYTES), .bytes = BYTES}, {.bytes = 0}};
+    for (uint32_t i = 0; i < COUNT; i++) {
+        sinks[i] = (struct tg_manifest_sink){
+            .name = maker_name(&maker, "sink", i), .connector = "file", .committable_count = 2, .committables = list};
+    }
+    manifest.sinks = sinks;
+    manifest.sink_count = COUNT;
+    struct tg_bytes_out out = {.data = malloc(100 << 20), .capacity = 100 << 20};
+    cr_assert_neq(tg_manifest_encode(&manifest, &out, &err), TG_OK);
+    cr_assert(err.code == TG1510 && strstr(err.text, "is longer than") != NULL, "%s", err.text);
+    free(out.data);
+}
+
+/* ---- choosing ---------------------------------------------------------------------------------------------------- */
+
+Test(recovery_edges, more_damaged_ones_than_are_told_of_are_counted)
+{
+    struct tg_recovery_choice choice;
+    char name[64];
+    checkpoints(TG_RECOVERY_SKIPPED_MAX + 3);
+    for (uint32_t epoch = 2; epoch <= TG_RECOVERY_SKIPPED_MAX + 3; epoch++) {
+        (void)snprintf(name, sizeof name, "MANIFEST-%" PRIu32, epoch);
+        empty(name);
+    }
+    cr_assert_eq(choose(&choice), TG_OK, "%s", err.text);
+    cr_assert(choice.epoch == 1 && choice.skipped_count == TG_RECOVERY_SKIPPED_MAX + 2);
+    cr_assert_eq(choice.skipped[TG_RECOVERY_SKIPPED_MAX - 1].epoch, 4);
+}
+
+Test(recovery_edges, what_cannot_be_read_is_not_passed_over_unless_the_disk_says_so)
+{
+    struct tg_recovery_choice choice;
+    world.base_every = 1;
+    checkpoints(2);
+    static const char *const places[] = {"recovery.read:1:error:", "recovery.verify:1:error:"};
+    for (uint32_t i = 0; i < 2; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "%sEIO", places[i]);
+        cr_assert_eq(tg_failpoint_arm(text, &err), TG_OK, "%s", err.text);
+        cr_assert_eq(choose(&choice), TG_OK, "%s", err.text);
+        cr_assert_eq(choice.epoch, 1);
+        tg_failpoint_reset();
+        (void)snprintf(text, sizeof text, "%sENOMEM", places[i]);
+        cr_assert_eq(tg_failpoint_arm(text, &err), TG_OK);
+        cr_assert_neq(choose(&choice), TG_OK);
+        cr_assert_eq(err.code, TG1511);
+        tg_failpoint_reset();
+    }
+    cr_assert_eq(tg_failpoint_arm("recovery.list:1:error:EIO", &err), TG_OK);
+    (void)choose(&choice);
+}
+
+/* ---- what may go ------------------------------------------------------------------------------------------------- */
+
+/* Manifest `epoch` whose chain has one file in each of the `CHAIN` epochs up to it; nothing of it is there. */
+static void publish_chain(uint64_t epoch, uint32_t length)
+{
+    struct tg_manifest manifest = world_manifest(&world, epoch);
+    struct tg_manifest_file files[64];
+    bool decided;
+    for (uint32_t i = 0; i < length; i++) {
+        files[i] = (struct tg_manifest_file){
+            .kind = i == 0 ? TG_STATE_BASE : TG_STATE_DELTA, .epoch = epoch - length + 1 + i, .bytes = 1000};
+    }
+    manifest.files = files;
+    manifest.file_count = length;
+    struct tg_bytes_out out = {.data = malloc(1 << 20), .capacity = 1 << 20};
+    cr_assert_eq(tg_manifest_encode(&manifest, &out, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_store_publish(&store, epoch, out.data, out.used, &decided, &err), TG_OK, "%s", err.text);
+    free(out.data);
+}
+
+Test(recovery_edges, more_to_keep_than_there_is_room_for_keeps_everything)
+{
+    enum { LENGTH = 64, COUNT = TG_STORE_LIST_MAX / LENGTH + 1 };
+    struct tg_store_listing listing;
+    world.shard_count = 1;
+    world.commits = true; /* none is acknowledged: all of them stay */
+    for (uint32_t i = 1; i <= COUNT; i++) { publish_chain((uint64_t)i * LENGTH, LENGTH); }
+    cr_assert_eq(tg_store_epoch_begin(&store, 5, &err), TG_OK);
+    cr_assert_eq(tg_store_epoch_begin(&store, (COUNT + 1) * LENGTH, &err), TG_OK); /* above every manifest */
+    cr_assert_eq(tg_recovery_collect(&store, 3, 0, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_store_list(&store, &arena, &listing, &err), TG_OK);
+    cr_assert_eq(listing.manifest_count, COUNT);
+    cr_assert(listing.epoch_count == 1 && listing.epochs[0] == 5);
+}
+
+/* ---- no memory --------------------------------------------------------------------------------------------------- */
+
+Test(recovery_edges, without_memory_nothing_is_chosen_and_nothing_removed)
+{
+    struct tg_recovery_choice choice;
+    checkpoints(5);
+    if (!no_memory_above(MEMORY_LEFT)) { cr_skip_test("address space cannot be limited here"); }
+    const struct tg_recovery_wanted wanted = world_wanted(&world);
+    const tg_status chosen = tg_recovery_choose(&store, &wanted, &arena, &choice, &err);
+    const enum tg_code why = err.code;
+    err = (struct tg_error){0};
+    const tg_status collected = tg_recovery_collect(&store, 3, 6, &err);
+    const enum tg_code why_not = err.code;
+    memory_again();
+    cr_assert(chosen != TG_OK && why == TG1601 && !choice.found);
+    cr_assert(collected != TG_OK && why_not == TG1601);
+    cr_assert(no_memory_above(0));
+    err = (struct tg_error){0};
+    const tg_status listed = tg_recovery_collect(&store, 3, 6, &err);
+    memory_again();
+    cr_assert(listed != TG_OK && err.code == TG1601);
+    cr_assert_eq(choose(&choice), TG_OK, "%s", err.text);
+    cr_assert_eq(choice.epoch, 5);
+}
