@@ -94,7 +94,7 @@ def simulate(binary, mutant, seed, count):
     """(exit code, what the check said)"""
     sets = [word for value in mutant.sets for word in ("--set", value)]
     return command(sys.executable, "tests/sim/run", "--binary", binary, "--seed", seed, "--count", count, "--crashes", mutant.crashes, *sets,
-                   "--chunk", CHUNK, "--quick-fail")
+                   "--chunk", CHUNK, "--checkpoints", int("audit=1" in mutant.sets), "--quick-fail")
 
 
 def try_mutant(workshop, name, seed):
