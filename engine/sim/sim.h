@@ -4,8 +4,8 @@
  * same run, byte for byte.
  *
  * A run has two phases: first things go wrong, then all is healed and the run must come to its end in bounded time.
- * What came out, given the ticks that acted (dir/out/ticks.jsonl), is compared with the reference model by
- * tests/sim/run. */
+ * What came out is compared with the reference model by tests/sim/run, which is told the ticks that acted
+ * (dir/out/ticks.jsonl). */
 #ifndef TG_ENGINE_SIM_SIM_H
 #define TG_ENGINE_SIM_SIM_H
 
@@ -100,7 +100,7 @@ struct tg_sim_config {
     const char *job_path;
     const char *chain_path; /* the job with a step behind its step */
     const char *dir;        /* the input is left in dir/in, the output and the counts in dir/out */
-    bool checkpoints;       /* also what every life leaves of them, in dir/checkpoints/<life> */
+    bool checkpoints;       /* also what every life leaves of them, in dir/checkpoints */
 };
 
 /* Draw the options of `seed`; at most `crashes_max` crashes.  @setup */
