@@ -88,6 +88,7 @@ static tg_status load_job(struct scenario *s, struct tg_error *err)
         s->job->checkpoint.is_on = true;
         s->job->checkpoint.every = s->options->checkpoint;
         s->job->checkpoint.timeout = 600000000;
+        s->job->checkpoint.max_age = 1200000000; /* what follows from the timeout */
         s->job->checkpoint.keep = 3;
         s->job->checkpoint.dir = CHECKPOINTS;
     }
