@@ -125,6 +125,8 @@ static tg_status load_file(struct load *load, uint32_t index, struct tg_error *e
 
 /* ---- clocks ------------------------------------------------------------------------------------------------------ */
 
+/* Watermarks would bring the clocks up again, but not until every partition has had news: meanwhile a clock would have
+ * gone back, and timers on the job's clock would wait for the most silent partition. */
 static void load_clocks(const struct load *load, uint32_t step)
 {
     const struct tg_manifest *manifest = &load->checkpoint->choice.manifest;

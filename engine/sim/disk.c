@@ -21,8 +21,18 @@ struct tg_sim_disk {
     uint64_t faulted;
     uint32_t removals; /* since the last collection */
     bool frozen;
+    void (*called)(void *self); /* NULL = nobody watches */
+    void *watcher;
     struct tg_prng prng;
+    struct tg_prng looked_prng; /* while somebody looks: as it was */
+    struct tg_sim_disk_faults looked_faults;
 };
+
+/* A call that would change something begins. */
+static void announce(const struct tg_sim_disk *disk)
+{
+    if (disk->called != NULL && !disk->frozen) { disk->called(disk->watcher); }
+}
 
 /* ---- faults ------------------------------------------------------------------------------------------------------ */
 
@@ -82,6 +92,7 @@ static int sim_open(void *self, const char *path, int flags, uint32_t mode)
     struct tg_sim_node *folder;
     char name[TG_SIM_NAME_BYTES];
     int failed = 0;
+    if ((flags & O_CREAT) != 0) { announce(disk); }
     if (disk->frozen) { return -EIO; }
     struct tg_sim_node *node = tg_sim_tree_find(&disk->tree, path, &folder, name, &failed);
     if (failed != 0) { return failed; }
@@ -164,6 +175,7 @@ static size_t fitting(const struct tg_sim_disk *disk, const struct tg_sim_file *
 static int64_t sim_pwrite(void *self, int fd, const void *data, size_t bytes, int64_t offset)
 {
     struct tg_sim_disk *disk = self;
+    announce(disk);
     int failed = 0;
     struct tg_sim_file *file = file_of(disk, fd, &failed);
     if (file == NULL || bytes == 0) { return failed; }
@@ -199,6 +211,7 @@ static int sim_writable(void *self, int fd, int timeout_ms)
 static int sim_ftruncate(void *self, int fd, int64_t bytes)
 {
     struct tg_sim_disk *disk = self;
+    announce(disk);
     int failed = 0;
     struct tg_sim_file *file = file_of(disk, fd, &failed);
     if (file == NULL) { return failed; }
@@ -211,6 +224,7 @@ static int sim_ftruncate(void *self, int fd, int64_t bytes)
 static int sim_fdatasync(void *self, int fd)
 {
     struct tg_sim_disk *disk = self;
+    announce(disk);
     int failed = 0;
     struct tg_sim_file *file = file_of(disk, fd, &failed);
     if (file == NULL) { return failed; }
@@ -259,6 +273,7 @@ static int sim_rename(void *self, const char *from, const char *to)
     struct tg_sim_disk *disk = self;
     struct tg_sim_node *folders[2];
     char names[2][TG_SIM_NAME_BYTES];
+    announce(disk);
     int failed = 0;
     if (disk->frozen) { return -EIO; }
     struct tg_sim_node *node = tg_sim_tree_find(&disk->tree, from, &folders[0], names[0], &failed);
@@ -281,6 +296,7 @@ static int sim_mkdir(void *self, const char *path, uint32_t mode)
     struct tg_sim_disk *disk = self;
     struct tg_sim_node *folder;
     char name[TG_SIM_NAME_BYTES];
+    announce(disk);
     int failed = 0;
     if (disk->frozen) { return -EIO; }
     const struct tg_sim_node *there = tg_sim_tree_find(&disk->tree, path, &folder, name, &failed);
@@ -296,6 +312,7 @@ static int remove_name(struct tg_sim_disk *disk, const char *path, bool is_folde
 {
     struct tg_sim_node *folder;
     char name[TG_SIM_NAME_BYTES];
+    announce(disk);
     int failed = 0;
     if (disk->frozen) { return -EIO; }
     const struct tg_sim_node *node = tg_sim_tree_find(&disk->tree, path, &folder, name, &failed);
@@ -341,6 +358,7 @@ static int sim_list(void *self, const char *path, void (*found)(void *to, const 
 static int sim_sync_dir(void *self, const char *path)
 {
     struct tg_sim_disk *disk = self;
+    announce(disk);
     int failed = 0;
     struct tg_sim_node *node = folder_of(disk, path, &failed);
     if (node == NULL) { return failed; }
@@ -398,6 +416,12 @@ void tg_sim_disk_set_budget(struct tg_sim_disk *disk, uint64_t bytes) { disk->bu
 
 uint64_t tg_sim_disk_faulted(const struct tg_sim_disk *disk) { return disk->faulted; }
 
+void tg_sim_disk_watch(struct tg_sim_disk *disk, void (*called)(void *self), void *self)
+{
+    disk->called = called;
+    disk->watcher = self;
+}
+
 void tg_sim_disk_freeze(struct tg_sim_disk *disk) { disk->frozen = true; }
 
 void tg_sim_disk_crash(struct tg_sim_disk *disk, enum tg_sim_crash crash)
@@ -450,16 +474,17 @@ bool tg_sim_disk_get(const struct tg_sim_disk *disk, const char *path, const voi
     return true;
 }
 
-bool tg_sim_disk_names(const struct tg_sim_disk *disk, const char *path, void (*found)(void *to, const char *name),
-                       void *to)
+void tg_sim_disk_look_begin(struct tg_sim_disk *disk)
 {
-    struct tg_sim_node *folder;
-    char name[TG_SIM_NAME_BYTES];
-    int failed = 0;
-    const struct tg_sim_node *node = tg_sim_tree_find(&disk->tree, path, &folder, name, &failed);
-    if (node == NULL || !node->is_folder) { return false; }
-    for (uint32_t i = 0; i < node->seen.count; i++) { found(to, node->seen.list[i].name); }
-    return true;
+    disk->looked_prng = disk->prng;
+    disk->looked_faults = disk->faults;
+    disk->faults = (struct tg_sim_disk_faults){0};
+}
+
+void tg_sim_disk_look_end(struct tg_sim_disk *disk)
+{
+    disk->prng = disk->looked_prng;
+    disk->faults = disk->looked_faults;
 }
 
 void tg_sim_disk_check(const struct tg_sim_disk *disk)

@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/failpoint.h"
 
-enum { HEALED_STEPS_FLOOR = 2000000, HEALED_STEPS_PER_RECORD = 20000, QUICK_NS = 10000000 };
+enum { HEALED_STEPS_FLOOR = 2000000, HEALED_STEPS_PER_RECORD = 20000, QUICK_NS = 10000000, WAIT_STEPS_MAX = 50000 };
 
 struct run {
     const struct tg_sim_life *life;
@@ -15,6 +15,7 @@ struct run {
     uint32_t opened;
     struct tg_sim_outcome *outcome;
     uint64_t visits; /* of failpoints */
+    uint64_t calls;  /* to the disk that change something */
     bool dead;
 };
 
@@ -39,6 +40,14 @@ static int visited(void *self, const char *name, uint64_t count)
     return run->dead ? EIO : 0;
 }
 
+/* The process is about to change something on the disk. Death comes before that has any effect. */
+static void called(void *self)
+{
+    struct run *run = self;
+    run->calls++;
+    if (run->calls == run->life->calls_max) { freeze(run); }
+}
+
 /* ---- schedule ---------------------------------------------------------------------------------------------------- */
 
 static uint32_t flushed_workers(const struct tg_cluster *cluster, struct tg_error *err)
@@ -56,18 +65,17 @@ static uint32_t flushed_workers(const struct tg_cluster *cluster, struct tg_erro
 static uint32_t step(const struct run *run)
 {
     const struct tg_sim_options *options = run->life->options;
+    const uint32_t shards = run->life->shards;
     struct tg_prng *prng = run->life->prng;
     const struct tg_sim_chaos *chaos = run->life->chaos;
-    const uint32_t actor = tg_prng_below(prng, options->shards + 2);
-    if (actor == options->shards) {
+    const uint32_t actor = tg_prng_below(prng, shards + 2);
+    if (actor == shards) {
         uint32_t ran = tg_helper_step(run->cluster->helper, 1 + tg_prng_below(prng, 4));
         if (run->cluster->keeper != NULL) { ran += tg_helper_step(run->cluster->keeper, 1 + tg_prng_below(prng, 4)); }
         return ran;
     }
-    if (actor > options->shards) { return tg_sim_net_step(chaos->net) + tg_sim_cql_step(chaos->cql); }
-    if (options->bias != 0 && actor == options->seed % options->shards && tg_prng_below(prng, options->bias) != 0) {
-        return 0;
-    }
+    if (actor > shards) { return tg_sim_net_step(chaos->net) + tg_sim_cql_step(chaos->cql); }
+    if (options->bias != 0 && actor == options->seed % shards && tg_prng_below(prng, options->bias) != 0) { return 0; }
     const struct tg_shard *shard = &run->cluster->workers[actor].shard;
     const struct tg_agent *agent = &shard->agents[tg_prng_below(prng, shard->agent_count)];
     return agent->poll(agent->self, chaos->world->now_ns, options->budget);
@@ -77,7 +85,7 @@ static uint32_t step(const struct run *run)
 static uint64_t patience(const struct tg_sim_options *options)
 {
     enum { TURNS = 100 };
-    return (uint64_t)TURNS * (options->shards + 2) * (options->bias > 1 ? options->bias : 1);
+    return (uint64_t)TURNS * (tg_sim_shards_max(options) + 2) * (options->bias > 1 ? options->bias : 1);
 }
 
 /* Once all is healed the run must come to its end. */
@@ -90,13 +98,33 @@ static tg_status check_liveness(const struct run *run, struct tg_error *err)
                    options->seed, steps_max, (double)run->outcome->healed_ns / 1e9);
 }
 
+/* Does the life's time run? */
+static bool counts(const struct run *run)
+{
+    const struct tg_checkpoint *checkpoint = run->cluster->checkpoint;
+    if (checkpoint == NULL || run->life->from == TG_SIM_FROM_START) { return true; }
+    if (run->life->from == TG_SIM_FROM_BEGUN) { return atomic_load(&checkpoint->epoch) != 0; }
+    return atomic_load(&checkpoint->complete) != 0;
+}
+
+/* Dump what has become complete while the process lives: a later one of this life may replace it. */
+static tg_status take_complete(struct run *run, struct tg_error *err)
+{
+    const struct tg_checkpoint *checkpoint = run->cluster->checkpoint;
+    struct tg_sim_export *left = run->life->left;
+    if (left == NULL || checkpoint == NULL || run->dead) { return TG_OK; }
+    if (atomic_load(&checkpoint->complete) <= left->newest) { return TG_OK; }
+    return tg_sim_export_checkpoints(left, err);
+}
+
 static enum tg_sim_end work(struct run *run, struct tg_error *err)
 {
     const struct tg_sim_life *life = run->life;
     struct tg_sim_chaos *chaos = life->chaos;
+    uint64_t waited = 0; /* for a checkpoint */
     uint64_t steps = 0;
     uint64_t idle = 0;
-    while (flushed_workers(run->cluster, err) < life->options->shards) {
+    while (flushed_workers(run->cluster, err) < life->shards) {
         if (run->dead || steps == life->steps_max) { return TG_SIM_DIED; }
         if (err->status == TG_OK) { (void)check_liveness(run, err); }
         if (err->status != TG_OK) { return TG_SIM_FAILED; }
@@ -105,7 +133,10 @@ static enum tg_sim_end work(struct run *run, struct tg_error *err)
         chaos->world->now_ns += passed_ns;
         tg_sim_chaos_step(chaos);
         idle = step(run) != 0 ? 0 : idle + 1;
-        steps++;
+        if (err->status == TG_OK) { (void)take_complete(run, err); }
+        const bool counting = waited == WAIT_STEPS_MAX || counts(run);
+        steps += counting;
+        waited += !counting;
         run->outcome->steps++;
         run->outcome->healed_steps += chaos->healed;
         run->outcome->healed_ns += chaos->healed ? passed_ns : 0;
@@ -138,7 +169,7 @@ static tg_status begin(struct run *run, const struct tg_run_options *run_options
 {
     const struct tg_sim_life *life = run->life;
     struct tg_plan *plan;
-    tg_status status = tg_plan_create(&plan, life->job, life->options->shards, life->partitions, err);
+    tg_status status = tg_plan_create(&plan, life->job, life->shards, life->partitions, err);
     if (status != TG_OK) { return status; }
     for (uint32_t i = 0; life->options->project && i < plan->sink_count; i++) { plan->sinks[i].identity = false; }
     struct tg_checkpoint *checkpoint = NULL;
@@ -156,7 +187,7 @@ static tg_status begin(struct run *run, const struct tg_run_options *run_options
         .simulated = true,
     };
     status = tg_cluster_create(&run->cluster, &config, err);
-    while (status == TG_OK && run->opened < life->options->shards) {
+    while (status == TG_OK && run->opened < life->shards) {
         struct tg_worker *worker = &run->cluster->workers[run->opened];
         worker->loop = tg_sim_net_loop(life->chaos->net); /* a simulated worker opens none of its own */
         run->opened++;
@@ -194,7 +225,8 @@ static void take_down(struct run *run)
 static void die(struct run *run)
 {
     struct tg_sim_chaos *chaos = run->life->chaos;
-    const enum tg_sim_crash crash = tg_prng_below(&chaos->prng, 2) == 0 ? TG_SIM_KILL : TG_SIM_POWER;
+    const bool power = tg_prng_below(&chaos->prng, 2) != 0 || run->life->options->power_only;
+    const enum tg_sim_crash crash = power ? TG_SIM_POWER : TG_SIM_KILL;
     freeze(run);
     take_down(run);
     tg_sim_disk_crash(chaos->disk, crash);
@@ -214,11 +246,17 @@ enum tg_sim_end tg_sim_life_run(const struct tg_sim_life *life, struct tg_sim_ou
     struct run run = {.life = life, .outcome = outcome};
     tg_sim_chaos_calm(life->chaos, true);
     tg_failpoint_watch(visited, &run);
-    const tg_status status = begin(&run, &run_options, err);
+    tg_sim_disk_watch(life->chaos->disk, called, &run);
+    tg_status status = begin(&run, &run_options, err);
+    if (status == TG_OK && !run.dead && life->job->checkpoint.is_on) {
+        status = tg_sim_witness_start(life->witness, run.cluster, life->options->fatal, err);
+    }
     tg_sim_chaos_calm(life->chaos, false);
     enum tg_sim_end end = status == TG_OK ? work(&run, err) : TG_SIM_FAILED;
     tg_failpoint_reset();
+    tg_sim_disk_watch(life->chaos->disk, NULL, NULL);
     if (run.dead) { end = TG_SIM_DIED; } /* whatever it said after that */
+    if (life->job->checkpoint.is_on) { tg_sim_witness_end(life->witness, run.cluster, life->options->fatal); }
     if (end == TG_SIM_DIED) {
         *err = (struct tg_error){0};
         die(&run);

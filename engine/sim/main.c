@@ -5,18 +5,24 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "engine/sim/log.h"
 #include "engine/sim/sim.h"
+#include "engine/sim/tally.h"
 #include "io/registry.h"
 #include "jobs/jobs.h"
 
 static const char usage[] =
     "usage: turgo-sim --dir DIR [--seed N] [--count N] [--crashes N] [--checkpoints N] [--job FILE]\n"
+    "                 [--set NAME=VALUE]...\n"
     "Runs job A on simulated shards, one run per seed from N on, each in DIR/<seed>/ (in/ and out/).\n"
     "With --crashes every run dies and starts again up to N times; with --checkpoints every Nth seed leaves the\n"
-    "checkpoints of its lives in checkpoints/.\n"
+    "checkpoints of its lives in checkpoints/. --set replaces what the seed chose; names are those of the printed "
+    "line.\n"
     "Prints one line per seed with everything the seed chose; exit 1 when a run failed.\n";
+
+enum { SETS_MAX = 32 };
 
 struct arguments {
     uint64_t seed;
@@ -25,6 +31,8 @@ struct arguments {
     uint64_t checkpoints;
     const char *dir;
     const char *job;
+    const char *sets[SETS_MAX];
+    uint32_t set_count;
 };
 
 static int parse(struct arguments *arguments, int argc, char **argv)
@@ -48,6 +56,10 @@ static int parse(struct arguments *arguments, int argc, char **argv)
             arguments->dir = value;
         } else if (strcmp(argv[i - 1], "--job") == 0) {
             arguments->job = value;
+        } else if (strcmp(argv[i - 1], "--set") == 0 && arguments->set_count < SETS_MAX) {
+            struct tg_sim_options probe = {.shards = 1};
+            if (!tg_sim_options_set(&probe, value)) { return 64; }
+            arguments->sets[arguments->set_count++] = value;
         } else {
             return 64;
         }
@@ -62,21 +74,26 @@ static int run(const struct arguments *arguments, uint64_t seed)
     struct tg_error err = {0};
     char dir[512];
     const struct tg_sim_config config = {.job_path = arguments->job,
+                                         .chain_path = "tests/sim/chain.yaml",
                                          .dir = dir,
                                          .checkpoints =
                                              arguments->checkpoints != 0 && seed % arguments->checkpoints == 0};
     tg_sim_options_draw(&options, seed, (uint32_t)arguments->crashes);
+    for (uint32_t i = 0; i < arguments->set_count; i++) {
+        TG_ASSERT(tg_sim_options_set(&options, arguments->sets[i])); /* parse has tried it */
+    }
     (void)snprintf(dir, sizeof dir, "%s/%" PRIu64, arguments->dir, seed);
     const tg_status status = tg_sim_run(&options, &config, &outcome, &err);
     tg_sim_options_print(&options, stdout);
     (void)printf(" records_in=%" PRIu64 " duplicates=%" PRIu64 " ignored=%" PRIu64, outcome.totals.records_in,
                  outcome.totals.duplicates, outcome.totals.ignored);
     (void)printf(" ticks=%" PRIu64, outcome.ticks);
-    (void)printf(" crashes=%u power_cuts=%u failures=%u faults=%" PRIu64 " writes=%" PRIu64 " steps=%" PRIu64
-                 " healed_steps=%" PRIu64 " seconds=%.3f healed_seconds=%.3f result=%s\n",
-                 outcome.crashes, outcome.cuts, outcome.failures, outcome.faults, outcome.writes, outcome.steps,
-                 outcome.healed_steps, (double)outcome.now_ns / 1e9, (double)outcome.healed_ns / 1e9,
-                 status == TG_OK ? "ran" : "failed");
+    (void)printf(" crashes=%u power_cuts=%u failures=%u restores=%" PRIu64 " deltas=%" PRIu64 " faults=%" PRIu64
+                 " writes=%" PRIu64 " steps=%" PRIu64 " healed_steps=%" PRIu64
+                 " seconds=%.3f healed_seconds=%.3f result=%s\n",
+                 outcome.crashes, outcome.cuts, outcome.failures, outcome.restores, outcome.deltas, outcome.faults,
+                 outcome.writes, outcome.steps, outcome.healed_steps, (double)outcome.now_ns / 1e9,
+                 (double)outcome.healed_ns / 1e9, status == TG_OK ? "ran" : "failed");
     (void)fflush(stdout);
     if (status != TG_OK) { (void)fprintf(stderr, "seed %" PRIu64 ": %s\n", seed, err.text); }
     return status == TG_OK ? 0 : 1;
@@ -90,6 +107,7 @@ int main(int argc, char **argv)
         return 64;
     }
     tg_jobs_register();
+    tg_operator_register(&tg_operator_sim_tally);
     tg_source_register(&tg_sim_log_source);
     tg_log_configure(&(struct tg_log_config){.level_min = TG_LOG_ERROR}); /* faults are the rule here */
     if (mkdir(arguments.dir, 0777) != 0 && errno != EEXIST) {

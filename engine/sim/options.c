@@ -1,5 +1,8 @@
 /* What a seed chooses. Ranges are wide on purpose: tiny batches and starved shards find what comfort hides. */
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "engine/sim/sim.h"
 
@@ -18,11 +21,28 @@ static tg_us pick_us(struct tg_prng *prng, uint32_t count, const tg_us *values)
 static void bound_time(struct tg_sim_options *options)
 {
     enum { AGENTS = 5, TURNS = 6 }; /* of a request and its answer */
-    const uint64_t round = (uint64_t)(options->shards + 2) * AGENTS * (options->bias > 1 ? options->bias : 1);
+    const uint64_t round =
+        (uint64_t)(tg_sim_shards_max(options) + 2) * AGENTS * (options->bias > 1 ? options->bias : 1);
     const uint64_t tick_ns_max = 1000000000 / (2 * round);
     options->tick_ns = options->tick_ns < tick_ns_max ? options->tick_ns : tick_ns_max;
     const tg_us turn_us = (tg_us)(TURNS * round * (options->tick_ns / 2) / 1000);
     options->timeout = options->timeout > 10 * turn_us ? options->timeout : 10 * turn_us;
+}
+
+/* What goes together. Who is refused for want of room is told apart by every single row. */
+static void reconcile(struct tg_sim_options *options)
+{
+    if (options->cassandra || options->checkpoint != 0) { options->max_keys = 0; }
+    if (options->crashes == 0) { options->reshard = false; }
+    if (options->chain) { options->max_keys = 0; }
+    /* Without checkpoints the lives of a run have different ticks, and nothing is their common result; the job's clock
+     * depends on when they come. */
+    if (!options->log || options->chain || (options->checkpoint == 0 && options->crashes != 0)) {
+        options->idle_after = 0;
+    }
+    /* Every checkpoint waits for the starved shard a few times: much of the run would be that. */
+    if (options->checkpoint != 0 && options->bias > 5) { options->bias = 5; }
+    bound_time(options);
 }
 
 /* The world around the job, and what goes wrong in it. */
@@ -36,10 +56,11 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     static const uint32_t heals_ms[] = {2000, 10000, 60000};
     static const uint32_t crash_steps[] = {500, 5000, 50000};
     static const uint32_t crash_visits[] = {0, 30, 1000};
+    static const uint32_t crash_calls[] = {0, 40, 400};
     static const uint32_t grows_ms[] = {0, 500, 8000};
     static const tg_us idle_afters[] = {0, 5000, 50000, 500000};
     static const uint32_t idle_grows_ms[] = {3000, 10000};
-    static const tg_us checkpoints[] = {0, 1000, 10000, 10000, 100000, 1000000};
+    static const tg_us checkpoints[] = {0, 1000, 3000, 10000, 30000, 200000};
     options->log = tg_prng_below(prng, 2) == 0;
     options->cassandra = tg_prng_below(prng, 2) == 0;
     options->nodes = 1 + tg_prng_below(prng, 3);
@@ -59,15 +80,14 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     options->crashes = crashes_max == 0 ? 0 : tg_prng_below(prng, crashes_max + 1);
     options->fatal = crashes_max != 0 && tg_prng_below(prng, 4) == 0;
     options->checkpoint = crashes_max == 0 ? 0 : pick_us(prng, 6, checkpoints);
-    bound_time(options);
-    /* Without checkpoints the lives of a run have different ticks, and nothing is their common result. */
-    const tg_us idle_after = pick_us(prng, 4, idle_afters);
-    const uint64_t grow_ns = pick(prng, 2, idle_grows_ms) * UINT64_C(1000000);
-    options->idle_after = options->log && (options->checkpoint != 0 || options->crashes == 0) ? idle_after : 0;
-    if (options->idle_after != 0) { options->grow_ns = grow_ns; }
-    if (options->cassandra || options->checkpoint != 0) {
-        options->max_keys = 0;
-    } /* who is refused is told apart by every single row */
+    options->reshard = tg_prng_below(prng, 2) == 0;
+    options->chain = tg_prng_below(prng, 4) == 0;
+    options->crash_calls = pick(prng, 3, crash_calls);
+    options->idle_after = options->log ? pick_us(prng, 4, idle_afters) : 0;
+    const uint64_t idle_grow_ns = pick(prng, 2, idle_grows_ms) * UINT64_C(1000000);
+    if (options->idle_after != 0) { options->grow_ns = idle_grow_ns; }
+    options->max_age = tg_prng_below(prng, 4) == 0 ? 50 * options->checkpoint : 0;
+    reconcile(options);
 }
 
 void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed, uint32_t crashes_max)
@@ -114,6 +134,66 @@ void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed, uint32_t
     draw_world(options, &prng, crashes_max);
 }
 
+bool tg_sim_options_set(struct tg_sim_options *options, const char *setting)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+        size_t bytes;
+    } fields[] = {
+#define FIELD(text, field) {text, offsetof(struct tg_sim_options, field), sizeof(((struct tg_sim_options *)0)->field)}
+        FIELD("shards", shards),
+        FIELD("reshard", reshard),
+        FIELD("poll", poll),
+        FIELD("partitions", partitions),
+        FIELD("keys", keys),
+        FIELD("records", records),
+        FIELD("no_drain", no_drain),
+        FIELD("ids", ids),
+        FIELD("rate", rate),
+        FIELD("window_us", window),
+        FIELD("idle_us", idle),
+        FIELD("delay_us", delay),
+        FIELD("disorder_us", disorder),
+        FIELD("lateness_us", lateness),
+        FIELD("late_ppm", late_ppm),
+        FIELD("duplicate_ppm", duplicate_ppm),
+        FIELD("sink_rows", sink_rows),
+        FIELD("log", log),
+        FIELD("cassandra", cassandra),
+        FIELD("flush_us", flush),
+        FIELD("checkpoint_us", checkpoint),
+        FIELD("crashes_max", crashes),
+        FIELD("crash_steps", crash_steps),
+        FIELD("crash_visits", crash_visits),
+        FIELD("crash_calls", crash_calls),
+        FIELD("fatal", fatal),
+        FIELD("id_chars", id_chars),
+        FIELD("bias", bias),
+        FIELD("disk_faults", disk_faults),
+        FIELD("power_only", power_only),
+        FIELD("max_keys", max_keys),
+        FIELD("chain", chain),
+        FIELD("tick_ns", tick_ns),
+        FIELD("grow_ns", grow_ns),
+        FIELD("budget", budget),
+        FIELD("idle_after_us", idle_after),
+        FIELD("max_age_us", max_age),
+        FIELD("audit", audit),
+#undef FIELD
+    };
+    const char *equals = strchr(setting, '=');
+    for (uint32_t i = 0; equals != NULL && i < sizeof fields / sizeof fields[0]; i++) {
+        if (strncmp(fields[i].name, setting, (size_t)(equals - setting)) != 0) { continue; }
+        if (fields[i].name[equals - setting] != '\0') { continue; }
+        const uint64_t value = strtoull(equals + 1, NULL, 0); /* little endian: the low bytes come first */
+        memcpy((uint8_t *)options + fields[i].offset, &value, fields[i].bytes);
+        reconcile(options);
+        return true;
+    }
+    return false;
+}
+
 void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
 {
     (void)fprintf(
@@ -131,10 +211,11 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
                   " tick_ns=%" PRIu64 " grow_ns=%" PRIu64 " disk_faults=%u log_faults=%u net_faults=%u cql_faults=%u "
                   "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " checkpoint_us=%" PRId64
                   " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
-                  "fatal=%d idle_after_us=%" PRId64 " audit=%d",
+                  "crash_calls=%u reshard=%d chain=%d fatal=%d idle_after_us=%" PRId64 " max_age_us=%" PRId64
+                  " audit=%d",
                   options->log, options->cassandra, options->nodes, options->protocol, options->timeout, options->flush,
                   options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults, options->net_faults,
                   options->cql_faults, options->outage_ns, options->heal_ns, options->checkpoint, options->crashes,
-                  options->crash_steps, options->crash_visits, options->fatal, options->idle_after,
-                  options->audit);
+                  options->crash_steps, options->crash_visits, options->crash_calls, options->reshard, options->chain,
+                  options->fatal, options->idle_after, options->max_age, options->audit);
 }

@@ -13,10 +13,11 @@
 
 #define NEVER_US INT64_C(3600000000000000)
 #define DAY_US INT64_C(86400000000)
-enum { PATH_BYTES = 512, SETS_MAX = 12, SET_BYTES = 320, SETTLE_STEPS = 100 };
+enum { PATH_BYTES = 512, SETS_MAX = 12, SET_BYTES = 320, SETTLE_STEPS = 100, TICKS_MAX = 1 << 18 };
 #define KEYSPACE "streaming_demo"
 #define TABLE "user_transaction_counts"
 #define CHECKPOINTS "/state/checkpoints"
+#define CHAINED "tallies"
 
 struct scenario {
     const struct tg_sim_options *options;
@@ -30,11 +31,11 @@ struct scenario {
     struct tg_job *job;
     uint32_t partitions[TG_SOURCES_MAX];
     struct tg_sim_chaos chaos;
+    struct tg_sim_witness witness;
     struct tg_prng prng; /* the schedule */
     struct tg_tick_watch tick_watch;
     struct tg_tick *ticks; /* [tick_count] that acted, in any life */
     uint64_t tick_count;
-    uint64_t tick_capacity;
 };
 
 /* ---- the job ----------------------------------------------------------------------------------------------------- */
@@ -72,14 +73,17 @@ static tg_status load_job(struct scenario *s, struct tg_error *err)
     for (uint32_t i = 0; i < count; i++) { list[i] = sets[i]; }
     (void)setenv("TURGO_IN", "/in", 1);
     (void)setenv("TURGO_OUT", "/out", 1);
-    const struct tg_job_options job_options = {
-        .path = s->config->job_path, .profile = "replay", .set_count = count, .sets = list, .environment = true};
+    const struct tg_job_options job_options = {.path = s->options->chain ? s->config->chain_path : s->config->job_path,
+                                               .profile = "replay",
+                                               .set_count = count,
+                                               .sets = list,
+                                               .environment = true};
     static struct tg_findings findings;
     findings.count = 0;
     const tg_status status = tg_job_load(&s->job, &job_options, &findings);
     if (status != TG_OK) {
         return tg_fail(err, findings.count != 0 ? findings.list[0].code : TG1001, 0, "%s",
-                       findings.count != 0 ? findings.list[0].text : s->config->job_path);
+                       findings.count != 0 ? findings.list[0].text : "the job");
     }
     if (s->options->log) { s->job->sources[0].topic = TG_SIM_TOPIC; }
     if (s->options->max_keys != 0) { s->job->engine.max_keys = s->options->max_keys; }
@@ -88,7 +92,7 @@ static tg_status load_job(struct scenario *s, struct tg_error *err)
         s->job->checkpoint.is_on = true;
         s->job->checkpoint.every = s->options->checkpoint;
         s->job->checkpoint.timeout = 600000000;
-        s->job->checkpoint.max_age = 1200000000; /* what follows from the timeout */
+        s->job->checkpoint.max_age = s->options->max_age != 0 ? s->options->max_age : TG_TS_MAX;
         s->job->checkpoint.keep = 3;
         s->job->checkpoint.dir = CHECKPOINTS;
     }
@@ -148,6 +152,9 @@ static tg_status make_world(struct scenario *s, struct tg_error *err)
                                      .net = s->net,
                                      .cql = s->cql,
                                      .prng = {seed ^ 0xC4A05}};
+    s->witness = (struct tg_sim_witness){.disk = s->disk,
+                                         .paths = {"/out/" TABLE ".jsonl", "/out/dead_letters.jsonl", "/out/late.jsonl",
+                                                   s->options->chain ? "/out/" CHAINED ".jsonl" : NULL}};
     tg_sim_chaos_begin(&s->chaos);
     return TG_OK;
 }
@@ -155,6 +162,7 @@ static tg_status make_world(struct scenario *s, struct tg_error *err)
 static void take_down(struct scenario *s)
 {
     tg_file_ops_use(NULL);
+    tg_sim_witness_close(&s->witness);
     if (s->job != NULL) { tg_job_destroy(s->job); }
     tg_sim_net_destroy(s->net);
     tg_sim_cql_destroy(s->cql);
@@ -166,11 +174,7 @@ static void take_down(struct scenario *s)
 static void note_tick(void *self, const struct tg_tick *tick)
 {
     struct scenario *s = self;
-    if (s->tick_count == s->tick_capacity) {
-        s->tick_capacity = 2 * s->tick_capacity + 64;
-        s->ticks = realloc(s->ticks, s->tick_capacity * sizeof *s->ticks);
-        TG_ASSERT(s->ticks != NULL);
-    }
+    TG_ASSERT(s->tick_count < TICKS_MAX);
     s->ticks[s->tick_count++] = *tick;
 }
 
@@ -188,24 +192,31 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
 {
     struct tg_sim_life life = {.options = s->options,
                                .chaos = &s->chaos,
+                               .witness = &s->witness,
                                .job = s->job,
                                .partitions = s->partitions,
                                .prng = &s->prng,
                                .tick_watch = &s->tick_watch,
                                .fresh =
                                    s->options->checkpoint == 0}; /* without checkpoints a life begins from nothing */
+    struct tg_sim_export left = {.disk = s->disk, .from = CHECKPOINTS, .dir = s->config->dir};
+    life.left = s->config->checkpoints ? &left : NULL;
     for (;;) { /* ends: crashes are counted, failures end with healing, and time goes on */
         const bool dies = outcome->crashes < s->options->crashes;
         const bool at_failpoint = dies && s->options->crash_visits > 0 && tg_prng_below(&s->chaos.prng, 2) == 0;
         s->chaos.held = dies;
+        const bool at_call =
+            dies && !at_failpoint && s->options->crash_calls > 0 && tg_prng_below(&s->chaos.prng, 2) == 0;
+        life.shards = s->options->reshard ? 1 + tg_prng_below(&s->chaos.prng, TG_SIM_SHARDS_MAX) : s->options->shards;
+        life.calls_max = at_call ? 1 + tg_prng_below(&s->chaos.prng, s->options->crash_calls) : UINT64_MAX;
+        life.from = (enum tg_sim_from)tg_prng_below(&s->chaos.prng, TG_SIM_FROM_COMPLETE + 1);
         life.steps_max = dies ? 1 + tg_prng_next(&s->chaos.prng) % s->options->crash_steps : UINT64_MAX;
         life.visits_max = at_failpoint ? 1 + tg_prng_below(&s->chaos.prng, s->options->crash_visits) : UINT64_MAX;
+        left.life = ++outcome->lives;
         const enum tg_sim_end end = tg_sim_life_run(&life, outcome, err);
         if (end != TG_SIM_ENDED) { outcome->partition_count = 0; } /* what was in memory is lost */
-        outcome->lives++;
         struct tg_error trouble = {0};
-        if (s->config->checkpoints &&
-            tg_sim_export_checkpoints(s->disk, CHECKPOINTS, s->config->dir, outcome->lives, &trouble) != TG_OK) {
+        if (s->config->checkpoints && tg_sim_export_checkpoints(&left, &trouble) != TG_OK) {
             *err = trouble;
             return err->status;
         }
@@ -251,7 +262,7 @@ static tg_status save(const struct scenario *s, const char *name, struct tg_erro
     FILE *out = fopen(path, "w");
     if (out == NULL) { return tg_fail(err, TG1502, errno, "%s", path); }
     if (there && bytes > 0) { (void)fwrite(data, 1, bytes, out); }
-    if (!there && s->options->cassandra) { tg_sim_table_print(s->table, out); }
+    if (!there && s->options->cassandra && strcmp(name, TABLE) == 0) { tg_sim_table_print(s->table, out); }
     return fclose(out) == 0 ? TG_OK : tg_fail(err, TG1502, errno, "%s", path);
 }
 
@@ -274,6 +285,7 @@ static tg_status save_all(const struct scenario *s, const struct tg_sim_outcome 
     tg_status status = save(s, TABLE, err);
     if (status == TG_OK) { status = save(s, "dead_letters", err); }
     if (status == TG_OK) { status = save_ticks(s, err); }
+    if (status == TG_OK && s->options->chain) { status = save(s, CHAINED, err); }
     if (status == TG_OK) { status = save(s, "late", err); }
     return status == TG_OK ? tg_sim_export_counts(outcome, s->config->dir, err) : status;
 }
@@ -281,12 +293,15 @@ static tg_status save_all(const struct scenario *s, const struct tg_sim_outcome 
 tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_config *config,
                      struct tg_sim_outcome *outcome, struct tg_error *err)
 {
-    struct scenario s = {.options = options, .config = config};
+    static struct tg_tick ticks[TICKS_MAX];
+    struct scenario s = {.options = options, .config = config, .ticks = ticks};
     s.tick_watch = (struct tg_tick_watch){.acted = note_tick, .self = &s};
     tg_status status = make_world(&s, err);
     if (status == TG_OK) { status = live(&s, outcome, err); }
     outcome->now_ns = s.world.now_ns;
     outcome->ticks = s.tick_count;
+    outcome->restores = s.witness.restores;
+    outcome->deltas = s.witness.deltas;
     if (status == TG_OK) { status = settle(&s, err); }
     if (s.cql != NULL) {
         uint64_t executions = 0;
@@ -298,6 +313,5 @@ tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_c
         status = status == TG_OK ? saved : status;
     }
     take_down(&s);
-    free(s.ticks);
     return status;
 }

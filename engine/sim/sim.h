@@ -4,7 +4,8 @@
  * same run, byte for byte.
  *
  * A run has two phases: first things go wrong, then all is healed and the run must come to its end in bounded time.
- * What came out, given the ticks that acted (dir/out/ticks.jsonl), is compared with the reference model by tests/sim/run. */
+ * What came out is compared with the reference model by tests/sim/run, which is told the ticks that acted
+ * (dir/out/ticks.jsonl). */
 #ifndef TG_ENGINE_SIM_SIM_H
 #define TG_ENGINE_SIM_SIM_H
 
@@ -17,7 +18,8 @@ enum { TG_SIM_PARTITIONS_MAX = 5 };
 /* Everything a seed chooses; printed in full so that a failing run can be read. */
 struct tg_sim_options {
     uint64_t seed;
-    uint32_t shards;     /* 1 to 8 */
+    uint32_t shards;     /* 1 to TG_SIM_SHARDS_MAX */
+    bool reshard;        /* with crashes: another number of them in every life */
     uint32_t poll;       /* records per poll, 1 to TG_BATCH_ROWS_MAX */
     uint32_t budget;     /* of an agent */
     uint32_t partitions; /* 1 to 5 */
@@ -39,6 +41,7 @@ struct tg_sim_options {
     uint32_t id_chars;  /* of each id only so many differ, so that ids come back later; 0 = all */
     bool project;       /* rows go through the projection although the sink has the columns of its input */
     uint32_t max_keys;  /* of the job: so few that there is no room for all; 0 = enough */
+    bool chain;         /* a step stands behind the job's step */
     bool log;           /* the source is the simulated log, else files of the simulated disk */
     bool cassandra;     /* the sink is the simulated Cassandra, else a file of the simulated disk */
     uint32_t nodes;     /* of Cassandra */
@@ -56,11 +59,21 @@ struct tg_sim_options {
     uint64_t heal_ns;      /* all is well from then on, when the crashes are over */
     uint32_t crashes;      /* so many lives end before their time, unless one is quicker; 0 unless asked for */
     tg_us checkpoint;      /* from one to the next; 0 = none, and every life begins from nothing */
+    tg_us max_age;         /* reading stops when none was complete for so long; 0 = never */
     uint64_t crash_steps;  /* longest such life */
     uint32_t crash_visits; /* 0; or half of them end at a failpoint, at the latest at its visit of this number */
+    uint32_t crash_calls;  /* 0; or half of the others end at a call to the disk, at the latest at so many */
+    bool power_only;       /* every crash is a power cut */
     bool audit;            /* the job sums up what it applies; half of the seeds, drawn from nothing else */
     bool fatal; /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
 };
+
+/* Shards of its largest life. */
+enum { TG_SIM_SHARDS_MAX = 8 };
+static inline uint32_t tg_sim_shards_max(const struct tg_sim_options *options)
+{
+    return options->reshard ? TG_SIM_SHARDS_MAX : options->shards;
+}
 
 /* What a run came to, also when it failed. */
 struct tg_sim_outcome {
@@ -71,6 +84,8 @@ struct tg_sim_outcome {
     uint32_t crashes;        /* lives that were ended from outside */
     uint32_t cuts;           /* of them, by a power cut */
     uint32_t failures;       /* lives that ended with an error they were entitled to */
+    uint64_t restores;       /* lives that began with a checkpoint */
+    uint64_t deltas;         /* that they loaded */
     uint64_t faults;         /* that struck disk and Cassandra */
     uint64_t writes;         /* that reached Cassandra's table */
     uint64_t ticks;          /* raises of idle partitions' clocks that acted, again and again over lives */
@@ -83,12 +98,16 @@ struct tg_sim_outcome {
 
 struct tg_sim_config {
     const char *job_path;
-    const char *dir;  /* the input is left in dir/in, the output and the counts in dir/out */
-    bool checkpoints; /* also what every life leaves of them, in dir/checkpoints/<life> */
+    const char *chain_path; /* the job with a step behind its step */
+    const char *dir;        /* the input is left in dir/in, the output and the counts in dir/out */
+    bool checkpoints;       /* also what every life leaves of them, in dir/checkpoints */
 };
 
 /* Draw the options of `seed`; at most `crashes_max` crashes.  @setup */
 void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed, uint32_t crashes_max);
+/* Choose otherwise: "name=value", a name and a whole number as in the printed line. False: there is no such name.
+ * @setup */
+TG_MUST_USE bool tg_sim_options_set(struct tg_sim_options *options, const char *setting);
 /* One line of name=value.  @setup */
 void tg_sim_options_print(const struct tg_sim_options *options, FILE *out);
 

@@ -241,6 +241,7 @@ class Result:
     duplicates: int = 0
     ignored: int = 0
     counts: dict = dataclasses.field(default_factory=dict)  # number of a partition -> Counts
+    clock: float = FOREVER  # the job's, in the end
 
     def add(self, row):
         self.rows.append(row)
@@ -423,6 +424,8 @@ def run(partitions, params=None, result=None, ticks=None):
             else:
                 partition.push(line, record)
         partition.end()
+        if not params.drain and partition.newest is not None:
+            result.clock = min(result.clock, partition.watermark - params.lateness)
     return result
 
 
