@@ -20,12 +20,13 @@ Test(checkpoint_health, reading_is_held_back_once_the_newest_is_too_old_and_goes
     cr_assert_not(holds_at(&health, begin_ns + 10 * SECOND_NS));
     cr_assert_eq(tg_checkpoint_health_age_ns(&health, begin_ns + 10 * SECOND_NS), 10 * SECOND_NS);
     tg_checkpoint_health_complete(&health, begin_ns + 5 * SECOND_NS, begin_ns + 10 * SECOND_NS);
-    cr_assert_not(holds_at(&health, begin_ns + 15 * SECOND_NS), "age is that of its begin");
-    cr_assert(holds_at(&health, begin_ns + 15 * SECOND_NS + 1000));
+    cr_assert_eq(tg_checkpoint_health_age_ns(&health, begin_ns + 15 * SECOND_NS), 10 * SECOND_NS, "of its begin");
+    cr_assert_not(holds_at(&health, begin_ns + 20 * SECOND_NS));
+    cr_assert(holds_at(&health, begin_ns + 20 * SECOND_NS + 1000));
     cr_assert_not(tg_checkpoint_health_good(&health));
-    cr_assert(holds_at(&health, begin_ns + 18 * SECOND_NS));
-    tg_checkpoint_health_complete(&health, begin_ns + 17 * SECOND_NS, begin_ns + 18 * SECOND_NS + 1000);
-    cr_assert_not(holds_at(&health, begin_ns + 19 * SECOND_NS));
+    cr_assert(holds_at(&health, begin_ns + 23 * SECOND_NS));
+    tg_checkpoint_health_complete(&health, begin_ns + 17 * SECOND_NS, begin_ns + 23 * SECOND_NS + 1000);
+    cr_assert_not(holds_at(&health, begin_ns + 24 * SECOND_NS));
     cr_assert(tg_checkpoint_health_good(&health));
     cr_assert_eq(tg_checkpoint_health_held_ns(&health, begin_ns + 30 * SECOND_NS), 3 * SECOND_NS);
 }
@@ -38,6 +39,18 @@ Test(checkpoint_health, held_times_add_up_also_while_one_lasts)
     tg_checkpoint_health_complete(&health, 21 * SECOND_NS, 22 * SECOND_NS);
     cr_assert(holds_at(&health, 40 * SECOND_NS));
     cr_assert_eq(tg_checkpoint_health_held_ns(&health, 45 * SECOND_NS), 7 * SECOND_NS);
+}
+
+Test(checkpoint_health, checkpoints_that_take_longer_than_max_age_leave_time_to_read)
+{
+    struct tg_checkpoint_health health = {.max_age = MAX_AGE_US};
+    (void)holds_at(&health, SECOND_NS);
+    for (uint64_t begin_ns = 20 * SECOND_NS; begin_ns < 1000 * SECOND_NS; begin_ns += 30 * SECOND_NS) {
+        cr_assert(holds_at(&health, begin_ns + 28 * SECOND_NS));
+        tg_checkpoint_health_complete(&health, begin_ns, begin_ns + 29 * SECOND_NS);
+        cr_assert_not(holds_at(&health, begin_ns + 29 * SECOND_NS));
+        cr_assert_not(holds_at(&health, begin_ns + 39 * SECOND_NS));
+    }
 }
 
 Test(checkpoint_health, without_a_limit_reading_is_never_held_back)
