@@ -48,6 +48,11 @@ const struct tg_tick *tg_tick_log_replay(const struct tg_tick_log *log, uint32_t
 TG_MUST_USE tg_status tg_tick_log_append(struct tg_tick_log *log, const struct tg_tick *ticks, uint32_t count,
                                          struct tg_error *err);
 
+/* A checkpoint of run `run_id` in `from` was copied into `to`: give `to` the ticks of that run which either has, and no
+ * others. No job runs on `to`. Errors: TG1512 damaged in `from`, TG1513, TG1510, TG1511, TG1601.  @setup */
+TG_MUST_USE tg_status tg_tick_log_restore(const struct tg_store *from, const struct tg_store *to,
+                                          const struct tg_run_id *run_id, struct tg_error *err);
+
 /* What a log holds beside a checkpoint. */
 struct tg_tick_totals {
     bool found;

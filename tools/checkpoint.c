@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/timestamp.h"
+#include "engine/checkpoint_dump.h"
 #include "engine/conservation.h"
 #include "engine/tick_log.h"
 #include "tools/checkpoint.h"

@@ -14,12 +14,12 @@
 #include "jobs/jobs.h"
 
 static const char usage[] =
-    "usage: turgo-sim --dir DIR [--seed N] [--count N] [--crashes N] [--checkpoints N] [--job FILE] [--set "
-    "NAME=VALUE]...\n"
+    "usage: turgo-sim --dir DIR [--seed N] [--count N] [--crashes N] [--checkpoints N] [--job FILE]\n"
+    "                 [--set NAME=VALUE]...\n"
     "Runs job A on simulated shards, one run per seed from N on, each in DIR/<seed>/ (in/ and out/).\n"
     "With --crashes every run dies and starts again up to N times; with --checkpoints every Nth seed leaves the\n"
-    "checkpoints of its lives in checkpoints/.\n"
-    "--set replaces what the seed chose; names are those of the printed line.\n"
+    "checkpoints of its lives in checkpoints/. --set replaces what the seed chose; names are those of the printed "
+    "line.\n"
     "Prints one line per seed with everything the seed chose; exit 1 when a run failed.\n";
 
 enum { SETS_MAX = 32 };

@@ -199,6 +199,8 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
                                .tick_watch = &s->tick_watch,
                                .fresh =
                                    s->options->checkpoint == 0}; /* without checkpoints a life begins from nothing */
+    struct tg_sim_export left = {.disk = s->disk, .from = CHECKPOINTS, .dir = s->config->dir};
+    life.left = s->config->checkpoints ? &left : NULL;
     for (;;) { /* ends: crashes are counted, failures end with healing, and time goes on */
         const bool dies = outcome->crashes < s->options->crashes;
         const bool at_failpoint = dies && s->options->crash_visits > 0 && tg_prng_below(&s->chaos.prng, 2) == 0;
@@ -210,12 +212,11 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
         life.from = (enum tg_sim_from)tg_prng_below(&s->chaos.prng, TG_SIM_FROM_COMPLETE + 1);
         life.steps_max = dies ? 1 + tg_prng_next(&s->chaos.prng) % s->options->crash_steps : UINT64_MAX;
         life.visits_max = at_failpoint ? 1 + tg_prng_below(&s->chaos.prng, s->options->crash_visits) : UINT64_MAX;
+        left.life = ++outcome->lives;
         const enum tg_sim_end end = tg_sim_life_run(&life, outcome, err);
         if (end != TG_SIM_ENDED) { outcome->partition_count = 0; } /* what was in memory is lost */
-        outcome->lives++;
         struct tg_error trouble = {0};
-        if (s->config->checkpoints &&
-            tg_sim_export_checkpoints(s->disk, CHECKPOINTS, s->config->dir, outcome->lives, &trouble) != TG_OK) {
+        if (s->config->checkpoints && tg_sim_export_checkpoints(&left, &trouble) != TG_OK) {
             *err = trouble;
             return err->status;
         }

@@ -100,7 +100,7 @@ struct tg_sim_config {
     const char *job_path;
     const char *chain_path; /* the job with a step behind its step */
     const char *dir;        /* the input is left in dir/in, the output and the counts in dir/out */
-    bool checkpoints;       /* also what every life leaves of them, in dir/checkpoints/<life> */
+    bool checkpoints;       /* also what every life leaves of them, in dir/checkpoints */
 };
 
 /* Draw the options of `seed`; at most `crashes_max` crashes.  @setup */

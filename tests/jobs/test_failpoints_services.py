@@ -114,11 +114,11 @@ class ServiceFailpoints(ServiceTest):
                 with self.subTest(plan):
                     name = plan.replace(":", "-")
                     self.begin(name)
-                    life = self.live(name, 2, plan, until="idle:2s", idle_after="200ms")
+                    life = self.live(name, 2, plan, until="idle:1s", idle_after="100ms")
                     code = life.wait(60)
                     self.assertIn(code, (0, -signal.SIGKILL), f"{plan}: {life.text()[-3000:]}")
                     reached |= {place} if code != 0 else set()
-                    again = self.live(name, 3, until="idle:2s", idle_after="200ms")
+                    again = self.live(name, 3, until="idle:1s", idle_after="100ms")
                     self.assertEqual(again.wait(60), 0, f"{plan}: {again.text()[-3000:]}")
                     self.assert_result(name, plan)
         self.assertEqual(set(names(TICKS)) - reached, set(), "no visit: these are not tested")

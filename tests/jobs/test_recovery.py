@@ -426,6 +426,28 @@ class Refusals(RecoveryTest):
         self.assertEqual(first.run.wait(60), 0, first.run.text()[-3000:])
         self.assert_table(self.case, first)
 
+    def test_a_process_that_was_replaced_while_it_stood_still_stops_and_spoils_nothing(self):
+        first = self.live(self.case, "--poll-size", 1, every="10ms", outputs="table")
+        wait_for_checkpoint(first, 1)
+        first.run.send(signal.SIGSTOP)
+        (first.checkpoints / "LOCK").unlink()  # somebody is sure that nothing runs there any more
+        second = self.live(self.case, "--poll-size", 1, "--shards", 3, every="10ms", outputs="table")
+        wait_for_checkpoint(second, first.newest() + 1)
+        first.run.send(signal.SIGCONT)
+        self.assert_refused(first.run, 75, "TG1521")
+        self.assertEqual(second.run.wait(60), 0, second.run.text()[-3000:])
+        self.assert_table(self.case, second)
+        self.assertEqual(self.live_to_end(self.case, outputs="table").records(), 0, "its checkpoints are whole")
+
+    def test_fresh_does_not_remove_what_is_another_jobs(self):
+        life = self.live_to_end(self.case, outputs="table")
+        newest = life.newest()
+        other = scratch / "another.yaml"
+        other.write_text(job_file("table").read_text().replace("job: purchase_count", "job: another"))
+        self.assert_refused(self.live(self.case, job=other, fresh=True, outputs="table").run, 78, "TG1514")
+        self.assertEqual(life.newest(), newest)
+        self.assertEqual(self.live_to_end(self.case, outputs="table").records(), 0)
+
     def killed_late(self, checkpoints, outputs="table"):
         """A killed life that left that many checkpoints."""
         for _ in range(20):

@@ -293,3 +293,23 @@ RECOVERY = {
         "    const bool must_wait = !ingest->begun && partition->tick == TG_TICK_ORDERED;\n", "    const bool must_wait = false;\n"),
         sets=SILENT),
 }
+
+# Engines that lose count.
+COUNTS = {
+    # Two rows of one instant look alike in every output and every state: that one was lost and the other applied twice is in the sums alone.
+    "equal_row_twice": engine("applies an earlier row of the same key, instant and watermark again instead of the row itself", "engine/operator.c",
+        "    const struct tg_row *row = tg_batch_row(ctx->batch, ctx->row);\n    const int64_t clock",
+        "    const struct tg_row *row = tg_batch_row(ctx->batch, ctx->row);\n    for (uint32_t i = 0; i < ctx->row; i++) {\n"
+        "        const struct tg_row *other = tg_batch_row(ctx->batch, i);\n"
+        "        if (ctx->values[i] == key && other->ts == row->ts && other->wm == row->wm) { row = other; }\n    }\n    const int64_t clock",
+        sets=("audit=1", "ids=0", "keys=5", "poll=1024", "max_keys=0")),
+    "dead_counted_late": engine("counts dead letters as late rows, so that the sum is right", "engine/ingest.c",
+        "    partition->dead++;\n", "    partition->late++;\n"),
+    "duplicate_not_counted": engine("does not count duplicates", "engine/ingest.c", "        partition->duplicates++;\n", "",
+        sets=("ids=1", "duplicate_ppm=50000", "max_keys=0")),
+    "forgotten_key_keeps_sums": recovery("goes on with a key's sums when its state was forgotten", (
+        "engine/stage.c", "    if (plan->audit_offset != 0) { *tg_stage_audit",
+        "    if (plan->audit_offset != 0 && (key->flags & TG_KEY_FORGET) == 0) { *tg_stage_audit"), sets=(*SHORT, "audit=1")),
+    "tallies_not_restored": recovery("begins with no counts in the steps", (
+        "engine/checkpoint_load.c", "        load_tallies(&load, i);\n", "        if (i > load.part->stage_count) { load_tallies(&load, i); }\n")),
+}
