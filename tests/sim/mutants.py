@@ -101,14 +101,12 @@ RECOVERY = {
     # ---- the cut ----
     "position_ahead": recovery("saves a position one record ahead: loses it", (
         "engine/ingest.c",
-        "        tg_partition_save(&ingest->partitions[i], &ingest->cut_state[i]);\n",
-        "        tg_partition_save(&ingest->partitions[i], &ingest->cut_state[i]);\n"
-        "        if (ingest->cut_state[i].next_offset >= 0) { ingest->cut_state[i].next_offset++; }\n")),
+        "ingest->cut_state[i].next_offset = tg_ingest_position(ingest, i);",
+        "ingest->cut_state[i].next_offset = tg_ingest_position(ingest, i) + (ingest->partitions[i].next_offset >= 0);")),
     "position_behind": recovery("saves a position one record behind: doubles it", (
         "engine/ingest.c",
-        "        tg_partition_save(&ingest->partitions[i], &ingest->cut_state[i]);\n",
-        "        tg_partition_save(&ingest->partitions[i], &ingest->cut_state[i]);\n"
-        "        if (ingest->cut_state[i].next_offset > 0) { ingest->cut_state[i].next_offset--; }\n")),
+        "ingest->cut_state[i].next_offset = tg_ingest_position(ingest, i);",
+        "ingest->cut_state[i].next_offset = tg_ingest_position(ingest, i) - (ingest->partitions[i].next_offset > 0);")),
     "positions_of_the_decision": recovery("takes positions and clocks when the manifest is made, not at the cut", (
         "engine/checkpoint.c",
         "partitions[p] = ingest->cut_state[ingest->owned_index[p]];",
