@@ -47,7 +47,7 @@ Test(config_load, the_shipped_job_in_detail)
     struct tg_job *job = load_shipped("dev", 0, NULL);
     const struct tg_source_spec *source = &job->sources[0];
     cr_assert_str_eq(job->name, "purchase_count");
-    cr_assert_str_eq(job->state_dir, "var/purchase_count");
+    cr_assert_str_eq(job->state_dir, "var/purchase_count/dev");
     cr_assert_eq(source->schema.column_count, 3);
     cr_assert_str_eq(source->fields[0].names[0], "userId");
     cr_assert(source->fields[0].required);
