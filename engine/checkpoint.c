@@ -52,14 +52,6 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
     return status == TG_OK && !checkpoint->choice.found ? tg_checkpoint_ask_first(checkpoint, err) : status;
 }
 
-/* Ticks first: without a checkpoint they would be gone on with. */
-static tg_status forget_all(struct tg_checkpoint *checkpoint, struct tg_error *err)
-{
-    const struct tg_store_keep nothing = {0};
-    const tg_status status = tg_tick_file_remove(&checkpoint->store, err);
-    return status == TG_OK ? tg_store_sweep(&checkpoint->store, &nothing, err) : status;
-}
-
 static tg_status open_ticks(struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     const struct tg_job *job = checkpoint->config.plan->job;
@@ -70,10 +62,8 @@ static tg_status open_ticks(struct tg_checkpoint *checkpoint, struct tg_error *e
                                               .cluster = checkpoint->identities[i],
                                               .partition_count = checkpoint->config.plan->source_partitions[i]};
     }
-    const struct tg_ticks_header header = {.job = job->name,
-                                           .graph_hash = checkpoint->graph_hash,
-                                           .source_count = job->source_count,
-                                           .sources = sources};
+    const struct tg_ticks_header header = {
+        .job = job->name, .graph_hash = checkpoint->graph_hash, .source_count = job->source_count, .sources = sources};
     const struct tg_manifest *chosen = checkpoint->choice.found ? &checkpoint->choice.manifest : NULL;
     return tg_tick_log_open(&checkpoint->ticks, &checkpoint->store, &header, chosen, err);
 }
@@ -143,7 +133,7 @@ tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_check
     tg_status status = tg_store_open(&checkpoint->store, &store, err);
     if (status == TG_OK) { status = tg_arena_open(&checkpoint->arena, TG_RECOVERY_ARENA_BYTES + ARENA_BYTES, err); }
     if (status == TG_OK) { status = tg_job_tables_make(config->plan, &checkpoint->arena, &checkpoint->tables, err); }
-    if (status == TG_OK && config->fresh) { status = forget_all(checkpoint, err); }
+    if (status == TG_OK && config->fresh) { status = tg_checkpoint_forget(checkpoint, err); }
     if (status == TG_OK) { status = choose(checkpoint, err); }
     if (status == TG_OK) { status = open_ticks(checkpoint, err); }
     if (status == TG_OK) { status = parts_create(checkpoint, err); }
@@ -451,6 +441,10 @@ static void wait_for_next(struct tg_checkpoint *checkpoint, bool succeeded, uint
 /* The checkpoint under way is over, not complete. */
 static void give_up(struct tg_checkpoint *checkpoint, const struct tg_error *why, uint64_t now_ns)
 {
+    if (why->code == TG1521) { /* another process has taken over: what we do counts for nothing any more */
+        checkpoint->fatal = *why;
+        return;
+    }
     log_failure(checkpoint, why, now_ns);
     submit(checkpoint, run_abort);
     checkpoint->phase = TG_CHECKPOINT_ABORTING;

@@ -95,6 +95,8 @@ TG_MUST_USE tg_status tg_checkpoint_create(struct tg_checkpoint **checkpoint, co
 /* After the workers have closed.  @setup */
 void tg_checkpoint_destroy(struct tg_checkpoint *checkpoint);
 
+/* --fresh: remove everything. Errors: TG1514, the store's.  @setup */
+TG_MUST_USE tg_status tg_checkpoint_forget(struct tg_checkpoint *checkpoint, struct tg_error *err);
 /* For tg_recovery_choose: `self` is the checkpoint. Notes identities, and how much there is to replay. Errors: the
  * sources', TG1601.  @setup */
 TG_MUST_USE tg_status tg_checkpoint_ask_sources(void *self, const struct tg_manifest *manifest, struct tg_arena *arena,

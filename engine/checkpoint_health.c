@@ -40,6 +40,7 @@ void tg_checkpoint_health_complete(struct tg_checkpoint_health *health, uint64_t
 {
     const uint64_t failed = get(&health->failed_in_row);
     set(&health->protected_ns, started_ns);
+    health->complete_ns = now_ns;
     set(&health->failed_in_row, 0);
     if (failed >= TG_CHECKPOINT_FAILURES_MAX) {
         tg_log(TG_LOG_INFO, TG2503, -1, NULL, "healthy again: a checkpoint is complete after %" PRIu64 " that failed",
@@ -63,14 +64,16 @@ void tg_checkpoint_health_failed(struct tg_checkpoint_health *health)
 
 uint32_t tg_checkpoint_health_poll(struct tg_checkpoint_health *health, uint64_t now_ns)
 {
-    const uint64_t since_ns = get(&health->protected_ns);
-    if (since_ns == 0) { set(&health->protected_ns, now_ns); }
-    if (since_ns == 0 || health->max_age == TG_TS_MAX || tg_checkpoint_health_holds(health)) { return 0; }
-    const uint64_t age_ns = tg_checkpoint_health_age_ns(health, now_ns);
-    if (age_ns / 1000 <= (uint64_t)health->max_age) { return 0; }
+    if (health->complete_ns == 0) {
+        health->complete_ns = now_ns;
+        set(&health->protected_ns, now_ns);
+    }
+    if (health->max_age == TG_TS_MAX || tg_checkpoint_health_holds(health)) { return 0; }
+    const uint64_t quiet_ns = now_ns - health->complete_ns;
+    if (quiet_ns / 1000 <= (uint64_t)health->max_age) { return 0; }
     tg_log(TG_LOG_WARN, TG2502, -1, NULL,
-           "no checkpoint is complete since %.1f s (checkpoint.max_age is %.1f s): reading stops until one is",
-           (double)age_ns / 1e9, (double)health->max_age / 1e6);
+           "no checkpoint was completed for %.1f s (checkpoint.max_age is %.1f s): reading stops until one is complete",
+           (double)quiet_ns / 1e9, (double)health->max_age / 1e6);
     set(&health->held_since_ns, now_ns);
     atomic_store_explicit(&health->held, true, memory_order_relaxed);
     return 1;

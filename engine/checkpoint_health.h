@@ -13,7 +13,10 @@
 enum { TG_CHECKPOINT_FAILURES_MAX = 3 }; /* in a row: then the job is unhealthy */
 
 struct tg_checkpoint_health {
-    tg_us max_age;                 /* TG_TS_MAX = reading is never held back */
+    tg_us max_age; /* TG_TS_MAX = reading is never held back */
+    /* When the newest one was complete, or the run began; shard 0's. What is held to max_age is this, not the age of
+     * what is in it: a job whose checkpoints take longer than max_age would never read again. */
+    uint64_t complete_ns;
     _Atomic uint64_t protected_ns; /* begin of the newest complete checkpoint, or of the run; 0 = not begun */
     _Atomic uint64_t failed_in_row;
     _Atomic uint64_t held_since_ns; /* 0 = reading is not held back */

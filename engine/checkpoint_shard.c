@@ -1,4 +1,5 @@
-/* The part's phases: CUTTING until every ingest and stage of the shard has cut, WRITING until all tables are in closed
+/* The part's phases: CUTTING until every ingest and stage of the shard has cut, ALIGNED until those of the other shards
+ * have too, WRITING until all tables are in closed
  * blocks, the blocks with the helper, and the sinks have acknowledged; FINISHING while the file is made durable. Tables
  * that have cut early are written meanwhile. */
 #include "engine/checkpoint_shard.h"
@@ -346,6 +347,19 @@ static uint32_t poll_cutting(struct tg_checkpoint_shard *part, uint64_t now_ns)
         spoil_because(part, 0, "more changed since the last one than is kept track of");
     }
     if (now_ns - part->cut_ns > part->align_ns_max) { part->align_ns_max = now_ns - part->cut_ns; }
+    atomic_store_explicit(&part->aligned, part->epoch, memory_order_release);
+    part->phase = TG_PART_ALIGNED;
+    return 1;
+}
+
+/* Sinks cut once every shard is aligned: what they then do (a file's sync takes as long as the disk likes) may hold up
+ * the same sink on another shard, and with it the rows that shard still has in front of its cut. */
+static uint32_t poll_aligned(struct tg_checkpoint_shard *part)
+{
+    const struct tg_checkpoint *checkpoint = part->checkpoint;
+    for (uint32_t i = 0; i < checkpoint->config.plan->shard_count; i++) {
+        if (atomic_load_explicit(&checkpoint->parts[i].aligned, memory_order_acquire) < part->epoch) { return 0; }
+    }
     for (uint32_t i = 0; i < part->outlet_count; i++) { tg_outlet_cut(&part->outlets[i]); }
     part->phase = TG_PART_WRITING;
     return 1;
@@ -400,6 +414,7 @@ uint32_t tg_checkpoint_shard_poll(struct tg_checkpoint_shard *part, uint64_t now
     done += more && !must_wait(part) ? 1 : 0;
     if (!part->spoiled) { done += send_blocks(part); }
     if (part->phase == TG_PART_CUTTING) { done += poll_cutting(part, now_ns); }
+    if (part->phase == TG_PART_ALIGNED) { done += poll_aligned(part); }
     if (part->phase == TG_PART_WRITING && !more && part->under_way == 0 &&
         (part->spoiled || (tg_spool_closed(part->spool) == 0 && sinks_done(part)))) {
         finish_file(part);

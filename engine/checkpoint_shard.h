@@ -47,7 +47,7 @@ struct tg_checkpoint_shard {
         *snapshots[TG_STATE_TABLES_MAX]; /* in the order of the file's tables; NULL = not on this shard */
     struct tg_snapshot space[TG_STATE_TABLES_MAX];
     /* the checkpoint under way */
-    enum { TG_PART_IDLE, TG_PART_CUTTING, TG_PART_WRITING, TG_PART_FINISHING } phase;
+    enum { TG_PART_IDLE, TG_PART_CUTTING, TG_PART_ALIGNED, TG_PART_WRITING, TG_PART_FINISHING } phase;
     uint64_t epoch;
     bool base;
     bool spoiled;
@@ -83,7 +83,8 @@ struct tg_checkpoint_shard {
     bool complete;
     struct tg_manifest_file result;
     uint64_t puts;
-    _Atomic uint64_t done; /* epoch whose part is over, complete or spoiled */
+    _Atomic uint64_t aligned; /* epoch in which every ingest and stage of the shard has cut */
+    _Atomic uint64_t done;    /* epoch whose part is over, complete or spoiled */
 };
 
 /* Address space.  @setup */

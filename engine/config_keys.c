@@ -108,7 +108,7 @@ static const struct tg_config_key checkpoint_keys[] = {
     KEY("timeout", TG_OPTION_DURATION, "10m", NULL,
         "A checkpoint that is not complete by then (a sink is away) is given up; the job goes on."),
     KEY("max_age", TG_OPTION_DURATION, NULL, "off",
-        "When the newest complete checkpoint is older, nothing is read until one is complete (TG2502). When not "
+        "When none was completed for so long, nothing is read until one is complete (TG2502). When not "
         "given: ten times `every`, at least two times `timeout`."),
 };
 

@@ -515,7 +515,11 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
     uint32_t done = 0;
     bool blocked = ingest->in_work && !finish_batch(ingest);
     bool dry = false;
-    for (uint32_t i = 0; !blocked && !ingest->stopping && !ingest->held && i < budget; i++) {
+    /* The cut comes between two batches: when one is wanted none is begun, or with a slow sink, where every poll ends
+     * in the middle of a batch, the others would wait for this one's barrier for as long as there is input. */
+    const bool cutting = ingest->cut == TG_CUT_WANTED;
+    const bool resting = cutting || ingest->held || ingest->stopping;
+    for (uint32_t i = 0; !blocked && !resting && i < budget; i++) {
         ingest->raw.count = 0; /* not the whole of it: 32 KiB of slices */
         ingest->raw.flags = 0;
         ingest->raw.buffer = NULL;
@@ -530,7 +534,7 @@ uint32_t tg_ingest_poll(struct tg_ingest *ingest, uint64_t now_ns, uint32_t budg
     }
     if (ingest->port.reader_count != 0) { (void)tg_port_deliver(&ingest->port); }
     /* no buffer, or reading is held back: records wait for us unseen */
-    const bool waited = blocked || ingest->held || ingest->buffers->refused != refused;
+    const bool waited = blocked || cutting || ingest->held || ingest->buffers->refused != refused;
     if (!waited) { tg_ingest_check_idle(ingest, now_ns, ingest->was_blocked ? 0 : elapsed_ns); }
     ingest->was_blocked = waited;
     if (dry && ingest->source->ops->failure(ingest->state, &ingest->error) != TG_OK) { return 0; }

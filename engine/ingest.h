@@ -120,8 +120,8 @@ void tg_ingest_check_idle(struct tg_ingest *ingest, uint64_t now_ns, uint64_t si
 /* Between two batches: the raise of a partition acts; all whose ticks have become durable do.  @shard */
 void tg_ingest_act(struct tg_ingest *ingest, uint32_t owned);
 void tg_ingest_act_ordered(struct tg_ingest *ingest);
-/* Ticks of an earlier life act again: those before the record at `offset`, which is judged next; those before what comes
- * next, between two batches; and the same at the start, before anything was read.  @shard */
+/* Ticks of an earlier life act again: those before the record at `offset`, which is judged next; those before what
+ * comes next, between two batches; and the same at the start, before anything was read.  @shard */
 void tg_ingest_replay_before(struct tg_ingest *ingest, struct tg_partition *partition, int64_t offset);
 void tg_ingest_replay_silent(struct tg_ingest *ingest, uint32_t owned);
 void tg_ingest_go_on_silent(struct tg_ingest *ingest, uint32_t owned);

@@ -1,8 +1,6 @@
 /* A checkpoint written again as the newest one: each shard's chain, every record checked on the way, as one base. The
  * same order of syncs and the same decision as a checkpoint of a run, so that whatever happens in between, there is the
  * new one, whole, or there is what was there before. */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -19,10 +17,30 @@ struct copy {
     struct tg_state_totals file_totals;
     struct tg_store_file file;
     struct tg_block block; /* of records that wait for it to be full */
-    uint8_t *memory;       /* [TG_BLOCK_BYTES_MAX] */
-    uint8_t *large;        /* [large_bytes] of a record that has a block of its own */
-    uint32_t large_bytes;
+    /* Memory of `arena` */
+    uint8_t *head;    /* [TG_STATE_HEADER_BYTES_MAX] */
+    uint8_t *memory;  /* [TG_BLOCK_BYTES_MAX] */
+    uint8_t *large;   /* [TG_BLOCK_RECORD_BYTES_MAX] of a record that has a block of its own */
+    uint8_t *encoded; /* [TG_MANIFEST_BYTES_MAX] */
+    struct tg_arena arena;
 };
+
+/* Address space; it is touched as it is used. */
+static tg_status make_room(struct copy *copy, struct tg_error *err)
+{
+    enum { SIZES = 4 };
+    static const size_t sizes[SIZES] = {TG_STATE_HEADER_BYTES_MAX, TG_BLOCK_BYTES_MAX, TG_BLOCK_RECORD_BYTES_MAX,
+                                        TG_MANIFEST_BYTES_MAX};
+    uint8_t **const places[SIZES] = {&copy->head, &copy->memory, &copy->large, &copy->encoded};
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < SIZES; i++) { bytes += sizes[i] + 64; }
+    const tg_status status = tg_arena_open(&copy->arena, bytes, err);
+    for (uint32_t i = 0; status == TG_OK && i < SIZES; i++) {
+        *places[i] = tg_arena_alloc(&copy->arena, sizes[i], 64);
+        TG_ASSERT(*places[i] != NULL);
+    }
+    return status;
+}
 
 static tg_status end_block(struct copy *copy, struct tg_block *block, struct tg_error *err)
 {
@@ -47,12 +65,6 @@ static tg_status copy_record(struct copy *copy, const struct tg_state_record *re
     tg_status status = TG_OK;
     if (bytes > TG_BLOCK_BYTES_MAX) {
         status = end_block(copy, block, err);
-        if (bytes > copy->large_bytes) {
-            free(copy->large);
-            copy->large = malloc(bytes);
-            copy->large_bytes = copy->large != NULL ? bytes : 0;
-        }
-        if (copy->large == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to copy a checkpoint"); }
         struct tg_block own;
         tg_block_begin(&own, copy->large, bytes, record->table);
         TG_ASSERT(append_record(&own, record));
@@ -74,13 +86,10 @@ static tg_status begin_file(struct copy *copy, const struct tg_state_header *fir
     copy->header.epoch = copy->epoch;
     copy->header.previous = 0;
     copy->header.kind = TG_STATE_BASE;
-    uint8_t *head = malloc(TG_STATE_HEADER_BYTES_MAX);
-    if (head == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to copy a checkpoint"); }
-    struct tg_bytes_out out = {.data = head, .capacity = TG_STATE_HEADER_BYTES_MAX};
+    struct tg_bytes_out out = {.data = copy->head, .capacity = TG_STATE_HEADER_BYTES_MAX};
     tg_status status = tg_state_header_encode(&copy->header, &out, &copy->file_totals, err);
     if (status == TG_OK) { status = tg_store_file_create(copy->to, copy->epoch, first->shard, true, &copy->file, err); }
-    if (status == TG_OK) { status = tg_store_file_append(copy->to, &copy->file, head, out.used, err); }
-    free(head);
+    if (status == TG_OK) { status = tg_store_file_append(copy->to, &copy->file, copy->head, out.used, err); }
     tg_block_begin(&copy->block, copy->memory, TG_BLOCK_BYTES_MAX, 0);
     return status;
 }
@@ -154,16 +163,10 @@ static tg_status publish(const struct copy *copy, struct tg_manifest_file *files
     manifest.epoch = copy->epoch;
     manifest.file_count = manifest.shard_count;
     manifest.files = files;
-    struct tg_arena arena;
-    tg_status status = tg_arena_open(&arena, TG_MANIFEST_BYTES_MAX, err);
-    if (status != TG_OK) { return status; }
-    struct tg_bytes_out out = {.data = tg_arena_alloc(&arena, TG_MANIFEST_BYTES_MAX, 1),
-                               .capacity = TG_MANIFEST_BYTES_MAX};
-    TG_ASSERT(out.data != NULL); /* the reservation is that large */
-    status = tg_store_epoch_sync(copy->to, copy->epoch, err);
+    struct tg_bytes_out out = {.data = copy->encoded, .capacity = TG_MANIFEST_BYTES_MAX};
+    tg_status status = tg_store_epoch_sync(copy->to, copy->epoch, err);
     if (status == TG_OK) { status = tg_manifest_encode(&manifest, &out, err); }
     if (status == TG_OK) { status = tg_store_publish(copy->to, copy->epoch, out.data, out.used, decided, err); }
-    tg_arena_close(&arena);
     return status;
 }
 
@@ -172,22 +175,17 @@ tg_status tg_recovery_copy(const struct tg_store *from, const struct tg_manifest
 {
     TG_ASSERT(epoch > manifest->epoch);
     *totals = (struct tg_recovery_totals){0};
-    struct copy copy = {.from = from,
-                        .to = to,
-                        .manifest = manifest,
-                        .epoch = epoch,
-                        .totals = totals,
-                        .memory = malloc(TG_BLOCK_BYTES_MAX)};
+    struct copy copy = {.from = from, .to = to, .manifest = manifest, .epoch = epoch, .totals = totals};
     struct tg_manifest_file files[TG_SHARDS_MAX];
     bool decided = false;
-    if (copy.memory == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to copy a checkpoint"); }
-    tg_status status = tg_store_epoch_begin(to, epoch, err);
+    tg_status status = make_room(&copy, err);
+    if (status != TG_OK) { return status; }
+    status = tg_store_epoch_begin(to, epoch, err);
     for (uint32_t i = 0; status == TG_OK && i < manifest->shard_count; i++) {
         status = copy_shard(&copy, i, &files[i], err);
     }
     if (status == TG_OK) { status = publish(&copy, files, &decided, err); }
     if (status != TG_OK && !decided) { tg_store_epoch_abort(to, epoch); }
-    free(copy.memory);
-    free(copy.large);
+    tg_arena_close(&copy.arena);
     return status;
 }

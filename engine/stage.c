@@ -533,7 +533,7 @@ uint32_t tg_stage_poll(struct tg_ctx *stage, uint64_t now_ns, uint32_t budget)
     uint32_t done = 0;
     bool blocked = stage->phase != TG_STAGE_IDLE && !work(stage);
     for (uint32_t k = 0; !blocked && k < stage->shard_count; k++) {
-        const uint32_t from = (stage->shard + k) % stage->shard_count; /* the local channel first: its rows are warm */
+        const uint32_t from = (stage->shard + stage->turn + k) % stage->shard_count;
         struct tg_batch *batch = NULL;
         for (uint32_t i = 0; !blocked && i < budget && (stage->aligned >> from & 1) == 0 &&
                              (batch = tg_edge_in_pop(stage->edge, stage->shard, from)) != NULL;
@@ -542,11 +542,13 @@ uint32_t tg_stage_poll(struct tg_ctx *stage, uint64_t now_ns, uint32_t budget)
             blocked = !work(stage);
             done++;
         }
+        if (blocked) { stage->turn = (stage->turn + k + 1) % stage->shard_count; }
     }
     if (blocked) {
         tg_counter_add(&stage->progress->blocked, 1);
         return done + flush_edges(stage, false);
     }
+    stage->turn = 0;
     if (tg_stage_may_cut(stage)) {
         tg_stage_cut(stage);
         return done + 1;

@@ -47,6 +47,7 @@ struct tg_ctx {
     /* the batch in work */
     struct tg_batch *batch;
     uint32_t from;     /* the shard it came from */
+    uint32_t turn;     /* where popping begins: 0 = the local channel, whose rows are warm; behind one that blocked */
     uint32_t row;      /* next row */
     uint32_t placed;   /* rows whose state was found or made */
     uint32_t wm_index; /* next of the batch's watermarks */

@@ -39,15 +39,19 @@ static uint64_t not_held(const struct tg_manifest *manifest, const struct tg_tic
     return tg_ticks_condense(out, count);
 }
 
+static tg_status another_run(const struct tg_manifest *manifest, struct tg_error *err)
+{
+    return tg_fail(err, TG1512, 0, TG_TICK_FILE_NAME " is of another run than checkpoint %" PRIu64, manifest->epoch);
+}
+
 static tg_status take(struct tg_tick_log *log, const struct tg_ticks *ticks, const struct tg_manifest *chosen,
                       struct tg_error *err)
 {
     const bool same_job = tg_ticks_same_job(&log->header, &ticks->header);
     const bool same_logs = tg_ticks_same_logs(&log->header, &ticks->header);
     if (chosen == NULL && !(same_job && same_logs)) { return TG_OK; } /* nobody needs it: the first tick replaces it */
-    if (!same_job || (chosen != NULL && memcmp(&chosen->run_id, &ticks->header.run_id, sizeof chosen->run_id) != 0)) {
-        return tg_fail(err, TG1512, 0, TG_TICK_FILE_NAME " is of another run than checkpoint %" PRIu64,
-                       chosen != NULL ? chosen->epoch : 0);
+    if (chosen != NULL && (!same_job || memcmp(&chosen->run_id, &ticks->header.run_id, sizeof chosen->run_id) != 0)) {
+        return another_run(chosen, err);
     }
     struct tg_tick *replay = tg_arena_alloc(&log->arena, ticks->count * sizeof *replay + 1, 8);
     if (replay == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to read " TG_TICK_FILE_NAME); }
@@ -111,7 +115,39 @@ const struct tg_tick *tg_tick_log_replay(const struct tg_tick_log *log, uint32_t
         end++;
     }
     *count = (uint32_t)(end - low);
-    return &log->replay[low];
+    return *count == 0 ? NULL : &log->replay[low];
+}
+
+static tg_status verify(const struct tg_store *store, const struct tg_manifest *manifest, struct tg_arena *arena,
+                        struct tg_tick_totals *totals, struct tg_error *err)
+{
+    const uint8_t *data;
+    size_t bytes;
+    struct tg_ticks ticks;
+    tg_status status = tg_tick_file_read(store, arena, &data, &bytes, err);
+    if (status != TG_OK || data == NULL) { return status; }
+    status = tg_ticks_decode(data, bytes, TG_TICK_FILE_NAME, arena, &ticks, err);
+    if (status != TG_OK) { return status; }
+    if (memcmp(&manifest->run_id, &ticks.header.run_id, sizeof manifest->run_id) != 0) {
+        return another_run(manifest, err);
+    }
+    struct tg_tick *waiting = tg_arena_alloc(arena, ticks.count * sizeof *waiting + 1, 8);
+    if (waiting == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to read " TG_TICK_FILE_NAME); }
+    *totals = (struct tg_tick_totals){
+        .found = true, .bytes = ticks.bytes, .ticks = ticks.count, .waiting = not_held(manifest, &ticks, waiting)};
+    return TG_OK;
+}
+
+tg_status tg_tick_log_verify(const struct tg_store *store, const struct tg_manifest *manifest,
+                             struct tg_tick_totals *totals, struct tg_error *err)
+{
+    struct tg_arena arena;
+    *totals = (struct tg_tick_totals){0};
+    tg_status status = tg_arena_open(&arena, 4 * tg_ticks_decode_bytes(TG_TICK_FILE_BYTES_MAX), err);
+    if (status != TG_OK) { return status; }
+    status = verify(store, manifest, &arena, totals, err);
+    tg_arena_close(&arena);
+    return status;
 }
 
 /* ---- the log: writing, on the helper ----------------------------------------------------------------------------- */
@@ -203,11 +239,12 @@ tg_status tg_tick_log_append(struct tg_tick_log *log, const struct tg_tick *tick
 
 /* ---- lanes ------------------------------------------------------------------------------------------------------- */
 
-tg_status tg_tick_lane_open(struct tg_tick_lane *lane, struct tg_tick_log *log, struct tg_helper *helper,
-                            uint32_t shard, const struct tg_clock *clock, struct tg_arena *arena, struct tg_error *err)
+tg_status tg_tick_lane_open(struct tg_tick_lane *lane, const struct tg_tick_lane_config *config, struct tg_arena *arena,
+                            struct tg_error *err)
 {
-    *lane = (struct tg_tick_lane){.log = log, .helper = helper, .shard = shard, .clock = *clock};
-    if (log == NULL) { return TG_OK; }
+    *lane = (struct tg_tick_lane){
+        .log = config->log, .helper = config->helper, .shard = config->shard, .clock = config->clock};
+    if (lane->log == NULL) { return TG_OK; }
     lane->gathered = tg_arena_alloc(arena, TG_TICKS_FRAME_MAX * sizeof *lane->gathered, 64);
     lane->orders = tg_arena_alloc(arena, TG_TICKS_FRAME_MAX * sizeof *lane->orders, 64);
     lane->ticks = tg_arena_alloc(arena, TG_TICKS_FRAME_MAX * sizeof *lane->ticks, 64);

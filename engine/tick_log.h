@@ -41,12 +41,29 @@ TG_MUST_USE tg_status tg_tick_log_open(struct tg_tick_log *log, const struct tg_
 void tg_tick_log_close(struct tg_tick_log *log);
 /* Of the run whose log this is from now on.  @setup */
 void tg_tick_log_begin(struct tg_tick_log *log, const struct tg_run_id *run_id);
-/* Ticks of a partition that act again, *count of them, in their order.  @any */
+/* Ticks of a partition that act again, *count of them, in their order; NULL = none.  @any */
 const struct tg_tick *tg_tick_log_replay(const struct tg_tick_log *log, uint32_t source, uint32_t partition,
                                          uint32_t *count);
 /* Make ticks[count] durable. After an error none of them is, unless log->file.doubtful. Errors: TG1510.  @any */
 TG_MUST_USE tg_status tg_tick_log_append(struct tg_tick_log *log, const struct tg_tick *ticks, uint32_t count,
                                          struct tg_error *err);
+
+/* A checkpoint of run `run_id` in `from` was copied into `to`: give `to` the ticks of that run which either has, and no
+ * others. No job runs on `to`. Errors: TG1512 damaged in `from`, TG1513, TG1510, TG1511, TG1601.  @setup */
+TG_MUST_USE tg_status tg_tick_log_restore(const struct tg_store *from, const struct tg_store *to,
+                                          const struct tg_run_id *run_id, struct tg_error *err);
+
+/* What a log holds beside a checkpoint. */
+struct tg_tick_totals {
+    bool found;
+    uint64_t bytes;
+    uint64_t ticks;
+    uint64_t waiting; /* of them, not held by the checkpoint */
+};
+/* Read every byte of the log beside `manifest`; a job may be writing it. Errors: TG1511, TG1512, TG1513, TG1601.
+ * @setup */
+TG_MUST_USE tg_status tg_tick_log_verify(const struct tg_store *store, const struct tg_manifest *manifest,
+                                         struct tg_tick_totals *totals, struct tg_error *err);
 
 /* Somebody who wants to know which ticks acted, replayed ones too: tests. */
 struct tg_tick_watch {
@@ -79,10 +96,15 @@ struct tg_tick_lane {
     struct tg_log_limit log_limit;
 };
 
-/* A shard's way to `log`, in its arena. Errors: TG1601.  @setup */
-TG_MUST_USE tg_status tg_tick_lane_open(struct tg_tick_lane *lane, struct tg_tick_log *log, struct tg_helper *helper,
-                                        uint32_t shard, const struct tg_clock *clock, struct tg_arena *arena,
-                                        struct tg_error *err);
+struct tg_tick_lane_config {
+    struct tg_tick_log *log; /* NULL = there is none */
+    struct tg_helper *helper;
+    uint32_t shard;
+    struct tg_clock clock;
+};
+/* A shard's way to its log, in its arena. Errors: TG1601.  @setup */
+TG_MUST_USE tg_status tg_tick_lane_open(struct tg_tick_lane *lane, const struct tg_tick_lane_config *config,
+                                        struct tg_arena *arena, struct tg_error *err);
 /* Order a tick of `partition`, which is told by its `tick`: ORDERED from now on, then DURABLE, or NONE when it could
  * not be written. False = not now.  @shard */
 TG_MUST_USE bool tg_tick_lane_order(struct tg_tick_lane *lane, const struct tg_tick *tick,

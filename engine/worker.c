@@ -253,9 +253,11 @@ static tg_status open_sources(struct tg_worker *worker, struct tg_error *err)
     const struct tg_plan *plan = worker->cluster->plan;
     const struct tg_run_options *options = worker->cluster->options;
     struct tg_checkpoint *checkpoint = worker->cluster->checkpoint;
-    const tg_status opened =
-        tg_tick_lane_open(&worker->ticks, checkpoint != NULL ? &checkpoint->ticks : NULL, worker->cluster->helper,
-                          worker->index, &worker->cluster->clock, &worker->arena, err);
+    const struct tg_tick_lane_config ticks = {.log = checkpoint != NULL ? &checkpoint->ticks : NULL,
+                                              .helper = worker->cluster->helper,
+                                              .shard = worker->index,
+                                              .clock = worker->cluster->clock};
+    const tg_status opened = tg_tick_lane_open(&worker->ticks, &ticks, &worker->arena, err);
     if (opened != TG_OK) { return opened; }
     for (uint32_t i = 0; i < plan->job->source_count; i++) {
         const struct tg_ingest_env env = {

@@ -95,7 +95,8 @@ static inline tg_status world_file(struct world *world, struct tg_store *store, 
         maker_header(world->maker, shard, world->shard_count, epoch, is_base ? 0 : world->last[shard]);
     header.table_count = 2;
     header.tables = world->layouts;
-    const struct made_file made = maker_file(world->maker, &header, world->records, 3, 1 << 20);
+    const size_t room = (1 << 20) + (size_t)world->records * 4096; /* values of any layout */
+    const struct made_file made = maker_file(world->maker, &header, world->records, 3, room);
     struct tg_store_file file;
     tg_status status = tg_store_file_create(store, epoch, shard, is_base, &file, err);
     const size_t half = made.bytes / 2;

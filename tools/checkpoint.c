@@ -9,7 +9,9 @@
 
 #include "base/clock.h"
 #include "base/timestamp.h"
+#include "engine/checkpoint_dump.h"
 #include "engine/conservation.h"
+#include "engine/tick_log.h"
 #include "tools/checkpoint.h"
 #include "tools/report.h"
 #include "tools/verbs.h"
@@ -131,9 +133,11 @@ static int list(const struct request *request)
 static tg_status verify(const struct request *request, const struct tg_manifest *manifest, struct tg_error *err)
 {
     struct tg_recovery_totals totals;
+    struct tg_tick_totals ticks;
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     const uint32_t threads = cores < 1 ? 1 : cores > TG_SHARDS_MAX ? TG_SHARDS_MAX : (uint32_t)cores;
-    const tg_status status = tg_recovery_verify(&request->store, manifest, threads, &totals, err);
+    tg_status status = tg_recovery_verify(&request->store, manifest, threads, &totals, err);
+    if (status == TG_OK) { status = tg_tick_log_verify(&request->store, manifest, &ticks, err); }
     if (status != TG_OK) { return status; }
     struct tg_error law = {0};
     if (tg_conservation_check(manifest, &law) != TG_OK) {
@@ -148,6 +152,10 @@ static tg_status verify(const struct request *request, const struct tg_manifest 
     (void)printf("ok  %" PRIu64 " records = %" PRIu64 " accepted + %" PRIu64 " dead + %" PRIu64 " late + %" PRIu64
                  " duplicates, in every partition and step\n",
                  sum.records, sum.accepted, sum.dead, sum.late - sum.late_in_part, sum.duplicates);
+    if (ticks.found) {
+        (void)printf("ok  ticks.log: %" PRIu64 " bytes, %" PRIu64 " ticks, %" PRIu64 " of them behind the checkpoint\n",
+                     ticks.bytes, ticks.ticks, ticks.waiting);
+    }
     return TG_OK;
 }
 

@@ -21,6 +21,17 @@ static void print_values(const struct tg_flag *flag)
     (void)puts("\" ;;");
 }
 
+/* What a verb's first argument may be, where the table says it in words: "list|verify|dump [JOB.yaml]". */
+static void print_actions(const struct tg_verb *verb)
+{
+    const char *text = verb->arguments != NULL ? verb->arguments : "";
+    const size_t bytes = strcspn(text, " ");
+    if (memchr(text, '|', bytes) == NULL || strcspn(text, " [") != bytes) { return; }
+    (void)printf("    %s) words=\"", verb->name);
+    for (size_t i = 0; i < bytes; i++) { (void)putchar(text[i] == '|' ? ' ' : text[i]); }
+    (void)puts("\" ;;");
+}
+
 static void print_bash(void)
 {
     (void)fputs("# Completion of turgo for bash: source <(turgo completion bash)\n"
@@ -43,6 +54,11 @@ static void print_bash(void)
                 "    case ${COMP_WORDS[1]} in\n",
                 stdout);
     for (uint32_t i = 0; i < tg_verb_count; i++) { print_flags(&tg_verbs[i]); }
+    (void)fputs("    esac\n"
+                "  elif [ -z \"$words\" ] && [ \"$COMP_CWORD\" -eq 2 ]; then\n"
+                "    case ${COMP_WORDS[1]} in\n",
+                stdout);
+    for (uint32_t i = 0; i < tg_verb_count; i++) { print_actions(&tg_verbs[i]); }
     (void)fputs("    esac\n  fi\n"
                 "  if [ -n \"$words\" ]; then\n"
                 "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"

@@ -95,8 +95,9 @@ const struct tg_verb tg_verbs[] = {
      FLAGS(plan_flags)},
     {.name = "checkpoint",
      .arguments = "list|verify|dump|restore [JOB.yaml] [EPOCH]",
-     .doc = "A job's checkpoints: list all, check every byte of one (the newest), print what it holds as JSON lines, or "
-            "restore: make one the newest, so that the next start goes on from it.",
+     .doc =
+         "A job's checkpoints: list all, check every byte of one (the newest), print what it holds as JSON lines, or "
+         "restore one: the next start goes on from it.",
      .run = tg_verb_checkpoint,
      FLAGS(checkpoint_flags),
      .positional_min = 1,

@@ -24,6 +24,8 @@ struct tg_sim_disk {
     void (*called)(void *self); /* NULL = nobody watches */
     void *watcher;
     struct tg_prng prng;
+    struct tg_prng looked_prng; /* while somebody looks: as it was */
+    struct tg_sim_disk_faults looked_faults;
 };
 
 /* A call that would change something begins. */
@@ -472,16 +474,17 @@ bool tg_sim_disk_get(const struct tg_sim_disk *disk, const char *path, const voi
     return true;
 }
 
-bool tg_sim_disk_names(const struct tg_sim_disk *disk, const char *path, void (*found)(void *to, const char *name),
-                       void *to)
+void tg_sim_disk_look_begin(struct tg_sim_disk *disk)
 {
-    struct tg_sim_node *folder;
-    char name[TG_SIM_NAME_BYTES];
-    int failed = 0;
-    const struct tg_sim_node *node = tg_sim_tree_find(&disk->tree, path, &folder, name, &failed);
-    if (node == NULL || !node->is_folder) { return false; }
-    for (uint32_t i = 0; i < node->seen.count; i++) { found(to, node->seen.list[i].name); }
-    return true;
+    disk->looked_prng = disk->prng;
+    disk->looked_faults = disk->faults;
+    disk->faults = (struct tg_sim_disk_faults){0};
+}
+
+void tg_sim_disk_look_end(struct tg_sim_disk *disk)
+{
+    disk->prng = disk->looked_prng;
+    disk->faults = disk->looked_faults;
 }
 
 void tg_sim_disk_check(const struct tg_sim_disk *disk)

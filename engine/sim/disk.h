@@ -61,10 +61,10 @@ TG_MUST_USE int tg_sim_disk_put(struct tg_sim_disk *disk, const char *path, cons
  * @setup */
 bool tg_sim_disk_get(const struct tg_sim_disk *disk, const char *path, const void **data, size_t *bytes);
 
-/* Names in a folder as they are seen, in their own order, without faults, drawing nothing: looking changes no run.
- * False = there is none.  @setup */
-bool tg_sim_disk_names(const struct tg_sim_disk *disk, const char *path, void (*found)(void *to, const char *name),
-                       void *to);
+/* Somebody looks who is not part of the run: until `end` no call fails by fault, and what calls draw is drawn again
+ * afterwards. Only reading, and never twice at a time.  @setup */
+void tg_sim_disk_look_begin(struct tg_sim_disk *disk);
+void tg_sim_disk_look_end(struct tg_sim_disk *disk);
 
 /* Calls that were made to fail so far.  @setup */
 uint64_t tg_sim_disk_faulted(const struct tg_sim_disk *disk);

@@ -107,6 +107,16 @@ static bool counts(const struct run *run)
     return atomic_load(&checkpoint->complete) != 0;
 }
 
+/* Dump what has become complete while the process lives: a later one of this life may replace it. */
+static tg_status take_complete(struct run *run, struct tg_error *err)
+{
+    const struct tg_checkpoint *checkpoint = run->cluster->checkpoint;
+    struct tg_sim_export *left = run->life->left;
+    if (left == NULL || checkpoint == NULL || run->dead) { return TG_OK; }
+    if (atomic_load(&checkpoint->complete) <= left->newest) { return TG_OK; }
+    return tg_sim_export_checkpoints(left, err);
+}
+
 static enum tg_sim_end work(struct run *run, struct tg_error *err)
 {
     const struct tg_sim_life *life = run->life;
@@ -123,6 +133,7 @@ static enum tg_sim_end work(struct run *run, struct tg_error *err)
         chaos->world->now_ns += passed_ns;
         tg_sim_chaos_step(chaos);
         idle = step(run) != 0 ? 0 : idle + 1;
+        if (err->status == TG_OK) { (void)take_complete(run, err); }
         const bool counting = waited == WAIT_STEPS_MAX || counts(run);
         steps += counting;
         waited += !counting;

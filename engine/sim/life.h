@@ -3,6 +3,7 @@
 #define TG_ENGINE_SIM_LIFE_H
 
 #include "engine/sim/chaos.h"
+#include "engine/sim/export.h"
 #include "engine/sim/witness.h"
 
 /* Where the count of the steps to a death begins: lives that never have a checkpoint prove little. */
@@ -19,8 +20,9 @@ struct tg_sim_life {
     const struct tg_job *job;
     const uint32_t *partitions; /* of each source */
     struct tg_prng *prng;       /* the schedule */
-    uint32_t shards;
     const struct tg_tick_watch *tick_watch;
+    struct tg_sim_export *left; /* told of every checkpoint that is complete; NULL = nobody wants to know */
+    uint32_t shards;
     bool fresh; /* begins from nothing; false: from the newest checkpoint, where there is one */
     enum tg_sim_from from;
     uint64_t steps_max;  /* dies then; UINT64_MAX = not before its time */

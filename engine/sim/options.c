@@ -35,6 +35,11 @@ static void reconcile(struct tg_sim_options *options)
     if (options->cassandra || options->checkpoint != 0) { options->max_keys = 0; }
     if (options->crashes == 0) { options->reshard = false; }
     if (options->chain) { options->max_keys = 0; }
+    /* Without checkpoints the lives of a run have different ticks, and nothing is their common result; the job's clock
+     * depends on when they come. */
+    if (!options->log || options->chain || (options->checkpoint == 0 && options->crashes != 0)) {
+        options->idle_after = 0;
+    }
     /* Every checkpoint waits for the starved shard a few times: much of the run would be that. */
     if (options->checkpoint != 0 && options->bias > 5) { options->bias = 5; }
     bound_time(options);
@@ -53,9 +58,9 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     static const uint32_t crash_visits[] = {0, 30, 1000};
     static const uint32_t crash_calls[] = {0, 40, 400};
     static const uint32_t grows_ms[] = {0, 500, 8000};
-    static const tg_us checkpoints[] = {0, 1000, 3000, 10000, 30000, 200000};
     static const tg_us idle_afters[] = {0, 5000, 50000, 500000};
     static const uint32_t idle_grows_ms[] = {3000, 10000};
+    static const tg_us checkpoints[] = {0, 1000, 3000, 10000, 30000, 200000};
     options->log = tg_prng_below(prng, 2) == 0;
     options->cassandra = tg_prng_below(prng, 2) == 0;
     options->nodes = 1 + tg_prng_below(prng, 3);
@@ -75,14 +80,13 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     options->crashes = crashes_max == 0 ? 0 : tg_prng_below(prng, crashes_max + 1);
     options->fatal = crashes_max != 0 && tg_prng_below(prng, 4) == 0;
     options->checkpoint = crashes_max == 0 ? 0 : pick_us(prng, 6, checkpoints);
-    /* Without checkpoints the lives of a run have different ticks, and nothing is their common result. */
-    const tg_us idle_after = pick_us(prng, 4, idle_afters);
-    const uint64_t grow_ns = pick(prng, 2, idle_grows_ms) * UINT64_C(1000000);
-    options->idle_after = options->log && (options->checkpoint != 0 || options->crashes == 0) ? idle_after : 0;
-    if (options->idle_after != 0) { options->grow_ns = grow_ns; }
     options->reshard = tg_prng_below(prng, 2) == 0;
     options->chain = tg_prng_below(prng, 4) == 0;
     options->crash_calls = pick(prng, 3, crash_calls);
+    options->idle_after = options->log ? pick_us(prng, 4, idle_afters) : 0;
+    const uint64_t idle_grow_ns = pick(prng, 2, idle_grows_ms) * UINT64_C(1000000);
+    if (options->idle_after != 0) { options->grow_ns = idle_grow_ns; }
+    options->max_age = tg_prng_below(prng, 4) == 0 ? 50 * options->checkpoint : 0;
     reconcile(options);
 }
 
@@ -173,6 +177,9 @@ bool tg_sim_options_set(struct tg_sim_options *options, const char *setting)
         FIELD("tick_ns", tick_ns),
         FIELD("grow_ns", grow_ns),
         FIELD("budget", budget),
+        FIELD("idle_after_us", idle_after),
+        FIELD("max_age_us", max_age),
+        FIELD("audit", audit),
 #undef FIELD
     };
     const char *equals = strchr(setting, '=');
@@ -204,11 +211,11 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
                   " tick_ns=%" PRIu64 " grow_ns=%" PRIu64 " disk_faults=%u log_faults=%u net_faults=%u cql_faults=%u "
                   "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " checkpoint_us=%" PRId64
                   " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
-                  "crash_calls=%u reshard=%d chain=%d fatal=%d "
-                  "idle_after_us=%" PRId64 " audit=%d",
+                  "crash_calls=%u reshard=%d chain=%d fatal=%d idle_after_us=%" PRId64 " max_age_us=%" PRId64
+                  " audit=%d",
                   options->log, options->cassandra, options->nodes, options->protocol, options->timeout, options->flush,
                   options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults, options->net_faults,
                   options->cql_faults, options->outage_ns, options->heal_ns, options->checkpoint, options->crashes,
                   options->crash_steps, options->crash_visits, options->crash_calls, options->reshard, options->chain,
-                  options->fatal, options->idle_after, options->audit);
+                  options->fatal, options->idle_after, options->max_age, options->audit);
 }

@@ -13,11 +13,11 @@
 
 #define NEVER_US INT64_C(3600000000000000)
 #define DAY_US INT64_C(86400000000)
-enum { PATH_BYTES = 512, SETS_MAX = 12, SET_BYTES = 320, SETTLE_STEPS = 100 };
+enum { PATH_BYTES = 512, SETS_MAX = 12, SET_BYTES = 320, SETTLE_STEPS = 100, TICKS_MAX = 1 << 18 };
 #define KEYSPACE "streaming_demo"
 #define TABLE "user_transaction_counts"
-#define CHAINED "tallies"
 #define CHECKPOINTS "/state/checkpoints"
+#define CHAINED "tallies"
 
 struct scenario {
     const struct tg_sim_options *options;
@@ -36,7 +36,6 @@ struct scenario {
     struct tg_tick_watch tick_watch;
     struct tg_tick *ticks; /* [tick_count] that acted, in any life */
     uint64_t tick_count;
-    uint64_t tick_capacity;
 };
 
 /* ---- the job ----------------------------------------------------------------------------------------------------- */
@@ -93,8 +92,8 @@ static tg_status load_job(struct scenario *s, struct tg_error *err)
         s->job->checkpoint.is_on = true;
         s->job->checkpoint.every = s->options->checkpoint;
         s->job->checkpoint.timeout = 600000000;
+        s->job->checkpoint.max_age = s->options->max_age != 0 ? s->options->max_age : TG_TS_MAX;
         s->job->checkpoint.keep = 3;
-        s->job->checkpoint.max_age = TG_TS_MAX; /* else reading stops between checkpoints, and nothing is ever cut */
         s->job->checkpoint.dir = CHECKPOINTS;
     }
     if (s->options->sink_rows != 0) { tg_slow_sink_put_before(s->job, s->options->sink_rows, s->options->seed); }
@@ -175,11 +174,7 @@ static void take_down(struct scenario *s)
 static void note_tick(void *self, const struct tg_tick *tick)
 {
     struct scenario *s = self;
-    if (s->tick_count == s->tick_capacity) {
-        s->tick_capacity = 2 * s->tick_capacity + 64;
-        s->ticks = realloc(s->ticks, s->tick_capacity * sizeof *s->ticks);
-        TG_ASSERT(s->ticks != NULL);
-    }
+    TG_ASSERT(s->tick_count < TICKS_MAX);
     s->ticks[s->tick_count++] = *tick;
 }
 
@@ -204,6 +199,8 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
                                .tick_watch = &s->tick_watch,
                                .fresh =
                                    s->options->checkpoint == 0}; /* without checkpoints a life begins from nothing */
+    struct tg_sim_export left = {.disk = s->disk, .from = CHECKPOINTS, .dir = s->config->dir};
+    life.left = s->config->checkpoints ? &left : NULL;
     for (;;) { /* ends: crashes are counted, failures end with healing, and time goes on */
         const bool dies = outcome->crashes < s->options->crashes;
         const bool at_failpoint = dies && s->options->crash_visits > 0 && tg_prng_below(&s->chaos.prng, 2) == 0;
@@ -215,12 +212,11 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
         life.from = (enum tg_sim_from)tg_prng_below(&s->chaos.prng, TG_SIM_FROM_COMPLETE + 1);
         life.steps_max = dies ? 1 + tg_prng_next(&s->chaos.prng) % s->options->crash_steps : UINT64_MAX;
         life.visits_max = at_failpoint ? 1 + tg_prng_below(&s->chaos.prng, s->options->crash_visits) : UINT64_MAX;
+        left.life = ++outcome->lives;
         const enum tg_sim_end end = tg_sim_life_run(&life, outcome, err);
         if (end != TG_SIM_ENDED) { outcome->partition_count = 0; } /* what was in memory is lost */
-        outcome->lives++;
         struct tg_error trouble = {0};
-        if (s->config->checkpoints &&
-            tg_sim_export_checkpoints(s->disk, CHECKPOINTS, s->config->dir, outcome->lives, &trouble) != TG_OK) {
+        if (s->config->checkpoints && tg_sim_export_checkpoints(&left, &trouble) != TG_OK) {
             *err = trouble;
             return err->status;
         }
@@ -288,8 +284,8 @@ static tg_status save_all(const struct scenario *s, const struct tg_sim_outcome 
 {
     tg_status status = save(s, TABLE, err);
     if (status == TG_OK) { status = save(s, "dead_letters", err); }
-    if (status == TG_OK && s->options->chain) { status = save(s, CHAINED, err); }
     if (status == TG_OK) { status = save_ticks(s, err); }
+    if (status == TG_OK && s->options->chain) { status = save(s, CHAINED, err); }
     if (status == TG_OK) { status = save(s, "late", err); }
     return status == TG_OK ? tg_sim_export_counts(outcome, s->config->dir, err) : status;
 }
@@ -297,14 +293,15 @@ static tg_status save_all(const struct scenario *s, const struct tg_sim_outcome 
 tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_config *config,
                      struct tg_sim_outcome *outcome, struct tg_error *err)
 {
-    struct scenario s = {.options = options, .config = config};
+    static struct tg_tick ticks[TICKS_MAX];
+    struct scenario s = {.options = options, .config = config, .ticks = ticks};
     s.tick_watch = (struct tg_tick_watch){.acted = note_tick, .self = &s};
     tg_status status = make_world(&s, err);
     if (status == TG_OK) { status = live(&s, outcome, err); }
     outcome->now_ns = s.world.now_ns;
+    outcome->ticks = s.tick_count;
     outcome->restores = s.witness.restores;
     outcome->deltas = s.witness.deltas;
-    outcome->ticks = s.tick_count;
     if (status == TG_OK) { status = settle(&s, err); }
     if (s.cql != NULL) {
         uint64_t executions = 0;
@@ -316,6 +313,5 @@ tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_c
         status = status == TG_OK ? saved : status;
     }
     take_down(&s);
-    free(s.ticks);
     return status;
 }

@@ -4,8 +4,8 @@
  * same run, byte for byte.
  *
  * A run has two phases: first things go wrong, then all is healed and the run must come to its end in bounded time.
- * What came out, given the ticks that acted (dir/out/ticks.jsonl), is compared with the reference model by
- * tests/sim/run. */
+ * What came out is compared with the reference model by tests/sim/run, which is told the ticks that acted
+ * (dir/out/ticks.jsonl). */
 #ifndef TG_ENGINE_SIM_SIM_H
 #define TG_ENGINE_SIM_SIM_H
 
@@ -59,6 +59,7 @@ struct tg_sim_options {
     uint64_t heal_ns;      /* all is well from then on, when the crashes are over */
     uint32_t crashes;      /* so many lives end before their time, unless one is quicker; 0 unless asked for */
     tg_us checkpoint;      /* from one to the next; 0 = none, and every life begins from nothing */
+    tg_us max_age;         /* reading stops when none was complete for so long; 0 = never */
     uint64_t crash_steps;  /* longest such life */
     uint32_t crash_visits; /* 0; or half of them end at a failpoint, at the latest at its visit of this number */
     uint32_t crash_calls;  /* 0; or half of the others end at a call to the disk, at the latest at so many */
@@ -99,7 +100,7 @@ struct tg_sim_config {
     const char *job_path;
     const char *chain_path; /* the job with a step behind its step */
     const char *dir;        /* the input is left in dir/in, the output and the counts in dir/out */
-    bool checkpoints;       /* also what every life leaves of them, in dir/checkpoints/<life> */
+    bool checkpoints;       /* also what every life leaves of them, in dir/checkpoints */
 };
 
 /* Draw the options of `seed`; at most `crashes_max` crashes.  @setup */

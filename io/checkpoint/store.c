@@ -160,12 +160,23 @@ void tg_store_close(struct tg_store *store)
 
 /* ---- files of an epoch ------------------------------------------------------------------------------------------- */
 
+static tg_status still_ours(const struct tg_store *store, struct tg_error *err)
+{
+    struct tg_store_names names;
+    const tg_status status = tg_store_scan(store, &names, err);
+    if (status != TG_OK || names.generation == store->generation) { return status; }
+    return tg_fail(err, TG1521, 0, "checkpoint directory %s belongs to generation %" PRIu64 " now, we are %" PRIu64,
+                   store->path, names.generation, store->generation);
+}
+
 tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg_error *err)
 {
     TG_ASSERT(store->lock_fd >= 0 && epoch > 0);
     const struct tg_file_ops *ops = tg_file_ops();
     char name[TG_STORE_NAME_BYTES];
     char path[PLACE_BYTES];
+    const tg_status status = still_ours(store, err);
+    if (status != TG_OK) { return status; }
     (void)snprintf(name, sizeof name, "e%" PRIu64, epoch);
     int failed = -TG_FAILPOINT("store.epoch");
     if (failed == 0) { failed = ops->mkdir(ops->self, place_of(store->path, name, path), FOLDER_MODE); }
@@ -229,15 +240,6 @@ tg_status tg_store_epoch_sync(struct tg_store *store, uint64_t epoch, struct tg_
 }
 
 /* ---- decision ---------------------------------------------------------------------------------------------------- */
-
-static tg_status still_ours(const struct tg_store *store, struct tg_error *err)
-{
-    struct tg_store_names names;
-    const tg_status status = tg_store_scan(store, &names, err);
-    if (status != TG_OK || names.generation == store->generation) { return status; }
-    return tg_fail(err, TG1521, 0, "checkpoint directory %s belongs to generation %" PRIu64 " now, we are %" PRIu64,
-                   store->path, names.generation, store->generation);
-}
 
 /* Steps of write_whole; manifests and acknowledgements have failpoints of their own. */
 static int failed_create(bool is_ack)
@@ -313,7 +315,7 @@ tg_status tg_store_acknowledge(struct tg_store *store, uint64_t epoch, uint32_t 
 void tg_store_epoch_abort(struct tg_store *store, uint64_t epoch)
 {
     char name[TG_STORE_NAME_BYTES];
-    if (TG_FAILPOINT("store.abort") != 0) { return; }
+    if (TG_FAILPOINT("store.abort") != 0 || still_ours(store, NULL) != TG_OK) { return; }
     (void)snprintf(name, sizeof name, "MANIFEST-%" PRIu64 ".tmp", epoch);
     (void)remove_in(store, name);
     (void)tg_store_remove_epoch(store, epoch);

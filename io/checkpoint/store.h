@@ -54,7 +54,8 @@ void tg_store_close(struct tg_store *store);
 
 /* ---- writing checkpoint N, in this order ------------------------------------------------------------------------- */
 
-/* mkdir e<N>. N must be larger than any number in use (tg_store_list).  @any */
+/* mkdir e<N>. N must be larger than any number in use (tg_store_list). Checks first that nobody claimed a higher
+ * generation (TG1521).  @any */
 TG_MUST_USE tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg_error *err);
 /* Create e<N>/s<shard>.base (or .delta); it must not exist.  @any */
 TG_MUST_USE tg_status tg_store_file_create(struct tg_store *store, uint64_t epoch, uint32_t shard, bool base,
@@ -78,7 +79,7 @@ TG_MUST_USE tg_status tg_store_publish(struct tg_store *store, uint64_t epoch, c
 TG_MUST_USE tg_status tg_store_acknowledge(struct tg_store *store, uint64_t epoch, uint32_t committed,
                                            struct tg_error *err);
 /* Remove e<N> with everything in it, and MANIFEST-<N>.tmp: an aborted epoch. Best effort: what stays is removed at the
- * next start.  @any */
+ * next start. Nothing when somebody claimed a higher generation: it is theirs.  @any */
 void tg_store_epoch_abort(struct tg_store *store, uint64_t epoch);
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */

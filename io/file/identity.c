@@ -9,6 +9,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/assert.h"
 #include "io/file/folder.h"
 #include "io/file_ops.h"
 
@@ -100,10 +101,12 @@ static int look(const char *path, uint32_t partition, struct tg_source_log *log,
 
 tg_status tg_file_identify(const char *path, const char *source_name, struct tg_source_log *log, struct tg_error *err)
 {
-    uint8_t *buffer = malloc(READ_BYTES);
-    if (buffer == NULL) { return tg_fail(err, TG1601, ENOMEM, "look at the input of source %s", source_name); }
+    struct tg_arena arena;
+    tg_status status = tg_arena_open(&arena, READ_BYTES, err);
+    if (status != TG_OK) { return status; }
+    uint8_t *buffer = tg_arena_alloc(&arena, READ_BYTES, 64);
+    TG_ASSERT(buffer != NULL);
     log->identity[0] = '\0';
-    tg_status status = TG_OK;
     for (uint32_t i = 0; status == TG_OK && i < log->partition_count; i++) {
         const int failed = look(path, i, log, buffer);
         if (failed != 0) {
@@ -112,6 +115,6 @@ tg_status tg_file_identify(const char *path, const char *source_name, struct tg_
                 tg_fail(err, TG1501, -failed, "source %s: input file %s", source_name, tg_folder_name(path, i, name));
         }
     }
-    free(buffer);
+    tg_arena_close(&arena);
     return status;
 }

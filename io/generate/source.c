@@ -1,7 +1,7 @@
 /* The generate source: records made up on the spot, paced by the clock or as fast as they are asked for. It holds no
- * position of its own: an open starts at record 0, and with `start_time` and `seed` set at the very same record 0. Given
- * positions, kind tx goes on there, as if no time had passed: what is due first is due now. Bench kinds begin at record 0
- * and let the reader pass over what it knows. */
+ * position of its own: an open starts at record 0, and with `start_time` and `seed` set at the very same record 0.
+ * Given positions, kind tx goes on there, as if no time had passed: what is due first is due now. Bench kinds begin at
+ * record 0 and let the reader pass over what it knows. */
 #include <string.h>
 
 #include "base/assert.h"

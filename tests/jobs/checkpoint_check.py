@@ -43,6 +43,15 @@ def turgo(*arguments):
     return done.stdout
 
 
+def dump(folder, epoch):
+    try:
+        return turgo("dump", "--resolved", "--dir", folder, epoch)
+    except AssertionError:
+        if epoch not in epochs_of(folder):
+            raise Gone from None
+        raise
+
+
 class Gone(Exception):
     """The checkpoint was removed by the job while it was read."""
 
@@ -50,27 +59,26 @@ class Gone(Exception):
 class Checkpoint:
     """What `turgo checkpoint dump --resolved` prints, by kind."""
 
-    def __init__(self, folder, epoch):
-        try:
-            lines = [json.loads(line) for line in turgo("dump", "--resolved", "--dir", folder, epoch).splitlines()]
-        except AssertionError:
-            if epoch not in epochs_of(folder):
-                raise Gone from None
-            raise
-        self.epoch = epoch
+    def __init__(self, text):
+        lines = [json.loads(line) for line in text.split("\n") if line]
+        self.epoch = lines[0]["checkpoint"]
         self.partitions, self.steps, self.users, self.ids = {}, {}, {}, {}
         for line in lines:
+            if line.get("step", STEP) != STEP:
+                continue  # a step behind job A's own
             if "key" in line:
                 self.entry(line)
             elif "checkpoint" in line:
                 self.shards = line["shards"]
             elif "source" in line:
                 self.partitions[line["partition"]] = line
-            elif "partition" in line:
+            elif "partition" in line and line["step"] == STEP:
                 self.steps[line["partition"]] = line
 
     def entry(self, line):
         key, value = line["key"], line["value"]
+        if line.get("step", STEP) != STEP:
+            return
         if "step" in line:
             into, name = self.users, key["user_id"]
         else:
@@ -109,9 +117,10 @@ class Oracle:
         self.partitions[number] = model, offset
         return model
 
-    def check(self, folder, epoch):
-        """What is wrong with one checkpoint: a list of texts."""
-        found = Checkpoint(folder, epoch)
+    def check(self, text):
+        """What is wrong with one checkpoint, given as its dump: a list of texts."""
+        found = Checkpoint(text)
+        epoch = found.epoch
         wrong = []
         users = {}
         if set(found.partitions) != set(self.records):
@@ -140,8 +149,6 @@ class Oracle:
         if params.drain and offset == len(self.records[model.number]):  # a start knows a partition's clock before it has met its end again
             ended = ended or instant(line["watermark"]) == FOREVER
         watermark = FOREVER if ended and (params.drain or model.newest is None) else model.watermark
-        if model.newest is None and not ended:  # it may have followed the others
-            watermark = instant(line["watermark"])
         clock = watermark if abs(watermark) == FOREVER else watermark - params.lateness
         want = {"records": offset, "dead": counts.dead, "late": counts.late, "duplicates": counts.duplicates, "accepted": counts.accepted,
                 "late_in_part": 0, "has_valid": model.newest is not None, "max_ts": -FOREVER if model.newest is None else model.newest,
@@ -197,7 +204,7 @@ def check_directory(folder, oracle, known=(), verify=False):
         if epoch in known:
             continue
         try:
-            wrong += oracle.check(folder, epoch)
+            wrong += oracle.check(dump(folder, epoch))
             if verify:
                 turgo("verify", "--dir", folder, epoch)
         except Gone:

@@ -257,7 +257,9 @@ class CommandLine(unittest.TestCase):
         first = subprocess.Popen([TURGO, "run", "purchase_count.yaml", "--for", "6s", "-q"], cwd=folder)
         try:
             time.sleep(1.5)
-            self.assertIn("TG1505", self.expect(75, "run", "purchase_count.yaml", "--for", "1s", "-q", cwd=folder).stderr)
+            self.assertIn("TG1604", self.expect(75, "run", "purchase_count.yaml", "--for", "1s", "-q", cwd=folder).stderr)
+            second = self.expect(75, "run", "purchase_count.yaml", "--for", "1s", "-q", "--state-dir", "other", cwd=folder)
+            self.assertIn("TG1505", second.stderr)  # its files are the first one's, too
         finally:
             self.assertEqual(first.wait(30), 0)
 
@@ -271,6 +273,7 @@ class CommandLine(unittest.TestCase):
             return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
         self.assertEqual(complete("turgo", "ch"), ["check", "checkpoint"])
         self.assertEqual(complete("turgo", "run", "--prof"), ["--profile"])
+        self.assertEqual(complete("turgo", "checkpoint", ""), ["list", "verify", "dump", "restore"])
         self.assertEqual(complete("turgo", "run", "--io", ""), ["auto", "uring", "epoll"])
         self.assertEqual(complete("turgo", "check", "jobs/purchase_count.y"), ["jobs/purchase_count.yaml"])
 

@@ -1,6 +1,8 @@
-"""Every failpoint the program lists, at its first visits: killed there, failed there, told to stop there. What the job leaves is the model's."""
+"""Every failpoint the program lists, at its first visits: killed there, failed there, told to stop there; disks that are full. What the job
+leaves is the model's."""
 
 import collections
+import errno
 import functools
 import json
 import os
@@ -10,9 +12,11 @@ import re
 import shutil
 import signal
 import sqlite3
+import subprocess
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 from tests.jobs import turgo
 from tests.model import inputs
@@ -45,7 +49,7 @@ REFUSES_THE_START = {"store.lock", "store.generation", "store.generation_sync", 
 DOES_NOTHING = {"checkpoint.positions", "store.abort", "file.remove", "source.batch"}
 WITHOUT_CHECKPOINTS = {"file.append", "file.sync"}  # the file sink's way when there are none
 NEEDS = {"store.abort": "store.sync:1-4:error:EIO"}  # reached behind another failure only
-SERVICES = ("kafka.", "cassandra.")  # reached with a server only: ServiceFailpoints in test_kafka_cassandra.py
+SERVICES = ("kafka.", "cassandra.", "ticks.")  # reached with servers only: test_failpoints_services.py
 
 
 def setUpModule():
@@ -103,16 +107,16 @@ def case():
 class Life:
     """One process of the job. Lives of one folder share state and output; what each said is in its log."""
 
-    def __init__(self, its_case, folder, *plans, shards, every="5ms", paced=True, poll=4, sets=()):
+    def __init__(self, its_case, folder, *plans, shards, every="5ms", paced=True, poll=4, sets=(), disk=None):
         self.folder = folder
-        self.out = folder / "out"
+        self.out = (disk or folder) / "out"
         self.out.mkdir(parents=True, exist_ok=True)
         self.report_path = folder / "report.json"
         self.report_path.unlink(missing_ok=True)
         plans = [*plans, *([PACE] if paced else [])]
         sets = [word for value in (*its_case.made.params.sets(), f"checkpoint.every={every}", *sets) for word in ("--set", value)]
         self.run = turgo.Turgo("run", its_case.job, "--profile", "replay", "--until", "end", "--no-drain", "--quiet", "--shards", shards, "--poll-size", poll,
-                               "--report", self.report_path, "--state-dir", folder / "state", *sets, log=folder / f"log-{len(list(folder.glob('log-*')))}",
+                               "--report", self.report_path, "--state-dir", (disk or folder) / "state", *sets, log=folder / f"log-{len(list(folder.glob('log-*')))}",
                                env={"TURGO_IN": its_case.folder / "in", "TURGO_OUT": self.out, "TURGO_FAILPOINT": ",".join(plans)})
 
     def text(self):
@@ -147,9 +151,10 @@ class FailpointTest(unittest.TestCase):
         self.assert_result(folder, where)
         return life
 
-    def assert_result(self, folder, where):
-        self.assertEqual(turgo.differences(self.case.model, turgo.read_result(folder / "out")), [], where)
-        database = sqlite3.connect(folder / "out" / "counts.db")
+    def assert_result(self, folder, where, out=None):
+        out = out or folder / "out"
+        self.assertEqual(turgo.differences(self.case.model, turgo.read_result(out)), [], where)
+        database = sqlite3.connect(out / "counts.db")
         rows = database.execute('SELECT "userId", "purchaseCount", "eventTimestamp", "isTimeout", "_version" FROM counts').fetchall()
         database.close()
         have = {user: tuple(rest) for user, *rest in rows}
@@ -314,6 +319,94 @@ class Protection(FailpointTest):
         self.assertNotIn("TG2502", life.text())
         self.assertEqual(life.report()["checkpoints"]["held_ns"], 0)
         self.assert_result(folder, f"TG_SEED={self.case.seed}")
+
+
+class FullDisk(FailpointTest):
+    """State and output on a file system of 24 MiB that is full for a while. It belongs to a process of its own and outlives every life."""
+
+    def setUp(self):
+        super().setUp()
+        if not shutil.which("unshare") or not shutil.which("nsenter"):
+            self.skipTest("no small file system can be mounted here: there is no unshare or no nsenter")
+        self.path = self.folder("disk")
+        self.disk = self.path / "disk"
+        self.disk.mkdir(parents=True)
+        self.holder = subprocess.Popen(["unshare", "-m", "sh", "-c", f"mount -t tmpfs -o size=24m turgo {self.disk} && echo && exec sleep 600"],
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.end_holder)
+        if self.holder.stdout.readline() == "":
+            self.skipTest(f"no small file system can be mounted here: {self.holder.stderr.read().strip()}")
+        self.inside = pathlib.Path(f"/proc/{self.holder.pid}/root{self.disk}")
+        program = self.path / "turgo"
+        program.write_text(f'#!/bin/sh\nexec nsenter --mount=/proc/{self.holder.pid}/ns/mnt {turgo.BIN} "$@"\n')
+        program.chmod(0o755)
+        patch = mock.patch.object(turgo, "BIN", program)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def end_holder(self):
+        self.holder.kill()
+        self.holder.wait()
+        self.holder.stdout.close()
+        self.holder.stderr.close()
+
+    def life(self, *plans, **options):
+        (self.inside / "out").mkdir(exist_ok=True)
+        return self.live(self.path, *plans, disk=self.disk, **options)
+
+    def newest(self):
+        found = [int(path.name[9:]) for path in (self.inside / "state" / "checkpoints").glob("MANIFEST-*") if path.name[9:].isdigit()]
+        return max(found, default=0)
+
+    def fill(self):
+        with open(self.inside / "filler", "wb", buffering=0) as filler:
+            with self.assertRaises(OSError) as full:
+                while True:
+                    filler.write(b"x" * 4096)
+            self.assertEqual(full.exception.errno, errno.ENOSPC)
+
+    def wait(self, life, condition, what):
+        deadline = time.monotonic() + 60
+        while not condition():
+            self.assertTrue(life.run.running() and time.monotonic() < deadline, f"{what} did not come: {life.text()}")
+            time.sleep(0.002)
+
+    def filled(self):
+        """A life in the middle of its input whose disk has become full and which has said so."""
+        life = self.life(poll=1)
+        self.wait(life, lambda: self.newest() >= 2, "a second checkpoint")
+        self.fill()
+        self.wait(life, lambda: re.search("warn.*TG2501.*No space left", life.text()), "the warning of a checkpoint that failed")
+        return life
+
+    def test_space_that_returns_makes_checkpoints_complete_again_and_they_are_right(self):
+        life = self.filled()
+        before = self.newest()
+        self.assertGreaterEqual(before, 2, "complete ones stay")
+        (self.inside / "filler").unlink()
+        self.wait(life, lambda: self.newest() > before, "a checkpoint after the lack of space")
+        life.run.kill()
+        self.finish()
+
+    def test_a_kill_while_the_disk_is_full_loses_nothing(self):
+        self.filled().run.kill()
+        again = self.life()
+        code = again.run.wait(30) if not self.goes_on(again) else None
+        self.assertIn(code, (None, 74), again.text())
+        again.run.kill()
+        (self.inside / "filler").unlink()
+        self.finish()
+
+    def goes_on(self, life):
+        """A start may need no space. True when it runs, and has nowhere to put anything."""
+        time.sleep(0.5)
+        return life.run.running()
+
+    def finish(self):
+        life = self.life(shards=3, paced=False)
+        self.assertEqual(life.run.wait(60), 0, life.text())
+        shutil.copytree(self.inside / "out", self.path / "copy")  # SQLite would resolve a path through /proc
+        self.assert_result(self.path, f"TG_SEED={self.case.seed}", self.path / "copy")
 
 
 def is_stopped(pid):

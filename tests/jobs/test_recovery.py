@@ -426,6 +426,28 @@ class Refusals(RecoveryTest):
         self.assertEqual(first.run.wait(60), 0, first.run.text()[-3000:])
         self.assert_table(self.case, first)
 
+    def test_a_process_that_was_replaced_while_it_stood_still_stops_and_spoils_nothing(self):
+        first = self.live(self.case, "--poll-size", 1, every="10ms", outputs="table")
+        wait_for_checkpoint(first, 1)
+        first.run.send(signal.SIGSTOP)
+        (first.checkpoints / "LOCK").unlink()  # somebody is sure that nothing runs there any more
+        second = self.live(self.case, "--poll-size", 1, "--shards", 3, every="10ms", outputs="table")
+        wait_for_checkpoint(second, first.newest() + 1)
+        first.run.send(signal.SIGCONT)
+        self.assert_refused(first.run, 75, "TG1521")
+        self.assertEqual(second.run.wait(60), 0, second.run.text()[-3000:])
+        self.assert_table(self.case, second)
+        self.assertEqual(self.live_to_end(self.case, outputs="table").records(), 0, "its checkpoints are whole")
+
+    def test_fresh_does_not_remove_what_is_another_jobs(self):
+        life = self.live_to_end(self.case, outputs="table")
+        newest = life.newest()
+        other = scratch / "another.yaml"
+        other.write_text(job_file("table").read_text().replace("job: purchase_count", "job: another"))
+        self.assert_refused(self.live(self.case, job=other, fresh=True, outputs="table").run, 78, "TG1514")
+        self.assertEqual(life.newest(), newest)
+        self.assertEqual(self.live_to_end(self.case, outputs="table").records(), 0)
+
     def killed_late(self, checkpoints, outputs="table"):
         """A killed life that left that many checkpoints."""
         for _ in range(20):
@@ -486,31 +508,102 @@ def flip(data, at):
     return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1:]
 
 
-class Failpoints(RecoveryTest):
-    """Killed at each place that has a name, at its first three visits."""
+class Restores(RecoveryTest):
+    """turgo checkpoint restore: the next start goes on from the checkpoint that was asked for."""
 
-    def test_a_kill_at_every_failpoint_is_survived(self):
-        code, text = turgo.run("failpoints")
-        self.assertEqual(code, 0, text)
-        its_case = case(turgo.fresh_seeds(1)[0])
-        reached = set()
-        for name in text.split():
-            for visit in (1, 2, 3):
-                with self.subTest(failpoint=name, visit=visit, seed=its_case.seed):
-                    where = f"failpoint-{name}-{visit}"
-                    first = self.live(its_case, "--poll-size", 7, "--shards", 2, name=where, every="10ms", env={"TURGO_FAILPOINT": f"{name}:{visit}:kill"})
-                    code = first.run.wait(60)
-                    self.assertIn(code, (0, -signal.SIGKILL), first.run.text()[-3000:])
-                    reached |= {name} if code != 0 else set()
-                    again = self.live_to_end(its_case, "--shards", 3, name=where)
-                    self.assert_result(its_case, again, where)
-                    shutil.rmtree(first.folder)
-        self.assertTrue(reached, "no failpoint was ever reached")
-        print(f"(killed at {', '.join(sorted(reached))}) ", end="", flush=True)
+    @classmethod
+    def setUpClass(cls):
+        cls.case = case(turgo.fresh_seeds(1)[0])
+
+    def restore(self, life, *arguments, code=0, job=None):
+        found, text = turgo.run("checkpoint", "restore", job or job_file(life.outputs), *arguments, "--profile", "replay", "--set",
+                                f"state_dir={life.folder / 'state'}")
+        self.assertEqual(found, code, text)
+        return text
+
+    def killed_late(self, outputs="table", shards=2):
+        """A killed life and the numbers of its checkpoints, at least three, newest first."""
+        for _ in range(20):
+            life = self.live(self.case, "--poll-size", 1, "--shards", shards, every="10ms", outputs=outputs, fresh=True)
+            while life.run.running() and life.newest() < 3:
+                time.sleep(0.001)
+            if life.run.running():
+                life.run.kill()
+                return life, sorted((int(path.name[9:]) for path in life.checkpoints.glob("MANIFEST-*") if path.suffix != ".tmp"), reverse=True)
+        self.fail("the job was always faster than three checkpoints")
+
+    def test_an_older_one_becomes_the_newest_and_is_gone_on_from(self):
+        life, epochs = self.killed_late()
+        copy = life.folder / "state-copy"
+        shutil.copytree(life.folder / "state", copy)
+        from_newest = self.live_to_end(self.case, outputs="table").records()
+        shutil.rmtree(life.folder / "state")
+        shutil.copytree(copy, life.folder / "state")
+        text = self.restore(life, epochs[-1])
+        self.assertRegex(text, f"ok  checkpoint {epochs[-1]} is now checkpoint {epochs[0] + 1}, the newest: .*the next start goes on from it")
+        self.assertIn("is the newest", self.restore(life, epochs[0] + 1))
+        again = self.live_to_end(self.case, "--shards", 3, outputs="table")
+        self.assertIn(f"restored checkpoint {epochs[0] + 1}", again.run.text())
+        self.assertGreaterEqual(again.records(), from_newest)
+        self.assertLess(again.records(), self.case.count)
+        self.assert_table(self.case, again)
+
+    def test_rows_that_are_outside_are_not_written_again_unless_it_is_wanted(self):
+        life, epochs = self.killed_late("file")
+        self.assertIn("TG1523", self.restore(life, epochs[-1], code=65))
+        self.assertEqual(life.newest(), epochs[0], "a refusal changes nothing")
+        self.restore(life, epochs[-1], "--accept-duplicates")
+        again = self.live_to_end(self.case, outputs="file")
+        self.assert_result(self.case, again, "a file is cut back to what it was")
+
+    def test_a_running_job_keeps_its_directory(self):
+        life = self.live(self.case, "--poll-size", 1, every="10ms", outputs="table")
+        wait_for_checkpoint(life, 2)
+        life.run.send(signal.SIGSTOP)
+        oldest = min(int(path.name[9:]) for path in life.checkpoints.glob("MANIFEST-*"))
+        self.assertIn("TG1604", self.restore(life, oldest, code=75))
+        life.run.send(signal.SIGCONT)
+        self.assertEqual(life.run.wait(60), 0, life.run.text()[-3000:])
+
+    def test_a_copied_directory_replaces_a_lost_or_a_later_one(self):
+        life, _ = self.killed_late()
+        backup = life.folder / "backup"
+        shutil.copytree(life.checkpoints, backup)
+        self.live_to_end(self.case, outputs="table")
+        later = life.newest()
+        self.restore(life, "--from", backup)
+        self.assertEqual(life.newest(), later + 1)
+        again = self.live_to_end(self.case, outputs="table")
+        self.assertIn(f"restored checkpoint {later + 1}", again.run.text())
+        self.assert_table(self.case, again)
+        shutil.rmtree(life.folder / "state")
+        self.restore(life, "--from", backup)
+        again = self.live_to_end(self.case, "--shards", 3, outputs="table")
+        self.assertLess(again.records(), self.case.count)
+        self.assert_table(self.case, again)
+
+    def test_what_cannot_be_restored_is_refused_and_changes_nothing(self):
+        life, epochs = self.killed_late()
+        before = sorted(str(path) for path in life.checkpoints.rglob("*") if not path.name.startswith("GENERATION"))
+        original = job_file("table").read_text()
+        self.assertIn("TG1520", self.restore(life, 4711, code=66))
+        self.assertIn("TG1520", self.restore(life, "--from", life.folder / "nothing", code=66))
+        for word, text in (("TG1514", original.replace("job: purchase_count", "job: another")),
+                           ("TG1515", original.replace("  counts:", "  tallies:").replace("from: counts", "from: tallies"))):
+            self.assertNotEqual(text, original)
+            other = life.folder / "other.yaml"
+            other.write_text(text)
+            self.assertIn(word, self.restore(life, epochs[-1], code=78, job=other))
+        newest = max((path for path in (life.checkpoints / f"e{epochs[-1]}").iterdir()), key=lambda path: path.stat().st_size)
+        newest.write_bytes(flip(newest.read_bytes(), newest.stat().st_size // 2))
+        self.assertIn("TG1512", self.restore(life, epochs[-1], code=65))
+        self.assertEqual(sorted(str(path) for path in life.checkpoints.rglob("*") if not path.name.startswith("GENERATION")), before)
+        self.assert_table(self.case, self.live_to_end(self.case, outputs="table"))
 
 
 class FullDisk(RecoveryTest):
-    """Checkpoints on a file system of 2 MiB that is full for a while: the job goes on, and so do checkpoints once there is room."""
+    """Checkpoints on a file system of 2 MiB that is full for a while: the job goes on, and so do checkpoints once there is room. With output
+    on it, too, and with kills meanwhile: test_failpoints.py."""
 
     JOB = """
 job: full_disk

@@ -30,6 +30,9 @@ DELTAS = ("checkpoint_us=1000", "keys=200", "records=800", "poll=1", "budget=1",
           "cassandra=0", "sink_rows=0", "crash_steps=5000")
 SHORT = (*DELTAS, "window_us=1000000", "idle_us=1000000", "rate=5")  # users come and go
 QUICK = ("checkpoint_us=1000", "tick_ns=20000", "grow_ns=0", "bias=0", "sink_rows=0", "crash_steps=5000", "records=800")
+# Partitions fall silent in the middle of their log, and most ticks are behind the last checkpoint.
+SILENT = ("log=1", "idle_after_us=5000", "grow_ns=10000000000", "partitions=3", "records=800", "checkpoint_us=1000000", "delay_us=0", "bias=0",
+          "no_drain=1", "rate=100", "chain=0")
 IDS = (*QUICK, "cassandra=0", "ids=1", "duplicate_ppm=50000", "id_chars=2", "window_us=300000000", "rate=5")
 
 # Runs without crashes.
@@ -267,4 +270,44 @@ RECOVERY = {
     "loads_on_top": recovery("loads a later value of a key on top of the earlier one", ("state/restore.c", "    if (!fresh) {\n", "    if (false) {\n"),
                              ("state/restore.c", "    if (restore->make_fresh != NULL) {", "    if (restore->make_fresh != NULL && fresh) {"),
                              sets=DELTAS),
+    "ticks_at_once": recovery("raises an idle partition's clock before its tick is durable",
+        ("engine/ingest_ticks.c",
+         "    } else if (tg_tick_lane_order(ingest->ticks, &tick, &ingest->partitions[owned])) {\n        ingest->ordered++;\n    }\n",
+         "    } else if (tg_tick_lane_order(ingest->ticks, &tick, &ingest->partitions[owned])) {\n        tg_ingest_act(ingest, owned);\n    }\n"),
+        sets=SILENT),
+    "ticks_forgotten": recovery("lets no tick act again after a crash", ("engine/partition.c",
+        "    partition->replay_offset = count != 0 ? replay[0].offset : INT64_MAX;\n",
+        "    partition->replay_offset = INT64_MAX;\n"), sets=SILENT),
+    "ticks_too_early": recovery("lets all ticks act again at the start, not where they acted", ("engine/ingest_ticks.c",
+        "    const int64_t position = tg_ingest_position(ingest, owned);\n", "    const int64_t position = INT64_MAX - 1;\n"), sets=SILENT),
+    "ticks_not_synced": recovery("takes a tick that is written for one that is durable", ("io/checkpoint/tick_file.c",
+        "    return failed != 0 ? -failed : tg_file_sync(fd);\n", "    return -failed;\n"), sets=(*SILENT, "power_only=1")),
+    "ticks_trimmed": recovery("drops the ticks behind the oldest checkpoint, too", ("engine/tick_log.c",
+        "    const uint64_t count = not_held(oldest(log->file.store, arena, &manifest) ? &manifest : NULL, &ticks, left);\n",
+        "    const uint64_t count = oldest(log->file.store, arena, &manifest) ? 0 : not_held(NULL, &ticks, left);\n"),
+        ("engine/tick_log.h", "#define TG_TICK_LOG_TRIM_BYTES (64u << 10)", "#define TG_TICK_LOG_TRIM_BYTES (256u)"),
+        users=("engine/tick_log.c",), sets=SILENT),
+    "record_overtakes_its_tick": recovery("judges a record while its partition's tick is on its way", ("engine/ingest.c",
+        "    const bool must_wait = !ingest->begun && partition->tick == TG_TICK_ORDERED;\n", "    const bool must_wait = false;\n"),
+        sets=SILENT),
+}
+
+# Engines that lose count.
+COUNTS = {
+    # Two rows of one instant look alike in every output and every state: that one was lost and the other applied twice is in the sums alone.
+    "equal_row_twice": engine("applies an earlier row of the same key, instant and watermark again instead of the row itself", "engine/operator.c",
+        "    const struct tg_row *row = tg_batch_row(ctx->batch, ctx->row);\n    const int64_t clock",
+        "    const struct tg_row *row = tg_batch_row(ctx->batch, ctx->row);\n    for (uint32_t i = 0; i < ctx->row; i++) {\n"
+        "        const struct tg_row *other = tg_batch_row(ctx->batch, i);\n"
+        "        if (ctx->values[i] == key && other->ts == row->ts && other->wm == row->wm) { row = other; }\n    }\n    const int64_t clock",
+        sets=("audit=1", "ids=0", "keys=5", "poll=1024", "max_keys=0")),
+    "dead_counted_late": engine("counts dead letters as late rows, so that the sum is right", "engine/ingest.c",
+        "    partition->dead++;\n", "    partition->late++;\n"),
+    "duplicate_not_counted": engine("does not count duplicates", "engine/ingest.c", "        partition->duplicates++;\n", "",
+        sets=("ids=1", "duplicate_ppm=50000", "max_keys=0")),
+    "forgotten_key_keeps_sums": recovery("goes on with a key's sums when its state was forgotten", (
+        "engine/stage.c", "    if (plan->audit_offset != 0) { *tg_stage_audit",
+        "    if (plan->audit_offset != 0 && (key->flags & TG_KEY_FORGET) == 0) { *tg_stage_audit"), sets=(*SHORT, "audit=1")),
+    "tallies_not_restored": recovery("begins with no counts in the steps", (
+        "engine/checkpoint_load.c", "        load_tallies(&load, i);\n", "        if (i > load.part->stage_count) { load_tallies(&load, i); }\n")),
 }

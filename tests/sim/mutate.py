@@ -25,10 +25,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.sim.mutants import ENGINE, RECOVERY  # noqa: E402  (after the path is set)
+from tests.sim.mutants import COUNTS, ENGINE, RECOVERY  # noqa: E402  (after the path is set)
 
 BUILD = ROOT / "build" / "release"
-MUTANTS = ENGINE | RECOVERY
+MUTANTS = ENGINE | RECOVERY | COUNTS
 SEEDS_MAX = 400  # of one mutant
 CHUNK = 3
 AT_ONCE = 2
@@ -94,7 +94,7 @@ def simulate(binary, mutant, seed, count):
     """(exit code, what the check said)"""
     sets = [word for value in mutant.sets for word in ("--set", value)]
     return command(sys.executable, "tests/sim/run", "--binary", binary, "--seed", seed, "--count", count, "--crashes", mutant.crashes, *sets,
-                   "--chunk", CHUNK, "--checkpoints", 0, "--quick-fail")
+                   "--chunk", CHUNK, "--checkpoints", int("audit=1" in mutant.sets), "--quick-fail")
 
 
 def try_mutant(workshop, name, seed):

@@ -135,7 +135,8 @@ class Run:
             selection = ["-k", pattern] if pattern else []
             code = self.command([sys.executable, "-m", "unittest", "-v", *selection, *modules], phase.log, timeout, env)
             count_unittest(phase, code)
-            phase.note = "; ".join(FIGURES.findall(phase.log.read_text(errors="replace")))
+            text = phase.log.read_text(errors="replace")
+            phase.note = "; ".join([*FIGURES.findall(text), *sorted(set(re.findall(r"skipped (['\"].*)", text)))])
         self.phase(name, body)
 
     def one(self, name, command, timeout, env=None):
@@ -300,16 +301,18 @@ def count_unittest(phase, code):
 
 # ---- what each selection runs ----------------------------------------------------------------------------------------
 
-MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tests.model.test_inputs"]
+MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tests.model.test_inputs", "tests.model.test_audit"]
 REPLAY = ["tests.jobs.test_replay", "tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_hostile"]
-RECOVERY = [f"tests.jobs.test_recovery.{name}" for name in ("Stops", "Refusals", "Failpoints", "FullDisk")]
+RECOVERY = [f"tests.jobs.test_recovery.{name}" for name in ("Stops", "Refusals", "Restores", "FullDisk")]
+FAILPOINTS = ["tests.jobs.test_failpoints"]
 KILLS = ["tests.jobs.test_recovery.Kills"]
 KILLS_SECONDS = 180
+SERVER_KILLS = ["tests.jobs.test_kafka_kills"]
 POWER = ["tests.jobs.test_power_loss"]
 SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_cassandra_sink",
-            "tests.jobs.test_dead_letters", "tests.jobs.test_faults"]
+            "tests.jobs.test_dead_letters", "tests.jobs.test_faults", "tests.jobs.test_failpoints_services", "tests.jobs.test_ticks"]
 RATE = ["tests.jobs.test_hostile_rate"]  # not under a sanitizer
-CLI = ["tests.jobs.test_cli", "tests.jobs.test_operator_api", "tests.jobs.test_checkpoint"]
+CLI = ["tests.jobs.test_cli", "tests.jobs.test_operator_api", "tests.jobs.test_checkpoint", "tests.jobs.test_checkpoint_check"]
 RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again"]
 SANITIZED = {"TURGO_BIN": str(ROOT / "build/asan/turgo"), "TURGO_QUICK": "1"}
 
@@ -337,7 +340,9 @@ def run_unit(run, full=False):
 def run_jobs(run, pattern=None):
     run.unittests("replay", [*REPLAY, *RATE], pattern=pattern)
     run.unittests("recovery", RECOVERY, pattern=pattern)
+    run.unittests("failpoints", FAILPOINTS, pattern=pattern)
     run.unittests("kills", KILLS, pattern=pattern, timeout=KILLS_SECONDS)
+    run.unittests("kills between servers", SERVER_KILLS, pattern=pattern, timeout=600)
     run.unittests("power losses", POWER, pattern=pattern, timeout=KILLS_SECONDS)
     run.unittests("services and faults", SERVICES, pattern=pattern, timeout=2400)
 

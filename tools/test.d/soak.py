@@ -23,9 +23,9 @@ sys.path.insert(0, str(test.ROOT))
 FAULTS = ["tests.jobs.test_faults", "tests.jobs.test_signals", "tests.jobs.test_cassandra_sink", "tests.jobs.test_dead_letters"]
 TARGETS = ["turgo", "turgo-sim", "cassandra_sink_check"]
 # What a full run does, and which share of a short run's time each part gets.
-SEEDS, SEEDS_CALM, SEEDS_ASAN, KILLS, POWER_LOSSES = 2000, 500, 200, 1000, 50
+SEEDS, SEEDS_CALM, SEEDS_ASAN, KILLS, SERVER_KILLS, POWER_LOSSES, FAILPOINT_HITS = 2000, 500, 200, 1000, 200, 50, 5
 FAULT_RUNS, REPLAY_ROUNDS, FUZZ_SECONDS_EACH = 100, 100, 1800
-SHARES = {"simulator": 0.25, "kills": 0.15, "power": 0.05, "replay": 0.1, "faults": 0.3, "fuzz": 0.15}
+SHARES = {"simulator": 0.25, "kills": 0.1, "servers": 0.1, "failpoints": 0.05, "power": 0.05, "replay": 0.1, "faults": 0.25, "fuzz": 0.1}
 PARTS = tuple(SHARES)
 KILLERS = 3  # at a time: a killed life waits more than it works
 FOREVER = float("inf")
@@ -68,7 +68,7 @@ class Soak(test.Run):
         def body(phase):
             each = -(-wanted // KILLERS)
             logs = [phase.log.with_suffix(f".{number}.log") for number in range(KILLERS)]
-            loops = [self.spawn([sys.executable, "-m", "unittest", "-v", *test.KILLS], log, {"TURGO_KILLS": str(each), "TURGO_QUICK": "1"})
+            loops = [self.spawn([sys.executable, "-m", "unittest", "-v", *test.KILLS], log, {"TURGO_KILLS": str(each), "TURGO_QUICK": "1", "TURGO_CHECKED": "0"})
                      for log in logs]
             figures = collections.Counter()
             for loop, log in zip(loops, logs):
@@ -79,6 +79,20 @@ class Soak(test.Run):
             if figures["kills"] < wanted:
                 phase.count(failed=1, bad=f"{figures['kills']} of {wanted} kills")
         self.phase("kills", body)
+
+    def failpoints(self):
+        """Every failpoint at its first hits; with the sanitizers, too, when there is time."""
+        hits = str(FAILPOINT_HITS if self.seconds("failpoints") >= 300 else 2)
+        modules = [*test.FAILPOINTS, "tests.jobs.test_failpoints_services"]
+        self.unittests("failpoints", modules, {"TURGO_FAILPOINT_HITS": hits}, timeout=3600)
+        if self.seconds("failpoints") == FOREVER:
+            self.unittests("failpoints asan", test.FAILPOINTS, {**test.SANITIZED, **test.sanitizer_env()}, timeout=3600)
+
+    def servers(self):
+        """The same between a real Kafka and a real Cassandra."""
+        limit = self.seconds("servers")
+        kills = SERVER_KILLS if limit == FOREVER else min(SERVER_KILLS, max(6, int(limit / 7)))
+        self.unittests("kills between servers", test.SERVER_KILLS, {"TURGO_KILLS_SERVERS": str(kills)}, timeout=7200)
 
     def power(self):
         limit = self.seconds("power")
@@ -187,9 +201,12 @@ def main():
         run.build("release", TARGETS)
         if "simulator" in options.only:
             run.build("asan", ["turgo-sim"])
-        if "faults" in options.only:
+        if "failpoints" in options.only and not options.minutes:
+            run.build("asan", ["turgo"])
+        if {"faults", "failpoints", "servers"} & set(options.only):
             run.services_up()
-        parts = {"simulator": run.simulator, "kills": run.kills, "power": run.power, "replay": run.replay, "faults": run.faults, "fuzz": run.fuzzers}
+        parts = {"simulator": run.simulator, "kills": run.kills, "servers": run.servers, "failpoints": run.failpoints, "power": run.power,
+                 "replay": run.replay, "faults": run.faults, "fuzz": run.fuzzers}
         for part in PARTS:
             if part in options.only:
                 parts[part]()

@@ -162,6 +162,11 @@ static const struct golden goldens_values[] = {
      .replacement = "engine: {max_keys: 0}",
      .expected = "TG1004 engine.max_keys must be between 1 and 2147483647\n"
                  "job.yaml:22:20 ^\n"},
+    {.name = "max_age_of_less_than_two_intervals",
+     .line = 22,
+     .replacement = "checkpoint: {every: 10s, max_age: 15s}",
+     .expected = "TG1004 checkpoint.max_age must be at least two times checkpoint.every\n"
+                 "job.yaml:22:35 ^^^\n"},
     {.name = "unknown_zone",
      .line = 9,
      .replacement = "    event_time: at\n"

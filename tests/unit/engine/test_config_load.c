@@ -91,6 +91,24 @@ Test(config_load, replay_rows_carry_their_revision_and_skew_is_off)
     tg_job_destroy(job);
 }
 
+static tg_us max_age_of(const char *every, const char *more)
+{
+    const char *const sets[] = {every, more};
+    struct tg_job *job = load_shipped("dev", more != NULL ? 2 : 1, sets);
+    const tg_us age = job->checkpoint.max_age;
+    tg_job_destroy(job);
+    return age;
+}
+
+Test(config_load, the_age_at_which_reading_stops_follows_from_every_and_timeout_unless_it_is_given)
+{
+    cr_assert_eq(max_age_of("checkpoint.every=10s", NULL), 1200000000, "two times the timeout of 10m");
+    cr_assert_eq(max_age_of("checkpoint.every=1h", NULL), 36000000000, "ten times an hour");
+    cr_assert_eq(max_age_of("checkpoint.every=10s", "checkpoint.timeout=1s"), 100000000);
+    cr_assert_eq(max_age_of("checkpoint.every=10s", "checkpoint.max_age=20s"), 20000000);
+    cr_assert_eq(max_age_of("checkpoint.every=10s", "checkpoint.max_age=off"), TG_TS_MAX);
+}
+
 Test(config_load, every_documented_path_can_be_set)
 {
     static const char *const sets[] = {

@@ -15,8 +15,8 @@ enum { PARTITIONS = 2, BUFFERS = 2 };
 static struct {
     struct tg_buffer_pool *pool;
     bool busy;
-    bool starved;      /* takes a buffer before it looks for records, as sources do */
-    bool has_next;     /* news of partition `next` */
+    bool starved;  /* takes a buffer before it looks for records, as sources do */
+    bool has_next; /* news of partition `next` */
     uint32_t next;
     uint32_t flags;    /* of the news */
     const char *value; /* its record; NULL = none */
@@ -99,11 +99,20 @@ static struct tg_buffer_pool pool;
 static struct tg_arena arena;
 static struct tg_ingest ingest;
 static uint64_t now_ns;
+/* With a log of ticks, stepped by the test */
+static char folder[64];
+static struct tg_store store;
+static struct tg_tick_log tick_log;
+static struct tg_tick_lane lane;
+static struct tg_helper *helper;
+static int64_t acted[16][2]; /* offset, clock of partition 1's ticks */
+static uint32_t acted_count;
 
+static int64_t wall_ahead_us;
 static int64_t wall_us(void *self)
 {
     (void)self;
-    return INT64_MAX / 2;
+    return INT64_MAX / 2 + wall_ahead_us;
 }
 static uint64_t monotonic_ns(void *self)
 {
@@ -246,4 +255,201 @@ Test(ingest, without_draining_only_partitions_that_had_nothing_run_to_the_end)
     script.next = 0;
     tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_ENDED);
     cr_assert_eq(atomic_load(&published[0].wm), TEN_PAST - 30 * S);
+}
+
+Test(ingest, a_wanted_cut_comes_before_the_next_batch)
+{
+    static struct tg_outlet full; /* takes nothing of an epoch that it has not begun */
+    ingest.dead_letters = &full;
+    ingest.epochs = 1;
+    tell("no document", 0);
+    cr_assert(ingest.in_work, "its dead letter waits for room");
+    tg_ingest_want_cut(&ingest, true);
+    run_for(CYCLE_NS);
+    cr_assert_eq(ingest.cut, TG_CUT_WANTED);
+    ingest.dead_letters = NULL;
+    script.has_next = true;
+    run_for(CYCLE_NS);
+    cr_assert(script.has_next, "or the cut would wait for that batch, and the one after it");
+    run_for(CYCLE_NS);
+    cr_assert_eq(ingest.cut, TG_CUT_DONE);
+    run_for(CYCLE_NS);
+    cr_assert_not(script.has_next);
+}
+
+/* ---- ticks ------------------------------------------------------------------------------------------------------- */
+
+static void tick_acted(void *self, const struct tg_tick *tick)
+{
+    (void)self;
+    if (tick->partition != 1) { return; }
+    acted[acted_count][0] = tick->offset;
+    acted[acted_count++][1] = tick->wm;
+}
+
+/* The ingest begins again, over what the log holds. */
+static void begin_life(const struct tg_manifest_partition *saved)
+{
+    static const struct tg_tick_watch watch = {.acted = tick_acted};
+    const struct tg_clock clock = {.monotonic_ns = monotonic_ns, .wall_us = wall_us};
+    const struct tg_ticks_source sources[] = {
+        {.name = "in", .topic = "in", .cluster = "", .partition_count = PARTITIONS}};
+    const struct tg_ticks_header header = {.job = "test", .source_count = 1, .sources = sources};
+    const struct tg_run_id run_id = {.bytes = {1}};
+    struct tg_error err = {0};
+    tg_ingest_close(&ingest);
+    tg_tick_log_close(&tick_log);
+    cr_assert_eq(tg_tick_log_open(&tick_log, &store, &header, NULL, &err), TG_OK, "%s", err.text);
+    tg_tick_log_begin(&tick_log, &run_id);
+    const struct tg_tick_lane_config config = {.log = &tick_log, .helper = helper, .clock = clock};
+    cr_assert_eq(tg_tick_lane_open(&lane, &config, &arena, &err), TG_OK);
+    const struct tg_ingest_env env = {.plan = plan,
+                                      .published = published,
+                                      .progress = &progress,
+                                      .buffers = &pool,
+                                      .arena = &arena,
+                                      .clock = clock,
+                                      .saved = saved,
+                                      .ticks = &lane,
+                                      .tick_watch = &watch};
+    acted_count = 0;
+    cr_assert_eq(tg_ingest_open(&ingest, &env, &err), TG_OK, "%s", err.text);
+}
+
+static void setup_ticks(void)
+{
+    struct tg_error err = {0};
+    setup();
+    (void)snprintf(folder, sizeof folder, "/tmp/turgo-ingest-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    cr_assert_eq(tg_store_open(&store, &(struct tg_store_config){.path = folder, .pid = 1}, &err), TG_OK);
+    cr_assert_eq(tg_helper_create(&helper, 1, NULL, NULL, &err), TG_OK);
+    begin_life(NULL);
+}
+static void teardown_ticks(void)
+{
+    char command[128];
+    tg_helper_destroy(helper);
+    tg_tick_log_close(&tick_log);
+    tg_store_close(&store);
+    (void)snprintf(command, sizeof command, "rm -r %s", folder);
+    cr_assert_eq(system(command), 0);
+    teardown();
+}
+TestSuite(ingest_ticks, .init = setup_ticks, .fini = teardown_ticks);
+
+/* Polls as run_for, and the shard's lane. */
+static void live_for(uint64_t ns)
+{
+    for (const uint64_t end = now_ns + ns; now_ns < end;) {
+        run_for(CYCLE_NS);
+        (void)tg_tick_lane_poll(&lane, now_ns);
+        (void)tg_helper_poll(helper, 0);
+    }
+}
+
+/* Partition 1 falls silent behind its first record while partition 0 is busy, until its tick is on its way. */
+static void order_a_tick(void)
+{
+    script.busy = true;
+    script.stamp_s = 7200;
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_AT_END);
+    live_for(6 * NS);
+    cr_assert_eq(ingest.partitions[1].tick, TG_TICK_ORDERED);
+}
+
+#define TWO (TEN_PAST - 600 * S + 7200 * S - 30 * S) /* partition 0's clock */
+
+Test(ingest_ticks, a_raise_acts_when_its_tick_is_durable)
+{
+    order_a_tick();
+    live_for(NS);
+    cr_assert_eq(atomic_load(&published[1].wm), TEN_PAST - 30 * S);
+    cr_assert_eq(acted_count, 0);
+    cr_assert_eq(tg_helper_step(helper, 10), 1);
+    live_for(CYCLE_NS);
+    live_for(CYCLE_NS);
+    cr_assert_eq(atomic_load(&published[1].wm), TWO);
+    cr_assert_eq(acted_count, 1);
+    cr_assert_eq(acted[0][0], 1, "before the second record");
+    cr_assert_eq(acted[0][1], TWO);
+}
+
+Test(ingest_ticks, a_record_that_comes_meanwhile_is_judged_behind_the_tick)
+{
+    order_a_tick();
+    script.busy = false;
+    tell("{\"at\":\"2024-01-01T00:11:00Z\"}", 0);
+    live_for(NS);
+    cr_assert_eq(ingest.partitions[1].records, 1, "it waits");
+    cr_assert_eq(tg_helper_step(helper, 10), 1);
+    live_for(5 * CYCLE_NS);
+    cr_assert_eq(ingest.partitions[1].records, 2);
+    cr_assert_eq(((const struct tg_row *)(const void *)ingest.rows)->wm, TWO, "its watermark is the raised one");
+    cr_assert_eq(acted_count, 1);
+    cr_assert_eq(atomic_load(&published[1].wm), TWO);
+}
+
+Test(ingest_ticks, what_acted_before_a_crash_acts_again_before_the_same_record)
+{
+    order_a_tick();
+    (void)tg_helper_step(helper, 10);
+    live_for(5 * CYCLE_NS);
+    cr_assert_eq(acted_count, 1);
+    atomic_store(&published[1].wm, TG_TS_MIN);
+    script.busy = false;
+    script.offsets[1] = 0;
+    begin_life(NULL);
+    cr_assert_eq(ingest.partitions[1].replay_count, 1);
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", 0);
+    cr_assert_eq(acted_count, 1, "there was one record before it");
+    cr_assert_eq(acted[0][0], 1);
+    cr_assert_eq(atomic_load(&published[1].wm), TWO);
+    cr_assert_eq(ingest.partitions[1].replay_count, 0);
+}
+
+Test(ingest_ticks, silence_goes_on_from_the_last_tick_downtime_included)
+{
+    order_a_tick();
+    (void)tg_helper_step(helper, 10);
+    live_for(5 * CYCLE_NS);
+    struct tg_manifest_partition saved[PARTITIONS] = {{.next_offset = -1}, {.next_offset = 1}};
+    saved[0].wm = saved[0].max_ts = saved[0].idle_base_wm = TG_TS_MIN;
+    saved[1].wm = saved[1].idle_base_wm = TEN_PAST - 30 * S;
+    saved[1].max_ts = TEN_PAST;
+    saved[1].flags = TG_PARTITION_HAS_VALID;
+    script.busy = false;
+    atomic_store(&published[0].wm, TG_TS_MIN);
+    begin_life(saved);
+    cr_assert_eq(acted_count, 1, "nothing came behind it");
+    cr_assert_eq(atomic_load(&published[1].wm), TWO);
+    script.next = 0;
+    tell(NULL, TG_RAW_AT_END); /* one that never had a record is idle at once */
+    script.next = 1;
+    tell(NULL, TG_RAW_AT_END);
+    wall_ahead_us = 3600 * S;
+    begin_life(saved);
+    script.next = 0;
+    tell(NULL, TG_RAW_AT_END);
+    script.next = 1;
+    tell(NULL, TG_RAW_AT_END);
+    live_for(2 * CYCLE_NS);
+    (void)tg_helper_step(helper, 10);
+    live_for(2 * CYCLE_NS);
+    cr_assert_geq(atomic_load(&published[1].wm), TWO + 3600 * S);
+    cr_assert_leq(atomic_load(&published[1].wm), TWO + 3601 * S);
+}
+
+Test(ingest_ticks, a_cut_holds_what_has_acted_and_nothing_else)
+{
+    order_a_tick();
+    tg_ingest_want_cut(&ingest, true);
+    live_for(CYCLE_NS);
+    cr_assert_eq(ingest.cut, TG_CUT_DONE);
+    cr_assert_eq(ingest.cut_state[1].wm, TEN_PAST - 30 * S);
+    (void)tg_helper_step(helper, 10);
+    live_for(5 * CYCLE_NS);
+    tg_ingest_want_cut(&ingest, true);
+    live_for(CYCLE_NS);
+    cr_assert_eq(ingest.cut_state[1].wm, TWO);
 }

@@ -62,8 +62,8 @@ static const struct tg_state_field fields[] = {
     {.name = "sum", .kind = TG_STATE_NUMERIC, .scale = 2, AT(struct value, sum)},
     {.name = "number", .kind = TG_STATE_BIGINT, AT(struct value, number)},
     {.name = "small", .kind = TG_STATE_INTEGER, AT(struct value, small)},
-    {.name = "open", .kind = TG_STATE_BOOLEAN, AT(struct value, open)},
     {.name = "label", .kind = TG_STATE_LABEL, AT(struct value, label)},
+    {.name = "open", .kind = TG_STATE_BOOLEAN, AT(struct value, open)}, /* behind a text */
     {.name = "name", .kind = TG_STATE_NAME, AT(struct value, name)},
     {.name = "deque", .kind = TG_STATE_DEQUE, AT(struct value, deque), .element_count = 1, .elements = moments},
     {.name = "pairs",

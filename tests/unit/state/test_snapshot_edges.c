@@ -125,6 +125,12 @@ Test(snapshot_edges, large_entries_have_blocks_of_their_own)
     const struct written written = write_epoch(true);
     cr_assert(written.puts == 9 && written.large == 3 && !tg_spool_failed(spool));
     cr_assert_eq(tg_spool_used(spool), 0);
+    for (uint32_t i = 0; i < 9; i++) { grow(find(i), 1); }
+    tg_snapshot_cut(&snapshot, false);
+    cr_assert_not(tg_snapshot_step(&snapshot, 100), "a step is bounded by bytes, too");
+    while (!tg_snapshot_step(&snapshot, 100)) {}
+    cr_assert(tg_spool_closed(spool) > 3);
+    tg_spool_discard(spool);
 }
 
 Test(snapshot_edges, removed_keys_fill_several_blocks)

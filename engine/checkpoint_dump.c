@@ -1,7 +1,7 @@
 /* A checkpoint as JSON lines: what its manifest says, then its entries. With `resolved` two passes: the first learns
  * which record of each key is the last one, the second prints those; it costs about 80 bytes and the key's length of
  * memory for each key. */
-#include "tools/checkpoint.h"
+#include "engine/checkpoint_dump.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

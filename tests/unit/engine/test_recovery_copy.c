@@ -1,0 +1,149 @@
+/* A checkpoint written again as the newest one. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/checkpoint_world.h"
+#include "tests/seed.h"
+
+static struct maker maker;
+static struct world world;
+static struct tg_store store;
+static struct tg_arena arena;
+static struct tg_error err;
+static struct tg_recovery_choice choice;
+static char folder[64];
+static char path[128];
+static uint64_t seed;
+
+static void open_store(void)
+{
+    struct tg_error why = {0};
+    cr_assert_eq(tg_store_open(&store, &(struct tg_store_config){.path = path, .pid = 1}, &why), TG_OK, "%s", why.text);
+}
+static void begin(void)
+{
+    seed = tg_test_seed();
+    maker_open(&maker, seed);
+    world_open(&world, &maker, 2);
+    (void)snprintf(folder, sizeof folder, "%s/turgo-recovery-XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    cr_assert_not_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/checkpoints", folder);
+    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
+    open_store();
+}
+static void end(void)
+{
+    char command[128];
+    tg_store_close(&store);
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    cr_assert_eq(system(command), 0);
+    tg_arena_close(&arena);
+    maker_close(&maker);
+}
+TestSuite(recovery_copy, .init = begin, .fini = end, .timeout = 300);
+
+static void checkpoints(uint64_t first, uint64_t last)
+{
+    for (uint64_t epoch = first; epoch <= last; epoch++) {
+        bool decided;
+        cr_assert_eq(world_checkpoint(&world, &store, epoch, &decided, &err), TG_OK, "%s", err.text);
+    }
+}
+static tg_status choose(const struct tg_recovery_wanted *wanted)
+{
+    err = (struct tg_error){0};
+    tg_arena_close(&arena);
+    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
+    return tg_recovery_choose(&store, wanted, &arena, &choice, &err);
+}
+static tg_status choose_plain(void)
+{
+    const struct tg_recovery_wanted wanted = world_wanted(&world);
+    return choose(&wanted);
+}
+static void chooses(uint64_t epoch)
+{
+    cr_assert_eq(choose_plain(), TG_OK, "seed %" PRIu64 ": %s", seed, err.text);
+    cr_assert(choice.found && choice.epoch == epoch && choice.manifest.epoch == epoch, "%" PRIu64, choice.epoch);
+}
+static void damage(const char *name, int64_t at)
+{
+    char file[256];
+    (void)snprintf(file, sizeof file, "%s/%s", path, name);
+    const int fd = open(file, O_RDWR);
+    cr_assert_geq(fd, 0, "%s", file);
+    struct stat about;
+    cr_assert_eq(fstat(fd, &about), 0);
+    at = at < 0 ? about.st_size + at : at;
+    uint8_t byte;
+    cr_assert_eq(pread(fd, &byte, 1, at), 1);
+    byte ^= 0x20;
+    cr_assert_eq(pwrite(fd, &byte, 1, at), 1);
+    cr_assert_eq(close(fd), 0);
+}
+
+/* Of all records in their order. */
+static uint64_t digest_of(const struct tg_store *from, const struct tg_manifest *manifest, uint64_t *records)
+{
+    uint64_t digest = 0;
+    *records = 0;
+    for (uint32_t i = 0; i < manifest->file_count; i++) {
+        static struct tg_recovery_file file;
+        struct tg_state_record record;
+        cr_assert_eq(tg_recovery_file_open(from, manifest, i, &file, &err), TG_OK, "%s", err.text);
+        while (tg_state_reader_next(&file.reader, &record, &err) > 0) {
+            digest = digest * 31 + tg_key_hash(record.key.data, record.key.bytes) + record.table;
+            digest = digest * 31 + (uint64_t)record.op;
+            for (uint32_t b = 0; b < record.value_bytes; b++) { digest = digest * 31 + record.value[b]; }
+            ++*records;
+        }
+        cr_assert_eq(err.status, TG_OK, "%s", err.text);
+        tg_recovery_file_close(&file);
+    }
+    return digest;
+}
+
+Test(recovery_copy, a_copy_is_the_newest_and_holds_what_the_old_one_holds)
+{
+    world.commits = true;
+    world.records = 3000;
+    checkpoints(1, 5);
+    struct tg_manifest old;
+    struct tg_arena kept;
+    struct tg_recovery_totals totals, verified;
+    uint64_t records, copied;
+    cr_assert_eq(tg_arena_open(&kept, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
+    cr_assert_eq(tg_recovery_read_manifest(&store, 3, &kept, &old, &err), TG_OK, "%s", err.text);
+    cr_assert_gt(old.file_count, old.shard_count, "a chain with deltas");
+    const uint64_t digest = digest_of(&store, &old, &records);
+    cr_assert_eq(tg_recovery_copy(&store, &old, &store, 6, &totals, &err), TG_OK, "%s", err.text);
+    chooses(6);
+    cr_assert_eq(digest_of(&store, &choice.manifest, &copied), digest, "seed %" PRIu64, seed);
+    cr_assert(copied == records && totals.puts + totals.deletes == records && records > 5000);
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 2, &verified, &err), TG_OK, "%s", err.text);
+    cr_assert(verified.puts == totals.puts && verified.deletes == totals.deletes);
+    struct tg_manifest expected = old; /* nothing but epoch and files differs */
+    expected.epoch = 6;
+    expected.file_count = choice.manifest.file_count;
+    expected.files = choice.manifest.files;
+    cr_assert(tg_manifest_equal(&choice.manifest, &expected));
+    cr_assert_eq(choice.manifest.file_count, old.shard_count, "one base for each shard");
+    tg_arena_close(&kept);
+}
+
+Test(recovery_copy, a_damaged_checkpoint_is_not_copied)
+{
+    checkpoints(1, 3);
+    struct tg_manifest old;
+    struct tg_recovery_totals totals;
+    cr_assert_eq(tg_recovery_read_manifest(&store, 2, &arena, &old, &err), TG_OK, "%s", err.text);
+    damage("e2/s1.delta", 200);
+    cr_assert_eq(tg_recovery_copy(&store, &old, &store, 4, &totals, &err), TG_ERR_DATA);
+    cr_assert_eq(err.code, TG1512, "%s", err.text);
+    struct tg_store_listing listing;
+    cr_assert_eq(tg_store_list(&store, &arena, &listing, &err), TG_OK);
+    cr_assert_eq(listing.newest, 3, "nothing of it is left");
+}
