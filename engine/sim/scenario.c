@@ -94,7 +94,6 @@ static tg_status load_job(struct scenario *s, struct tg_error *err)
         s->job->checkpoint.timeout = 600000000;
         s->job->checkpoint.max_age = s->options->max_age != 0 ? s->options->max_age : TG_TS_MAX;
         s->job->checkpoint.keep = 3;
-        s->job->checkpoint.max_age = TG_TS_MAX; /* else reading stops between checkpoints, and nothing is ever cut */
         s->job->checkpoint.dir = CHECKPOINTS;
     }
     if (s->options->sink_rows != 0) { tg_slow_sink_put_before(s->job, s->options->sink_rows, s->options->seed); }

@@ -29,7 +29,7 @@ from tests.sim.mutants import COUNTS, ENGINE, RECOVERY  # noqa: E402  (after the
 
 BUILD = ROOT / "build" / "release"
 MUTANTS = ENGINE | RECOVERY | COUNTS
-SEEDS_MAX = 150  # of one mutant
+SEEDS_MAX = 400  # of one mutant
 CHUNK = 3
 AT_ONCE = 2
 
