@@ -19,6 +19,14 @@ static const struct tg_job *job_of(const struct tg_checkpoint *checkpoint) { ret
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
+static bool commits_output(const struct tg_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->sink_count; i++) {
+        if (plan->sinks[i].spec->ops->commit != NULL) { return true; }
+    }
+    return false;
+}
+
 static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     const struct tg_job *job = checkpoint->config.plan->job;
@@ -39,6 +47,7 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
         .sources = sources,
         .ask = tg_checkpoint_ask_sources,
         .ask_self = checkpoint,
+        .transactional = commits_output(checkpoint->config.plan),
         .accept_duplicates = checkpoint->config.accept_duplicates,
         .threads = checkpoint->config.threads,
         .every_byte = true, /* damage found while loading would be found too late to choose another one */

@@ -503,6 +503,15 @@ class Refusals(RecoveryTest):
         self.assertEqual(again.run.wait(60), 65, again.run.text()[-3000:])
         self.assertRegex(again.run.text(), "TG1518|TG1512")
 
+    def test_an_unreadable_manifest_may_have_rows_outside_unless_it_is_known_that_it_had_none(self):
+        life = self.killed_late(3, outputs="file")
+        newest = life.newest()
+        (life.checkpoints / f"MANIFEST-{newest}").write_bytes(b"")
+        (life.checkpoints / f"ACK-{newest}").unlink(missing_ok=True)
+        again = self.live(self.case, outputs="file")
+        self.assertEqual(again.run.wait(60), 65, again.run.text()[-3000:])
+        self.assertIn("TG1518", again.run.text())
+
 
 def flip(data, at):
     return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1:]
