@@ -111,6 +111,11 @@ TG_MUST_USE tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint3
  * @setup */
 const struct tg_manifest_partition *tg_checkpoint_partitions(const struct tg_checkpoint *checkpoint, uint32_t source);
 
+/* Everything the parts left at their cuts, into checkpoint->manifest, and room for its bytes; all in memory of
+ * `arena`. Errors: TG1601.  @shard */
+TG_MUST_USE tg_status tg_checkpoint_make_manifest(struct tg_checkpoint *checkpoint, struct tg_arena *arena,
+                                                  struct tg_error *err);
+
 /* The chosen checkpoint is of a run that drained its input: there is nothing to go on with. After recommitting. Errors:
  * TG1522.  @setup */
 TG_MUST_USE tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct tg_error *err);

@@ -108,7 +108,7 @@ RECOVERY = {
         "ingest->cut_state[i].next_offset = tg_ingest_position(ingest, i);",
         "ingest->cut_state[i].next_offset = tg_ingest_position(ingest, i) - (ingest->partitions[i].next_offset > 0);")),
     "positions_of_the_decision": recovery("takes positions and clocks when the manifest is made, not at the cut", (
-        "engine/checkpoint.c",
+        "engine/checkpoint_manifest.c",
         "partitions[p] = ingest->cut_state[ingest->owned_index[p]];",
         "tg_partition_save(&ingest->partitions[ingest->owned_index[p]], &partitions[p]);")),
     "cut_within_a_batch": recovery("cuts in the middle of a raw batch", (
