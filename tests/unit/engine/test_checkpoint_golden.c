@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "tests/checkpoint_maker.h"
 #include "engine/conservation.h"
 #include "engine/recovery.h"
+#include "tests/checkpoint_maker.h"
+#include "tests/source_path.h"
 
 static const struct tg_state_field user_key[] = {{.name = "user", .kind = TG_STATE_TEXT},
                                                  {.name = "shop", .kind = TG_STATE_INTEGER}};
@@ -258,16 +259,6 @@ static void write_directory(const char *path)
     tg_store_close(&store);
 }
 
-/* tests/data/checkpoint/v1, wherever the test runs. */
-static const char *golden_path(void)
-{
-    static char path[1024];
-    static const char here[] = "tests/unit/engine/test_checkpoint_golden.c";
-    const char *file = __FILE__;
-    (void)snprintf(path, sizeof path, "%.*stests/data/checkpoint/v1", (int)(strlen(file) - strlen(here)), file);
-    return path;
-}
-
 Test(golden, format_1_is_written_as_it_always_was)
 {
     const char *folder = getenv("TURGO_WRITE_GOLDEN");
@@ -276,7 +267,8 @@ Test(golden, format_1_is_written_as_it_always_was)
     cr_assert_not_null(folder);
     write_directory(folder);
     char command[2048];
-    (void)snprintf(command, sizeof command, "diff -r -x LOCK -x 'GENERATION-*' '%s' '%s'", folder, golden_path());
+    (void)snprintf(command, sizeof command, "diff -r -x LOCK -x 'GENERATION-*' '%s' '%s'", folder,
+                   tg_test_source_path("tests/data/checkpoint/v1"));
     cr_assert_eq(system(command), 0);
     if (folder != made) { return; }
     (void)snprintf(command, sizeof command, "rm -rf '%s'", made);
@@ -287,7 +279,10 @@ Test(golden, format_1_loads)
 {
     struct tg_store store;
     cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
-    cr_assert_eq(tg_store_open(&store, &(struct tg_store_config){.path = golden_path(), .read_only = true}, &err),
+    cr_assert_eq(tg_store_open(&store,
+                               &(struct tg_store_config){.path = tg_test_source_path("tests/data/checkpoint/v1"),
+                                                         .read_only = true},
+                               &err),
                  TG_OK);
     const int64_t log_end[2] = {17, 0};
     const struct tg_recovery_source source = {

@@ -1,21 +1,15 @@
 /* What a job file becomes: specs, layers and their precedence. */
+#include "tests/source_path.h"
 #include "tests/unit/engine/config_fixture.h"
-
-static const char *job_path(void)
-{
-    static char path[512];
-    const char *file = __FILE__;
-    const char *tests = strstr(file, "/tests/unit/");
-    cr_assert_not_null(tests);
-    (void)snprintf(path, sizeof path, "%.*s/jobs/purchase_count.yaml", (int)(tests - file), file);
-    return path;
-}
 
 static struct tg_job *load_shipped(const char *profile, uint32_t set_count, const char *const *sets)
 {
     struct tg_job *job = NULL;
-    const struct tg_job_options options = {
-        .path = job_path(), .profile = profile, .set_count = set_count, .sets = sets, .environment = true};
+    const struct tg_job_options options = {.path = tg_test_source_path("jobs/purchase_count.yaml"),
+                                           .profile = profile,
+                                           .set_count = set_count,
+                                           .sets = sets,
+                                           .environment = true};
     doubles_register();
     (void)!tg_job_load(&job, &options, &fixture_findings);
     cr_assert_not_null(job, "%s", fixture_findings.list[0].text);
@@ -187,10 +181,11 @@ Test(config_load, later_layers_win)
 
 Test(config_load, a_profile_replaces_the_connector_and_keeps_the_rest)
 {
-    struct tg_job *job = fixture_must_load(
-        fixture_with(0, "", "profiles: {p: {sinks: {results: {console: }}, late: {kafka: {topic: l}}, "
-                            "sources: {tx: {partitioned_by: null, kafka: {start: earliest}}}}}\n"),
-        "p", 0, NULL);
+    struct tg_job *job =
+        fixture_must_load(fixture_with(0, "",
+                                       "profiles: {p: {sinks: {results: {console: }}, late: {kafka: {topic: l}}, "
+                                       "sources: {tx: {partitioned_by: null, kafka: {start: earliest}}}}}\n"),
+                          "p", 0, NULL);
     cr_assert_str_eq(job->sinks[0].ops->name, "console");
     cr_assert_eq(job->sinks[0].schema.column_count, 2);
     cr_assert_str_eq(job->late->ops->name, "kafka");
@@ -303,7 +298,7 @@ Test(config_load, the_plan_and_the_values_print)
     cr_assert_not_null(strstr(text, "clock     of the key's partition"));
     cr_assert_not_null(strstr(text, "\"source tx\" -> \"step counts\";"));
     cr_assert_not_null(strstr(text, "# purchase_count.yaml:15:41")); /* idle_after, from the job */
-    cr_assert_not_null(strstr(text, "# purchase_count.yaml:34:")); /* delay, from the profile */
+    cr_assert_not_null(strstr(text, "# purchase_count.yaml:34:"));   /* delay, from the profile */
     cr_assert_not_null(strstr(text, "engine.max_keys: 2000000"));
     free(text);
     tg_job_destroy(job);

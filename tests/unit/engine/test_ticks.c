@@ -11,8 +11,8 @@
 #include "base/types.h"
 #include "engine/ticks.h"
 #include "tests/seed.h"
+#include "tests/source_path.h"
 
-#define GOLDEN "tests/data/ticks/v1.log"
 #define NOON INT64_C(1715421600000000) /* 2024-05-11T10:00:00Z */
 enum { BYTES_MAX = 1 << 20, FRAMES = 3 };
 
@@ -237,8 +237,9 @@ Test(ticks, format_1_reads_and_is_written_as_ever)
     const char *folder = getenv("TURGO_WRITE_GOLDEN");
     char path[256];
     (void)snprintf(path, sizeof path, "%s/v%d.log", folder != NULL ? folder : "", TG_TICKS_FORMAT);
-    FILE *file = fopen(folder != NULL ? path : GOLDEN, folder != NULL ? "wb" : "rb");
-    cr_assert_not_null(file, "run this in the repository's root");
+    FILE *file =
+        fopen(folder != NULL ? path : tg_test_source_path("tests/data/ticks/v1.log"), folder != NULL ? "wb" : "rb");
+    cr_assert_not_null(file);
     if (folder != NULL) {
         cr_assert_eq(fwrite(bytes, 1, bytes_used, file), bytes_used);
     } else {

@@ -18,6 +18,7 @@ extern "C" {
 #include "base/prng.h"
 #include "io/decode.h"
 #include "tests/seed.h"
+#include "tests/source_path.h"
 }
 #pragma GCC diagnostic pop
 
@@ -25,9 +26,7 @@ namespace {
 
 std::vector<std::string> documents_read()
 {
-    const std::string here = "tests/unit/io/test_decode_differential.cpp";
-    const std::string file = __FILE__;
-    const std::string folder = file.substr(0, file.size() - here.size()) + "tests/data/json/test_parsing/";
+    const std::string folder = tg_test_source_path("tests/data/json/test_parsing/");
     std::vector<std::string> documents = {
         R"({"id":"a\u00e9\n","amount":-12.50e+1,"o":{"a":[1,true,null,{"b":"\ud834\udd1e"}],"e":{}},)"
         R"("z":[ ],"t":"2024-05-11T10:00:00Z"})"};

@@ -3,27 +3,17 @@
 #include <dirent.h>
 
 #include "base/decimal.h"
+#include "tests/source_path.h"
 #include "tests/unit/io/decode_fixture.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, PATH_BYTES = 1024 };
 
 static struct fixture suite;
 
-/* Path of `relative` in the source tree this file was compiled from. */
-static const char *source_path(const char *relative)
-{
-    static char path[PATH_BYTES];
-    static const char here[] = "tests/unit/io/test_decode_suite.c";
-    const size_t root = strlen(__FILE__) - strlen(here);
-    cr_assert_str_eq(&__FILE__[root], here);
-    snprintf(path, sizeof path, "%.*s%s", (int)root, __FILE__, relative);
-    return path;
-}
-
 /* The file's bytes, terminated; the caller frees them. */
 static char *file_read(const char *relative, uint32_t *bytes)
 {
-    FILE *file = fopen(source_path(relative), "rb");
+    FILE *file = fopen(tg_test_source_path(relative), "rb");
     cr_assert_not_null(file, "%s", relative);
     char *data = malloc(FILE_BYTES_MAX + 1);
     *bytes = (uint32_t)fread(data, 1, FILE_BYTES_MAX, file);
@@ -53,11 +43,11 @@ static void open_suite(void)
 }
 
 /* Run `check` over the files of `folder` whose names start with `prefix`; returns how many there were. */
-static uint32_t for_each_file(const char *folder, const char *prefix, void (*check)(const char *name, const char *data,
-    uint32_t bytes))
+static uint32_t for_each_file(const char *folder, const char *prefix,
+                              void (*check)(const char *name, const char *data, uint32_t bytes))
 {
     uint32_t count = 0;
-    DIR *directory = opendir(source_path(folder));
+    DIR *directory = opendir(tg_test_source_path(folder));
     cr_assert_not_null(directory, "%s", folder);
     for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
         if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0) { continue; }
@@ -198,7 +188,7 @@ static void check_transform(const char *name, const char *data, uint32_t bytes)
     check_choice(name, data, bytes);
     for (uint32_t i = 0; i < 3; i++) {
         cr_assert_str_eq(field_result(types[i], data, bytes), page_cell(page, name, 2 + i), "%s as %s", name,
-            tg_type_name(types[i]));
+                         tg_type_name(types[i]));
     }
 }
 
