@@ -1,76 +1,14 @@
 /* Choosing a checkpoint: the newest whole one, nothing doubled, nothing foreign; and what may be deleted meanwhile. */
-#include <criterion/criterion.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "tests/checkpoint_world.h"
 #include "tests/faulty_ops.h"
-#include "tests/seed.h"
+#include "tests/unit/engine/recovery_fixture.h"
 
-static struct maker maker;
-static struct world world;
-static struct tg_store store;
-static struct tg_arena arena;
-static struct tg_error err;
-static struct tg_recovery_choice choice;
-static char folder[64];
-static char path[128];
-static uint64_t seed;
-
-static void open_store(void)
-{
-    struct tg_error why = {0};
-    cr_assert_eq(tg_store_open(&store, &(struct tg_store_config){.path = path, .pid = 1}, &why), TG_OK, "%s", why.text);
-}
-static void begin(void)
-{
-    seed = tg_test_seed();
-    maker_open(&maker, seed);
-    world_open(&world, &maker, 2);
-    (void)snprintf(folder, sizeof folder, "%s/turgo-recovery-XXXXXX",
-                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    cr_assert_not_null(mkdtemp(folder));
-    (void)snprintf(path, sizeof path, "%s/checkpoints", folder);
-    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
-    open_store();
-}
 static void end(void)
 {
-    char command[128];
     tg_file_ops_use(NULL);
-    tg_store_close(&store);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    cr_assert_eq(system(command), 0);
-    tg_arena_close(&arena);
-    maker_close(&maker);
+    recovery_end();
 }
-TestSuite(recovery, .init = begin, .fini = end, .timeout = 300);
+TestSuite(recovery, .init = recovery_begin, .fini = end, .timeout = 300);
 
-static void checkpoints(uint64_t first, uint64_t last)
-{
-    for (uint64_t epoch = first; epoch <= last; epoch++) {
-        bool decided;
-        cr_assert_eq(world_checkpoint(&world, &store, epoch, &decided, &err), TG_OK, "%s", err.text);
-    }
-}
-static tg_status choose(const struct tg_recovery_wanted *wanted)
-{
-    err = (struct tg_error){0};
-    tg_arena_close(&arena);
-    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
-    return tg_recovery_choose(&store, wanted, &arena, &choice, &err);
-}
-static tg_status choose_plain(void)
-{
-    const struct tg_recovery_wanted wanted = world_wanted(&world);
-    return choose(&wanted);
-}
-static void chooses(uint64_t epoch)
-{
-    cr_assert_eq(choose_plain(), TG_OK, "seed %" PRIu64 ": %s", seed, err.text);
-    cr_assert(choice.found && choice.epoch == epoch && choice.manifest.epoch == epoch, "%" PRIu64, choice.epoch);
-}
 static void refuses(const struct tg_recovery_wanted *wanted, enum tg_code code, const char *what)
 {
     cr_assert_neq(choose(wanted), TG_OK);
@@ -78,22 +16,6 @@ static void refuses(const struct tg_recovery_wanted *wanted, enum tg_code code, 
     cr_assert_not_null(strstr(err.text, what), "%s", err.text);
 }
 
-/* Change one byte of a file of the directory; `at` from the end when negative. */
-static void damage(const char *name, int64_t at)
-{
-    char file[256];
-    (void)snprintf(file, sizeof file, "%s/%s", path, name);
-    const int fd = open(file, O_RDWR);
-    cr_assert_geq(fd, 0, "%s", file);
-    struct stat about;
-    cr_assert_eq(fstat(fd, &about), 0);
-    at = at < 0 ? about.st_size + at : at;
-    uint8_t byte;
-    cr_assert_eq(pread(fd, &byte, 1, at), 1);
-    byte ^= 0x20;
-    cr_assert_eq(pwrite(fd, &byte, 1, at), 1);
-    cr_assert_eq(close(fd), 0);
-}
 static bool there(const char *name)
 {
     char file[256];
@@ -472,7 +394,7 @@ Test(recovery, whatever_call_fails_the_previous_or_the_new_one_is_chosen_whole)
     for (int way = 0; way < FAULTY_WAYS; way++) {
         for (uint64_t k = 1;; k++) {
             end();
-            begin();
+            recovery_begin();
             world.commits = k % 2 == 1;
             checkpoints(1, 4); /* base, two deltas, base */
             faulty_use(&faulty, (enum faulty_way)way, k, k % 3 == 0 ? 1000 : 1);

@@ -1,68 +1,24 @@
 /* Choosing and keeping checkpoints at their limits: files that are almost the right ones, manifests whose checksums are
  * right and whose sections are not, more damage than is told of, and no memory. */
-#include <criterion/criterion.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "base/crc32c.h"
 #include "base/failpoint.h"
-#include "tests/checkpoint_world.h"
 #include "tests/no_memory.h"
-#include "tests/seed.h"
+#include "tests/unit/engine/recovery_fixture.h"
 
 enum { MEMORY_LEFT = 64 << 20 }; /* enough for a listing, not for a manifest's arena */
 
-static struct maker maker;
-static struct world world;
-static struct tg_store store;
-static struct tg_arena arena;
-static struct tg_error err;
-static char folder[64];
-static char path[128];
-
-static void begin(void)
-{
-    maker_open(&maker, tg_test_seed());
-    world_open(&world, &maker, 2);
-    err = (struct tg_error){0};
-    (void)snprintf(folder, sizeof folder, "%s/turgo-edges-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    cr_assert_not_null(mkdtemp(folder));
-    (void)snprintf(path, sizeof path, "%s/checkpoints", folder);
-    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
-    cr_assert_eq(tg_store_open(&store, &(struct tg_store_config){.path = path, .pid = 1}, &err), TG_OK);
-}
 static void end(void)
 {
-    char command[128];
     tg_failpoint_reset();
-    tg_store_close(&store);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    cr_assert_eq(system(command), 0);
-    tg_arena_close(&arena);
-    maker_close(&maker);
+    recovery_end();
 }
-TestSuite(recovery_edges, .init = begin, .fini = end, .timeout = 120);
+TestSuite(recovery_edges, .init = recovery_begin, .fini = end, .timeout = 120);
 
-static void checkpoints(uint64_t last)
-{
-    for (uint64_t epoch = 1; epoch <= last; epoch++) {
-        bool decided;
-        cr_assert_eq(world_checkpoint(&world, &store, epoch, &decided, &err), TG_OK, "%s", err.text);
-    }
-}
 static void empty(const char *name)
 {
     char file[256];
     (void)snprintf(file, sizeof file, "%s/%s", path, name);
     cr_assert_eq(truncate(file, 0), 0);
-}
-static tg_status choose(struct tg_recovery_choice *choice)
-{
-    const struct tg_recovery_wanted wanted = world_wanted(&world);
-    err = (struct tg_error){0};
-    tg_arena_close(&arena);
-    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
-    return tg_recovery_choose(&store, &wanted, &arena, choice, &err);
 }
 
 /* ---- files that are almost the right ones ------------------------------------------------------------------------ */
@@ -96,7 +52,7 @@ static const char *open_instead(const struct tg_state_header *header, uint64_t e
 
 Test(recovery_edges, a_file_must_be_the_kind_and_shard_it_is_called)
 {
-    checkpoints(2); /* bases of 1, deltas of 2 */
+    checkpoints(1, 2); /* bases of 1, deltas of 2 */
     struct tg_state_header header = maker_header(&maker, 0, 2, 2, 0);
     header.tables = world.layouts;
     header.table_count = 2;
@@ -109,7 +65,7 @@ Test(recovery_edges, a_file_must_be_the_kind_and_shard_it_is_called)
 
 Test(recovery_edges, only_the_state_of_the_same_name_is_compared_with_the_manifest)
 {
-    checkpoints(2);
+    checkpoints(1, 2);
     struct tg_state_layout other = world.layouts[0];
     struct tg_state_header header = maker_header(&maker, 0, 2, 2, 1);
     other.name = "another";
@@ -161,7 +117,7 @@ static void reseal(uint8_t *data, uint32_t bytes)
 
 Test(recovery_edges, sections_end_where_the_manifest_ends)
 {
-    checkpoints(2);
+    checkpoints(1, 2);
     const struct tg_bytes_out out = encoded(100);
     struct tg_manifest manifest;
     uint8_t *copy = maker_alloc(&maker, out.used + 100);
@@ -183,7 +139,7 @@ Test(recovery_edges, sections_end_where_the_manifest_ends)
 Test(recovery_edges, a_manifest_has_a_largest_size)
 {
     enum { COUNT = 64, BYTES = 1 << 20 };
-    checkpoints(2);
+    checkpoints(1, 2);
     struct tg_manifest manifest = world_manifest(&world, 2);
     struct tg_manifest_sink sinks[COUNT];
     struct tg_committable list[2] = {{.data = maker_alloc(&maker, BYTES), .bytes = BYTES}, {.bytes = 0}};
@@ -203,39 +159,37 @@ Test(recovery_edges, a_manifest_has_a_largest_size)
 
 Test(recovery_edges, more_damaged_ones_than_are_told_of_are_counted)
 {
-    struct tg_recovery_choice choice;
     char name[64];
-    checkpoints(TG_RECOVERY_SKIPPED_MAX + 3);
+    checkpoints(1, TG_RECOVERY_SKIPPED_MAX + 3);
     for (uint32_t epoch = 2; epoch <= TG_RECOVERY_SKIPPED_MAX + 3; epoch++) {
         (void)snprintf(name, sizeof name, "MANIFEST-%" PRIu32, epoch);
         empty(name);
     }
-    cr_assert_eq(choose(&choice), TG_OK, "%s", err.text);
+    cr_assert_eq(choose_plain(), TG_OK, "%s", err.text);
     cr_assert(choice.epoch == 1 && choice.skipped_count == TG_RECOVERY_SKIPPED_MAX + 2);
     cr_assert_eq(choice.skipped[TG_RECOVERY_SKIPPED_MAX - 1].epoch, 4);
 }
 
 Test(recovery_edges, what_cannot_be_read_is_not_passed_over_unless_the_disk_says_so)
 {
-    struct tg_recovery_choice choice;
     world.base_every = 1;
-    checkpoints(2);
+    checkpoints(1, 2);
     static const char *const places[] = {"recovery.read:1:error:", "recovery.verify:1:error:"};
     for (uint32_t i = 0; i < 2; i++) {
         char text[64];
         (void)snprintf(text, sizeof text, "%sEIO", places[i]);
         cr_assert_eq(tg_failpoint_arm(text, &err), TG_OK, "%s", err.text);
-        cr_assert_eq(choose(&choice), TG_OK, "%s", err.text);
+        cr_assert_eq(choose_plain(), TG_OK, "%s", err.text);
         cr_assert_eq(choice.epoch, 1);
         tg_failpoint_reset();
         (void)snprintf(text, sizeof text, "%sENOMEM", places[i]);
         cr_assert_eq(tg_failpoint_arm(text, &err), TG_OK);
-        cr_assert_neq(choose(&choice), TG_OK);
+        cr_assert_neq(choose_plain(), TG_OK);
         cr_assert_eq(err.code, TG1511);
         tg_failpoint_reset();
     }
     cr_assert_eq(tg_failpoint_arm("recovery.list:1:error:EIO", &err), TG_OK);
-    (void)choose(&choice);
+    (void)choose_plain();
 }
 
 /* Manifest `epoch` as it is, but for the source's connector and cluster, and one more step without state. */
@@ -257,23 +211,21 @@ static void publish_source(uint64_t epoch, const char *connector, const char *cl
 
 Test(recovery_edges, an_input_is_compared_by_what_is_known_of_it)
 {
-    struct tg_recovery_choice choice;
-    checkpoints(2);
+    checkpoints(1, 2);
     publish_source(2, "kafka", ""); /* unknown then */
-    cr_assert_eq(choose(&choice), TG_OK, "%s", err.text);
+    cr_assert_eq(choose_plain(), TG_OK, "%s", err.text);
     publish_source(2, "kafka", "cluster-2");
-    cr_assert_neq(choose(&choice), TG_OK);
+    cr_assert_neq(choose_plain(), TG_OK);
     cr_assert(err.code == TG1516 && strstr(err.text, "made from cluster cluster-2") != NULL, "%s", err.text);
     publish_source(2, "file", "another");
-    cr_assert_neq(choose(&choice), TG_OK);
+    cr_assert_neq(choose_plain(), TG_OK);
     cr_assert(err.code == TG1516 && strstr(err.text, "made from other input") != NULL, "%s", err.text);
 }
 
 Test(recovery_edges, a_log_whose_end_is_not_known_is_not_called_short)
 {
     static const int64_t ends[2] = {-1, -1};
-    struct tg_recovery_choice choice;
-    checkpoints(2);
+    checkpoints(1, 2);
     struct tg_recovery_wanted wanted = world_wanted(&world);
     struct tg_recovery_source source = wanted.sources[0];
     source.log_end = ends;
@@ -323,8 +275,7 @@ Test(recovery_edges, more_to_keep_than_there_is_room_for_keeps_everything)
 
 Test(recovery_edges, without_memory_nothing_is_chosen_and_nothing_removed)
 {
-    struct tg_recovery_choice choice;
-    checkpoints(5);
+    checkpoints(1, 5);
     if (!no_memory_above(MEMORY_LEFT)) { return; } /* see there */
     const struct tg_recovery_wanted wanted = world_wanted(&world);
     const tg_status chosen = tg_recovery_choose(&store, &wanted, &arena, &choice, &err);
@@ -340,6 +291,6 @@ Test(recovery_edges, without_memory_nothing_is_chosen_and_nothing_removed)
     const tg_status listed = tg_recovery_collect(&store, 3, 6, &err);
     memory_again();
     cr_assert(listed != TG_OK && err.code == TG1601);
-    cr_assert_eq(choose(&choice), TG_OK, "%s", err.text);
+    cr_assert_eq(choose_plain(), TG_OK, "%s", err.text);
     cr_assert_eq(choice.epoch, 5);
 }

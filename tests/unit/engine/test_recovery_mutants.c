@@ -2,14 +2,8 @@
  * every length is tried, and at random sectors change places, come from other files, are zeroed or made up. A start
  * must then choose exactly the newest checkpoint that has nothing to do with the damaged file, and read of it, record
  * by record, what was written; or refuse, when an older one would write rows again. */
-#include <criterion/criterion.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/crc32c.h"
-#include "tests/checkpoint_world.h"
-#include "tests/seed.h"
+#include "tests/unit/engine/recovery_fixture.h"
 
 enum { EPOCHS = 5, FILES_MAX = 3 * EPOCHS, RANDOM_MUTANTS = 2000, MUTANTS_MIN = 10000, SECTOR = 64, WHAT_BYTES = 160 };
 
@@ -21,18 +15,10 @@ struct original {
     uint64_t without; /* 0 = none */
 };
 
-static struct maker maker;
-static struct world world;
-static struct tg_store store;
-static struct tg_arena arena;
-static struct tg_error err;
 static struct tg_manifest written[EPOCHS + 1];
 static uint32_t digests[EPOCHS + 1];
 static struct original originals[FILES_MAX];
 static uint32_t original_count;
-static char folder[64];
-static char path[128];
-static uint64_t seed;
 static uint32_t chosen_older;
 static uint32_t refused;
 static uint32_t unchanged;
@@ -111,51 +97,30 @@ static void make_checkpoints(void)
 
 static void begin(void)
 {
-    seed = tg_test_seed();
-    maker_open(&maker, seed);
-    world_open(&world, &maker, 2);
+    recovery_begin();
     world.records = 4;
     chosen_older = refused = unchanged = 0;
-    (void)snprintf(folder, sizeof folder, "%s/turgo-mutants-XXXXXX",
-                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    cr_assert_not_null(mkdtemp(folder));
-    (void)snprintf(path, sizeof path, "%s/checkpoints", folder);
-    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
-    cr_assert_eq(tg_store_open(&store, &(struct tg_store_config){.path = path, .pid = 1}, &err), TG_OK);
 }
-static void end(void)
-{
-    char command[128];
-    tg_store_close(&store);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    cr_assert_eq(system(command), 0);
-    tg_arena_close(&arena);
-    maker_close(&maker);
-}
-TestSuite(recovery_mutants, .init = begin, .fini = end, .timeout = 600);
+TestSuite(recovery_mutants, .init = begin, .fini = recovery_end, .timeout = 600);
 
-static tg_status choose(struct tg_recovery_wanted *wanted, struct tg_recovery_choice *choice)
+static tg_status choose_strictly(struct tg_recovery_wanted *wanted)
 {
-    err = (struct tg_error){0};
-    tg_arena_close(&arena);
-    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
     wanted->every_byte = true;
     wanted->transactional = world.commits;
-    return tg_recovery_choose(&store, wanted, &arena, choice, &err);
+    return choose(wanted);
 }
 
 /* What a start makes of the directory when `original` is as it was (`same`) or is not. */
 static void judge(const struct original *original, bool same, const char *what)
 {
     struct tg_recovery_wanted wanted = world_wanted(&world);
-    struct tg_recovery_choice choice;
-    tg_status status = choose(&wanted, &choice);
+    tg_status status = choose_strictly(&wanted);
     if (world.commits && !same) { /* rows of the newest checkpoint may be outside */
         cr_assert(status != TG_OK && err.code == TG1518, "seed %" PRIu64 ", %s, %s: TG%d %s", seed, original->name,
                   what, (int)err.code, err.text);
         refused++;
         wanted.accept_duplicates = true;
-        status = choose(&wanted, &choice);
+        status = choose_strictly(&wanted);
     }
     const uint64_t expected = same ? EPOCHS : original->without;
     cr_assert_eq(status, TG_OK, "seed %" PRIu64 ", %s, %s: %s", seed, original->name, what, err.text);
@@ -203,7 +168,7 @@ static void cut_everywhere(const struct original *original)
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 /* One of the ways disks and people have. Returns the new length. */
-static uint32_t damage(const struct original *original, uint8_t *copy, char what[WHAT_BYTES])
+static uint32_t damage_somehow(const struct original *original, uint8_t *copy, char what[WHAT_BYTES])
 {
     static const char *const ways[] = {
         "zeroed tail",          "swapped sectors", "doubled sector", "sector of another file",
@@ -275,7 +240,7 @@ static void random_mutants(uint32_t count)
     uint8_t *copy = maker_alloc(&maker, 1 << 17); /* twice the longest file */
     for (uint32_t i = 0; i < count; i++) {
         const struct original *original = &originals[maker_below(&maker, original_count)];
-        const uint32_t bytes = damage(original, copy, what);
+        const uint32_t bytes = damage_somehow(original, copy, what);
         try_instead(original, copy, bytes, what);
         write_file(original->name, original->data, original->bytes);
     }
