@@ -1,7 +1,7 @@
 /* A checkpoint directory of made-up checkpoints (tests/checkpoint_world.h) and what a start chooses of it; on memory,
  * where there is a file system of that. */
-#ifndef TG_TESTS_RECOVERY_FIXTURE_H
-#define TG_TESTS_RECOVERY_FIXTURE_H
+#ifndef TG_TESTS_UNIT_ENGINE_RECOVERY_FIXTURE_H
+#define TG_TESTS_UNIT_ENGINE_RECOVERY_FIXTURE_H
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

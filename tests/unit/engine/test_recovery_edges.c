@@ -1,5 +1,7 @@
 /* Choosing and keeping checkpoints at their limits: files that are almost the right ones, manifests whose checksums are
  * right and whose sections are not, more damage than is told of, and no memory. */
+#include <pthread.h>
+
 #include "base/crc32c.h"
 #include "base/failpoint.h"
 #include "tests/no_memory.h"
@@ -293,4 +295,34 @@ Test(recovery_edges, without_memory_nothing_is_chosen_and_nothing_removed)
     cr_assert(listed != TG_OK && err.code == TG1601);
     cr_assert_eq(choose_plain(), TG_OK, "%s", err.text);
     cr_assert_eq(choice.epoch, 5);
+}
+
+/* ---- verifying by threads ---------------------------------------------------------------------------------------- */
+
+Test(recovery_edges, damage_in_the_last_shard_is_told_by_whoever_reads_it)
+{
+    struct tg_recovery_totals totals;
+    checkpoints(1, 2);
+    chooses(2);
+    damage("e2/s1.delta", -1);
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 2, &totals, &err), TG_ERR_DATA);
+    cr_assert_not_null(strstr(err.text, "e2/s1.delta"), "%s", err.text);
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 2, &totals, NULL), TG_ERR_DATA);
+}
+
+Test(recovery_edges, what_no_thread_can_be_had_for_is_verified_all_the_same)
+{
+    struct tg_recovery_totals threaded, alone;
+    checkpoints(1, 2);
+    chooses(2);
+    pthread_attr_t usual, vast; /* a stack that no address space holds */
+    cr_assert_eq(pthread_getattr_default_np(&usual), 0);
+    vast = usual;
+    cr_assert_eq(pthread_attr_setstacksize(&vast, (size_t)1 << 47), 0);
+    cr_assert_eq(pthread_setattr_default_np(&vast), 0);
+    const tg_status status = tg_recovery_verify(&store, &choice.manifest, 2, &alone, &err);
+    cr_assert_eq(pthread_setattr_default_np(&usual), 0);
+    cr_assert_eq(status, TG_OK, "%s", err.text);
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 2, &threaded, &err), TG_OK);
+    cr_assert(alone.puts == threaded.puts && alone.deletes == threaded.deletes && alone.bytes == threaded.bytes);
 }
