@@ -73,6 +73,7 @@ tg_status tg_sim_witness_start(struct tg_sim_witness *witness, const struct tg_c
     const struct tg_recovery_choice *choice = &cluster->checkpoint->choice;
     tg_status status = lossy ? TG_OK : check_complete(witness, cluster, err);
     if (status == TG_OK) { status = check_files(witness, err); }
+    witness->is_whole = status == TG_OK;
     if (status != TG_OK || !choice->found) { return status; }
     witness->restores++;
     for (uint32_t i = 0; i < choice->manifest.file_count; i++) {
@@ -84,11 +85,12 @@ tg_status tg_sim_witness_start(struct tg_sim_witness *witness, const struct tg_c
     return status;
 }
 
-/* A sync that failed may have taken bytes away that were there to be read. That happens in a commit, which is then
- * repeated. */
-static bool may_be_torn(const struct tg_cluster *cluster)
+/* A power cut may have torn what a commit was writing; the next start commits again before anything else. A sync that
+ * failed may have taken bytes away that were there to be read: that happens in a commit, too, which is then repeated.
+ */
+static bool may_be_torn(const struct tg_sim_witness *witness, const struct tg_cluster *cluster, bool lossy)
 {
-    return cluster == NULL || cluster->checkpoint->phase == TG_CHECKPOINT_CLEANING;
+    return !witness->is_whole || (lossy && cluster->checkpoint->phase == TG_CHECKPOINT_CLEANING);
 }
 
 void tg_sim_witness_end(struct tg_sim_witness *witness, const struct tg_cluster *cluster, bool lossy)
@@ -97,7 +99,9 @@ void tg_sim_witness_end(struct tg_sim_witness *witness, const struct tg_cluster 
         const uint64_t complete = atomic_load_explicit(&cluster->checkpoint->complete, memory_order_acquire);
         witness->complete = complete > witness->complete ? complete : witness->complete;
     }
-    if (lossy && may_be_torn(cluster)) { return; }
+    const bool is_torn = may_be_torn(witness, cluster, lossy);
+    witness->is_whole = false;
+    if (is_torn) { return; }
     for (uint32_t i = 0; i < TG_SIM_WITNESS_FILES && witness->paths[i] != NULL; i++) {
         const void *data = NULL;
         size_t bytes = 0;

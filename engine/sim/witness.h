@@ -14,6 +14,7 @@ struct tg_sim_witness {
     const char *paths[TG_SIM_WITNESS_FILES]; /* of files that readers watch; NULL = no more of them */
     void *seen[TG_SIM_WITNESS_FILES];        /* the longest a reader saw */
     size_t seen_bytes[TG_SIM_WITNESS_FILES];
+    bool is_whole;     /* the life has committed again what its start found: before that, files may be torn */
     uint64_t complete; /* newest checkpoint that was said to be */
     uint64_t restores; /* starts from a checkpoint */
     uint64_t deltas;   /* files of these checkpoints that were deltas */
