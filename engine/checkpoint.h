@@ -3,7 +3,8 @@
  * it is removed, said so, and the job goes on; the next one is complete in itself.
  *
  * Order of epoch N: cuts; sinks acknowledge all rows of epochs <= N; state files durable; manifest durable; commits;
- * acknowledgement; positions told to the sources (for their displays only); older checkpoints removed. */
+ * acknowledgement; older checkpoints removed. Positions are told to the sources, for their displays only, as soon as
+ * the manifest is durable. */
 #ifndef TG_ENGINE_CHECKPOINT_H
 #define TG_ENGINE_CHECKPOINT_H
 

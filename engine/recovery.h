@@ -1,7 +1,7 @@
 /* Which checkpoint a start loads: the newest complete one that is whole and belongs to this job. A damaged one is
  * passed over only while that cannot double anything outside; everything else that does not fit is refused with its
- * reason. Also: opening its files one by one, verifying every byte, and what may be deleted. Reads only, through a
- * store. */
+ * reason. Also: opening its files one by one, verifying every byte, writing one again as the newest, and what may be
+ * deleted. All through a store. */
 #ifndef TG_ENGINE_RECOVERY_H
 #define TG_ENGINE_RECOVERY_H
 

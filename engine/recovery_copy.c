@@ -161,6 +161,7 @@ static tg_status publish(const struct copy *copy, struct tg_manifest_file *files
 {
     struct tg_manifest manifest = *copy->manifest; /* positions, clocks, committables, and when it was */
     manifest.epoch = copy->epoch;
+    manifest.generation = copy->to->generation; /* starts are counted from here on, in this directory */
     manifest.file_count = manifest.shard_count;
     manifest.files = files;
     struct tg_bytes_out out = {.data = copy->encoded, .capacity = TG_MANIFEST_BYTES_MAX};

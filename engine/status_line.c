@@ -79,7 +79,9 @@ static uint32_t make_parts(const struct tg_status_line *line, const struct figur
     (void)snprintf(parts[n++], PART_BYTES, "p50 %s p99 %s", tg_time_text(f->p50_ns, a), tg_time_text(f->p99_ns, b));
     (void)snprintf(parts[n++], PART_BYTES, "state %s keys %s", tg_count_text((double)f->totals.keys, a),
                    tg_bytes_text(f->totals.state_bytes, b));
-    if (f->has_checkpoints) { (void)snprintf(parts[n++], PART_BYTES, "checkpoint %s ago", tg_time_text(f->age_ns, a)); }
+    if (f->has_checkpoints) {
+        (void)snprintf(parts[n++], PART_BYTES, "checkpoint %" PRIu64 "s ago", f->age_ns / 1000000000u);
+    }
     (void)snprintf(parts[n++], PART_BYTES, "late %" PRIu64, f->totals.late);
     (void)snprintf(parts[n++], PART_BYTES, "dead %" PRIu64, f->totals.dead);
     return n;

@@ -8,8 +8,9 @@
 #include "base/assert.h"
 #include "engine/recovery.h"
 
-#define PACE_NS 20000000u   /* from one frame of a shard to the next: ticks of many partitions share a sync */
-#define DOUBT_NS 100000000u /* from one try to take back a failed write to the next */
+enum { MANIFESTS_MAX = 64 }; /* more than that are kept: the log is not trimmed by them */
+#define PACE_NS 20000000u    /* from one frame of a shard to the next: ticks of many partitions share a sync */
+#define DOUBT_NS 100000000u  /* from one try to take back a failed write to the next */
 
 /* ---- the log: start ---------------------------------------------------------------------------------------------- */
 
@@ -26,15 +27,20 @@ static const struct tg_manifest_partition *held(const struct tg_manifest *manife
     return NULL;
 }
 
+static bool is_held(const struct tg_manifest *manifest, const struct tg_ticks_header *header,
+                    const struct tg_tick *tick)
+{
+    const struct tg_manifest_partition *partition = held(manifest, header, tick);
+    return partition != NULL && (tick->offset < partition->next_offset || tick->wm <= partition->wm);
+}
+
 /* The ticks that `manifest` (NULL = none) does not hold, condensed. */
 static uint64_t not_held(const struct tg_manifest *manifest, const struct tg_ticks *ticks, struct tg_tick *out)
 {
     uint64_t count = 0;
     for (uint64_t i = 0; i < ticks->count; i++) {
         const struct tg_tick *tick = &ticks->list[i];
-        const struct tg_manifest_partition *partition = held(manifest, &ticks->header, tick);
-        const bool is_held = partition != NULL && (tick->offset < partition->next_offset || tick->wm <= partition->wm);
-        if (!is_held) { out[count++] = *tick; }
+        if (!is_held(manifest, &ticks->header, tick)) { out[count++] = *tick; }
     }
     return tg_ticks_condense(out, count);
 }
@@ -183,18 +189,36 @@ static tg_status create(struct tg_tick_log *log, struct tg_error *err)
     return status;
 }
 
-/* The oldest manifest there is; false = none, or it cannot be read: then nobody knows what may go. */
-static bool oldest(const struct tg_store *store, struct tg_arena *arena, struct tg_manifest *out)
+/* Leave out of list[*count] what every checkpoint of this run holds: which one a start will choose is not known, and
+ * one that was restored is older than its number. False = one of them cannot be read: nobody knows what may go. */
+static bool drop_held(const struct tg_tick_log *log, struct tg_arena *arena, struct tg_tick *list, uint64_t *count)
 {
     struct tg_store_listing listing;
-    if (tg_store_list(store, arena, &listing, NULL) != TG_OK || listing.manifest_count == 0) { return false; }
-    return tg_recovery_read_manifest(store, listing.manifests[listing.manifest_count - 1].epoch, arena, out, NULL) ==
-           TG_OK;
+    if (tg_store_list(log->file.store, arena, &listing, NULL) != TG_OK) { return false; }
+    struct tg_manifest manifests[MANIFESTS_MAX];
+    uint32_t of_run = 0;
+    for (uint32_t i = 0; i < listing.manifest_count; i++) {
+        if (of_run == MANIFESTS_MAX) { return false; }
+        struct tg_manifest *manifest = &manifests[of_run];
+        if (tg_recovery_read_manifest(log->file.store, listing.manifests[i].epoch, arena, manifest, NULL) != TG_OK) {
+            return false;
+        }
+        of_run += memcmp(&manifest->run_id, &log->header.run_id, sizeof manifest->run_id) == 0;
+    }
+    uint64_t left = 0;
+    for (uint64_t i = 0; i < *count; i++) {
+        bool held_by_all = of_run != 0;
+        for (uint32_t m = 0; held_by_all && m < of_run; m++) {
+            held_by_all = is_held(&manifests[m], &log->header, &list[i]);
+        }
+        if (!held_by_all) { list[left++] = list[i]; }
+    }
+    *count = left;
+    return true;
 }
 
 static tg_status write_what_counts(struct tg_tick_log *log, struct tg_arena *arena, struct tg_error *err)
 {
-    struct tg_manifest manifest;
     struct tg_ticks ticks;
     uint8_t *data = tg_arena_alloc(arena, log->file.bytes, 16);
     if (data == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to trim " TG_TICK_FILE_NAME); }
@@ -203,11 +227,12 @@ static tg_status write_what_counts(struct tg_tick_log *log, struct tg_arena *are
     if (status != TG_OK) { return status; }
     struct tg_tick *left = tg_arena_alloc(arena, ticks.count * sizeof *left + 1, 8);
     if (left == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to trim " TG_TICK_FILE_NAME); }
-    const uint64_t count = not_held(oldest(log->file.store, arena, &manifest) ? &manifest : NULL, &ticks, left);
+    uint64_t count = not_held(NULL, &ticks, left);
+    (void)drop_held(log, arena, left, &count);
     return replace(log, left, count, arena, err);
 }
 
-/* What the oldest checkpoint holds, and what later ticks before the same offset have overtaken, goes. When that fails
+/* What every checkpoint holds, and what later ticks before the same offset have overtaken, goes. When that fails
  * the log stays as long as it is. */
 static tg_status trim(struct tg_tick_log *log, struct tg_error *err)
 {

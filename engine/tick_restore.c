@@ -40,6 +40,9 @@ static tg_status write_both(const struct tg_ticks *a, const struct tg_ticks *b, 
         const uint32_t some = count - at < TG_TICKS_FRAME_MAX ? (uint32_t)(count - at) : TG_TICKS_FRAME_MAX;
         tg_ticks_frame_encode(header.tag, at / TG_TICKS_FRAME_MAX, list + at, some, &out);
     }
+    if (out.used > TG_TICK_FILE_BYTES_MAX) {
+        return tg_fail(err, TG1510, EFBIG, "both directories' ticks in one " TG_TICK_FILE_NAME);
+    }
     struct tg_tick_file file;
     tg_status status = tg_tick_file_open(&file, to, 0, err);
     if (status == TG_OK) { status = tg_tick_file_replace(&file, out.data, out.used, err); }
@@ -57,10 +60,14 @@ tg_status tg_tick_log_restore(const struct tg_store *from, const struct tg_store
     if (status != TG_OK) { return status; }
     status = read_run(from, run_id, &arena, &theirs, err);
     if (status == TG_OK) {
-        struct tg_error damaged = {0}; /* ours may be of another run, or what is to be replaced */
-        if (read_run(to, run_id, &arena, &ours, &damaged) != TG_OK) { ours = (struct tg_ticks){0}; }
-        const bool has_any = theirs.header.source_count != 0 || ours.header.source_count != 0;
-        status = has_any ? write_both(&theirs, &ours, to, &arena, err) : tg_tick_file_remove(to, err);
+        struct tg_error trouble = {0};
+        status = read_run(to, run_id, &arena, &ours, &trouble);
+        if (status != TG_OK && trouble.code != TG1512) { /* a damaged one is what is to be replaced */
+            *err = trouble;
+        } else {
+            const bool has_any = theirs.header.source_count != 0 || ours.header.source_count != 0;
+            status = has_any ? write_both(&theirs, &ours, to, &arena, err) : tg_tick_file_remove(to, err);
+        }
     }
     tg_arena_close(&arena);
     return status;

@@ -204,6 +204,44 @@ Test(tick_log, a_partition_that_is_idle_for_years_does_not_fill_the_disk)
     assert_replay(1, 1, (const int64_t[][2]){{5, 19999}});
 }
 
+static void publish(struct tg_manifest manifest)
+{
+    static uint8_t bytes[1 << 16];
+    const struct tg_manifest_file file = {.kind = TG_STATE_BASE, .epoch = manifest.epoch, .bytes = 1000};
+    bool decided;
+    manifest.job = "job";
+    manifest.key_group_count = TG_KEY_GROUP_COUNT;
+    manifest.shard_count = manifest.file_count = 1;
+    manifest.files = &file;
+    struct tg_bytes_out out = {.data = bytes, .capacity = sizeof bytes};
+    cr_assert_eq(tg_store_epoch_begin(&store, manifest.epoch, &err), TG_OK, "%s", err.text);
+    cr_assert_null(tg_manifest_flaw(&manifest));
+    cr_assert_eq(tg_manifest_encode(&manifest, &out, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_store_publish(&store, manifest.epoch, out.data, out.used, &decided, &err), TG_OK, "%s", err.text);
+}
+
+Test(tick_log, what_an_older_number_holds_is_kept_for_a_newer_one_that_stands_before_it)
+{
+    struct tg_manifest_partition ahead[PARTITIONS] = {{.next_offset = 100, .wm = 1000}};
+    struct tg_manifest_partition restored[PARTITIONS] = {{.next_offset = 10, .wm = 150}};
+    struct tg_manifest_source sources_of[2];
+    struct tg_manifest manifest = chosen_of(ahead, &sources_of[0]);
+    struct tg_manifest newest = chosen_of(restored, &sources_of[1]);
+    sources_of[0].connector = sources_of[1].connector = "kafka";
+    manifest.epoch = 19;
+    newest.epoch = 20;
+    publish(manifest);
+    publish(newest);
+    cr_assert_eq(append(0, 5, 60), TG_OK, "%s", err.text);
+    cr_assert_eq(append(0, 50, 500), TG_OK, "%s", err.text);
+    log_.trim_bytes = 1;
+    const int64_t before = bytes_there();
+    cr_assert_eq(append(0, 60, 600), TG_OK, "%s", err.text);
+    cr_assert_leq(bytes_there(), before, "the first one is held by both");
+    reopen(&newest);
+    assert_replay(0, 2, (const int64_t[][2]){{50, 500}, {60, 600}});
+}
+
 /* ---- failing calls ----------------------------------------------------------------------------------------------- */
 
 /* Ten ticks while the calls from the `first` on fail; what was said to be durable must be what a start finds. */
