@@ -200,6 +200,20 @@ int tg_file_write_all(int fd, const void *data, size_t bytes, int64_t at)
     return 0;
 }
 
+int64_t tg_file_read_upto(int fd, void *data, size_t bytes, int64_t at)
+{
+    size_t moved = 0;
+    while (moved < bytes) {
+        const int64_t result =
+            ops_in_force->pread(ops_in_force->self, fd, (uint8_t *)data + moved, bytes - moved, at + (int64_t)moved);
+        if (result == -EINTR) { continue; }
+        if (result < 0) { return result; }
+        if (result == 0) { break; }
+        moved += (size_t)result;
+    }
+    return (int64_t)moved;
+}
+
 int tg_file_sync(int fd)
 {
     int failed = ops_in_force->fdatasync(ops_in_force->self, fd);

@@ -46,6 +46,9 @@ TG_MUST_USE int tg_file_sync_way(const char *path);
 /* Write all of data[bytes] at byte `at`, in as many calls as it takes. 0 or -errno; a failed one may have written some.
  * @any */
 TG_MUST_USE int tg_file_write_all(int fd, const void *data, size_t bytes, int64_t at);
+/* Read up to data[bytes] from byte `at` on, in as many calls as it takes; fewer only where the file ends. How many, or
+ * -errno.  @any */
+TG_MUST_USE int64_t tg_file_read_upto(int fd, void *data, size_t bytes, int64_t at);
 /* Make the bytes of `fd` durable. 0 or -errno: then the kernel may have dropped some, and a second call would lie.
  * @any */
 TG_MUST_USE int tg_file_sync(int fd);

@@ -190,17 +190,11 @@ tg_status tg_store_reading_open(const struct tg_store *store, uint64_t epoch, ui
 
 tg_status tg_store_reading_read(void *self, uint64_t at, void *data, size_t bytes, struct tg_error *err)
 {
-    const struct tg_file_ops *ops = tg_file_ops();
     const struct tg_store_reading *reading = self;
-    for (size_t done = 0; done < bytes;) {
-        const int64_t moved =
-            ops->pread(ops->self, reading->fd, (uint8_t *)data + done, bytes - done, (int64_t)(at + done));
-        if (moved == -EINTR) { continue; }
-        if (moved < 0) { return not_read(reading->store, "read", reading->name, (int)moved, err); }
-        if (moved == 0) { return tg_fail(err, TG1512, 0, "%s: cut short at byte %" PRIu64, reading->name, at + done); }
-        done += (size_t)moved;
-    }
-    return TG_OK;
+    const int64_t moved = tg_file_read_upto(reading->fd, data, bytes, (int64_t)at);
+    if (moved < 0) { return not_read(reading->store, "read", reading->name, (int)moved, err); }
+    if ((size_t)moved == bytes) { return TG_OK; }
+    return tg_fail(err, TG1512, 0, "%s: cut short at byte %" PRIu64, reading->name, at + (uint64_t)moved);
 }
 
 void tg_store_reading_close(struct tg_store_reading *reading)

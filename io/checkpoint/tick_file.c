@@ -40,14 +40,9 @@ static int sync_folder(const struct tg_store *store)
 
 static int read_all(int fd, uint8_t *data, size_t bytes)
 {
-    const struct tg_file_ops *ops = tg_file_ops();
-    for (size_t done = 0; done < bytes;) {
-        const int64_t moved = ops->pread(ops->self, fd, data + done, bytes - done, (int64_t)done);
-        if (moved == -EINTR) { continue; }
-        if (moved <= 0) { return moved < 0 ? (int)moved : -EIO; }
-        done += (size_t)moved;
-    }
-    return 0;
+    const int64_t moved = tg_file_read_upto(fd, data, bytes, 0);
+    if (moved < 0) { return (int)moved; }
+    return (size_t)moved == bytes ? 0 : -EIO;
 }
 
 tg_status tg_tick_file_read(const struct tg_store *store, struct tg_arena *arena, const uint8_t **data, size_t *bytes,

@@ -9,21 +9,6 @@
 #include "io/file/folder.h"
 #include "io/file_ops.h"
 
-/* Read until `bytes` are there or the file ends; the number read or -errno. */
-static int64_t read_fully(int fd, uint8_t *data, uint32_t bytes, int64_t offset)
-{
-    const struct tg_file_ops *ops = tg_file_ops();
-    uint32_t used = 0;
-    while (used < bytes) {
-        const int64_t moved = ops->pread(ops->self, fd, data + used, bytes - used, offset + used);
-        if (moved == -EINTR) { continue; }
-        if (moved < 0) { return moved; }
-        if (moved == 0) { break; }
-        used += (uint32_t)moved;
-    }
-    return used;
-}
-
 /* What was read begins with the rest of a line that is too long: pass over it. */
 static void skip_line(struct tg_block *block, uint32_t bytes)
 {
@@ -72,7 +57,7 @@ static void run_read(struct tg_task *task)
     const uint32_t want = buffer->capacity + 1;
     const int failed = -TG_FAILPOINT("source.read");
     const int fd = failed != 0 ? failed : position->fd;
-    const int64_t bytes = fd < 0 ? fd : read_fully(fd, buffer->data, want, position->offset);
+    const int64_t bytes = fd < 0 ? fd : tg_file_read_upto(fd, buffer->data, want, position->offset);
     if (bytes < 0) {
         block->outcome = TG_BLOCK_FAILED;
         block->os_errno = (int)-bytes;

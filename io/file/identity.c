@@ -17,21 +17,6 @@ enum { FILES_MAX = 16, HEAD_BYTES = 4096, READ_BYTES = 1 << 18 };
 #define PREFIX "file "
 static_assert(sizeof PREFIX + FILES_MAX * sizeof "1000-00000000," <= TG_SOURCE_IDENTITY_BYTES, "all files fit");
 
-/* At `at`, as much of bytes as there is; the number read or -errno. */
-static int64_t read_at(int fd, void *data, size_t bytes, int64_t at)
-{
-    const struct tg_file_ops *ops = tg_file_ops();
-    size_t used = 0;
-    while (used < bytes) {
-        const int64_t got = ops->pread(ops->self, fd, (uint8_t *)data + used, bytes - used, at + (int64_t)used);
-        if (got == -EINTR) { continue; }
-        if (got < 0) { return got; }
-        if (got == 0) { break; }
-        used += (size_t)got;
-    }
-    return (int64_t)used;
-}
-
 /* Lines of the file, counting no further than `enough`; or -errno. The newline at the end makes none. */
 static int64_t count_lines(int fd, int64_t enough, uint8_t *buffer)
 {
@@ -39,7 +24,7 @@ static int64_t count_lines(int fd, int64_t enough, uint8_t *buffer)
     int64_t at = 0;
     bool in_line = false;
     while (lines < enough) {
-        const int64_t got = read_at(fd, buffer, READ_BYTES, at);
+        const int64_t got = tg_file_read_upto(fd, buffer, READ_BYTES, at);
         if (got < 0) { return got; }
         if (got == 0) { return lines + in_line; }
         const uint8_t *next = buffer;
@@ -86,7 +71,7 @@ static int look(const char *path, uint32_t partition, struct tg_source_log *log,
     if (fd < 0) { return fd; }
     int64_t got = 0;
     if (partition < FILES_MAX) {
-        got = read_at(fd, buffer, HEAD_BYTES, 0);
+        got = tg_file_read_upto(fd, buffer, HEAD_BYTES, 0);
         if (got >= 0) { describe(log, partition, buffer, got); }
     }
     const int64_t position = log->positions != NULL ? log->positions[partition] : -1;

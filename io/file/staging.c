@@ -238,8 +238,7 @@ static int append_part(struct tg_staging *staging, uint32_t shard, const struct 
     if (fd < 0) { return fd; }
     for (uint64_t at = 0; failed == 0 && at < segment->bytes;) {
         const uint64_t left = segment->bytes - at;
-        const int64_t got = ops->pread(ops->self, fd, copy, left < COPY_BYTES ? left : COPY_BYTES, (int64_t)at);
-        if (got == -EINTR) { continue; }
+        const int64_t got = tg_file_read_upto(fd, copy, left < COPY_BYTES ? left : COPY_BYTES, (int64_t)at);
         failed = got < 0 ? (int)got : got == 0 ? -EIO : 0;
         if (failed == 0) { failed = tg_file_write_all(staging->final_fd, copy, (size_t)got, staging->length); }
         if (failed == 0) {
