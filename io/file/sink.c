@@ -23,7 +23,6 @@
 #include "io/outbox.h"
 
 struct file_target {
-    const struct tg_file_ops *ops;
     struct tg_clock clock;
     const char *sink_name;
     const char *path;
@@ -80,8 +79,9 @@ static enum tg_outbox_result refused(struct file_target *target, struct tg_outbo
 /* Cut the file back to its whole blocks; 0 or an errno. */
 static int mend(struct file_target *target)
 {
+    const struct tg_file_ops *ops = tg_file_ops();
     if (!target->torn) { return 0; }
-    const int failed = target->ops->ftruncate(target->ops->self, target->fd, target->length);
+    const int failed = ops->ftruncate(ops->self, target->fd, target->length);
     if (failed == 0) { target->torn = false; }
     return -failed;
 }
@@ -183,7 +183,7 @@ static tg_status file_check(const struct tg_sink_env *env, uint64_t deadline_ns,
 /* Open, lock and empty the file. */
 static tg_status target_open(struct file_target *target, const struct tg_sink_env *env, struct tg_error *err)
 {
-    const struct tg_file_ops *ops = target->ops;
+    const struct tg_file_ops *ops = tg_file_ops();
     int failed = tg_file_make_parents(target->path);
     if (failed != 0) {
         return tg_fail(err, TG1502, -failed, "sink %s: create the folders of %s", env->sink_name, target->path);
@@ -206,11 +206,12 @@ static tg_status target_open(struct file_target *target, const struct tg_sink_en
 
 static void file_unshare(void *shared)
 {
+    const struct tg_file_ops *ops = tg_file_ops();
     struct file_target *target = shared;
     if (target == NULL) { return; }
     if (target->torn) { (void)mend(target); }
     if (target->has_staging) { tg_staging_close(&target->staging); }
-    if (target->fd >= 0) { (void)target->ops->close(target->ops->self, target->fd); }
+    if (target->fd >= 0) { (void)ops->close(ops->self, target->fd); }
     free(target);
 }
 
@@ -218,7 +219,6 @@ static tg_status file_share(const struct tg_sink_env *env, void **shared, struct
 {
     struct file_target *target = calloc(1, sizeof *target);
     if (target == NULL) { return tg_fail(err, TG1601, ENOMEM, "open sink %s", env->sink_name); }
-    target->ops = tg_file_ops();
     target->clock = env->clock;
     target->sink_name = env->sink_name;
     target->path = tg_option_text(env->options, "path");

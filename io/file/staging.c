@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/failpoint.h"
+#include "io/file_ops.h"
 
 enum { PATH_BYTES = 4200, NAME_BYTES = 256, COPY_BYTES = 256 << 10 };
 
@@ -35,8 +36,7 @@ static const char *split(const char *path, char folder[PATH_BYTES])
 tg_status tg_staging_open(struct tg_staging *staging, const char *path, int final_fd, uint32_t shard_count,
                           struct tg_error *err)
 {
-    *staging = (struct tg_staging){
-        .ops = tg_file_ops(), .path = path, .final_fd = final_fd, .shard_count = shard_count, .next_segment = 1};
+    *staging = (struct tg_staging){.path = path, .final_fd = final_fd, .shard_count = shard_count, .next_segment = 1};
     staging->copy = malloc(COPY_BYTES);
     if (staging->copy == NULL) { return tg_fail(err, TG1601, ENOMEM, "stage rows of %s", path); }
     for (uint32_t i = 0; i < shard_count; i++) {
@@ -51,9 +51,10 @@ tg_status tg_staging_open(struct tg_staging *staging, const char *path, int fina
 
 void tg_staging_close(struct tg_staging *staging)
 {
+    const struct tg_file_ops *ops = tg_file_ops();
     for (uint32_t i = 0; i < staging->shard_count; i++) {
         struct tg_staging_shard *shard = &staging->shards[i];
-        if (shard->fd >= 0 && shard->segments != NULL) { (void)staging->ops->close(staging->ops->self, shard->fd); }
+        if (shard->fd >= 0 && shard->segments != NULL) { (void)ops->close(ops->self, shard->fd); }
         free(shard->segments);
     }
     free(staging->copy);
@@ -79,7 +80,7 @@ static void search_name(void *self, const char *name)
 /* A folder must not change while it is listed: one part at a time. */
 int tg_staging_clean(struct tg_staging *staging)
 {
-    const struct tg_file_ops *ops = staging->ops;
+    const struct tg_file_ops *ops = tg_file_ops();
     char folder[PATH_BYTES];
     char prefix[PATH_BYTES];
     char path[PATH_BYTES + NAME_BYTES];
@@ -101,9 +102,10 @@ int tg_staging_clean(struct tg_staging *staging)
 
 static int sync_folder(const struct tg_staging *staging)
 {
+    const struct tg_file_ops *ops = tg_file_ops();
     char folder[PATH_BYTES];
     (void)split(staging->path, folder);
-    return staging->ops->sync_dir(staging->ops->self, folder);
+    return ops->sync_dir(ops->self, folder);
 }
 
 /* The segment at a cursor's position. */
@@ -115,17 +117,17 @@ static struct tg_staging_segment *segment_at(const struct tg_staging_shard *shar
 /* Make `segment` the newest one of the shard: the one before is complete and durable since its cut. */
 static int begin_segment(struct tg_staging *staging, uint32_t index, uint64_t segment)
 {
+    const struct tg_file_ops *ops = tg_file_ops();
     struct tg_staging_shard *shard = &staging->shards[index];
     char path[PATH_BYTES];
     const uint64_t end = atomic_load_explicit(&shard->end, memory_order_relaxed); /* our own store */
     if (end - atomic_load_explicit(&shard->first, memory_order_acquire) == TG_STAGING_SEGMENTS_MAX) { /* S4 */
         return -EOVERFLOW;
     }
-    if (shard->fd >= 0) { (void)staging->ops->close(staging->ops->self, shard->fd); }
+    if (shard->fd >= 0) { (void)ops->close(ops->self, shard->fd); }
     shard->fd = -TG_FAILPOINT("file.segment");
     if (shard->fd == 0) {
-        shard->fd = staging->ops->open(staging->ops->self, part_name(staging, index, segment, path),
-                                       O_RDWR | O_CREAT | O_TRUNC, 0666);
+        shard->fd = ops->open(ops->self, part_name(staging, index, segment, path), O_RDWR | O_CREAT | O_TRUNC, 0666);
     }
     if (shard->fd < 0) {
         const int failed = shard->fd;
@@ -140,6 +142,7 @@ static int begin_segment(struct tg_staging *staging, uint32_t index, uint64_t se
 
 int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segment, const char *data, uint32_t bytes)
 {
+    const struct tg_file_ops *ops = tg_file_ops();
     struct tg_staging_shard *shard = &staging->shards[index];
     const uint64_t end = atomic_load_explicit(&shard->end, memory_order_relaxed); /* our own store */
     if (shard->fd < 0 || segment_at(shard, end - 1)->number != segment) {
@@ -148,7 +151,7 @@ int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segme
     }
     struct tg_staging_segment *newest = segment_at(shard, atomic_load_explicit(&shard->end, memory_order_relaxed) - 1);
     if (shard->torn) {
-        const int failed = staging->ops->ftruncate(staging->ops->self, shard->fd, (int64_t)newest->bytes);
+        const int failed = ops->ftruncate(ops->self, shard->fd, (int64_t)newest->bytes);
         if (failed != 0) { return failed; }
     }
     shard->torn = true; /* also when the call fails: it may have written before it did */
@@ -202,6 +205,7 @@ struct survey {
 static tg_status survey(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
                         struct survey *out, struct tg_error *err)
 {
+    const struct tg_file_ops *ops = tg_file_ops();
     *out = (struct survey){.complete = true, .base = -1};
     for (uint32_t shard = 0; shard < count; shard++) {
         struct tg_bytes_in in = {.data = list[shard].data, .bytes = list[shard].bytes};
@@ -215,10 +219,10 @@ static tg_status survey(struct tg_staging *staging, const struct tg_committable 
             char path[PATH_BYTES];
             const uint64_t number = tg_bytes_get_u64(&in);
             const uint64_t part_bytes = tg_bytes_get_u64(&in);
-            const int fd = staging->ops->open(staging->ops->self, part_name(staging, shard, number, path), O_RDONLY, 0);
+            const int fd = ops->open(ops->self, part_name(staging, shard, number, path), O_RDONLY, 0);
             if (fd < 0 && fd != -ENOENT) { return lost(staging, path, fd, err); }
-            const int64_t size = fd < 0 ? -1 : staging->ops->size(staging->ops->self, fd);
-            if (fd >= 0) { (void)staging->ops->close(staging->ops->self, fd); }
+            const int64_t size = fd < 0 ? -1 : ops->size(ops->self, fd);
+            if (fd >= 0) { (void)ops->close(ops->self, fd); }
             out->complete = out->complete && size >= (int64_t)part_bytes;
             out->bytes += (int64_t)part_bytes;
             if (number >= staging->next_segment) { staging->next_segment = number + 1; }
@@ -231,7 +235,7 @@ static tg_status survey(struct tg_staging *staging, const struct tg_committable 
 static int append_part(struct tg_staging *staging, uint32_t shard, const struct tg_staging_segment *segment, char *copy)
 {
     char path[PATH_BYTES];
-    const struct tg_file_ops *ops = staging->ops;
+    const struct tg_file_ops *ops = tg_file_ops();
     int failed = -TG_FAILPOINT("file.copy");
     if (failed != 0) { return failed; }
     const int fd = ops->open(ops->self, part_name(staging, shard, segment->number, path), O_RDONLY, 0);
@@ -272,10 +276,11 @@ static int for_parts(struct tg_staging *staging, const struct tg_committable *li
 /* Best effort: what stays is removed at the next start. */
 static int remove_part(struct tg_staging *staging, uint32_t shard, const struct tg_staging_segment *segment, char *copy)
 {
+    const struct tg_file_ops *ops = tg_file_ops();
     char path[PATH_BYTES];
     (void)copy;
     if (TG_FAILPOINT("file.remove") == 0) {
-        (void)staging->ops->unlink(staging->ops->self, part_name(staging, shard, segment->number, path));
+        (void)ops->unlink(ops->self, part_name(staging, shard, segment->number, path));
     }
     if (shard >= staging->shard_count) { return 0; }
     struct tg_staging_shard *own = &staging->shards[shard];
@@ -293,7 +298,7 @@ tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committa
     struct survey found;
     const tg_status status = survey(staging, list, count, &found, err);
     if (status != TG_OK || found.base < 0) { return status; }
-    const struct tg_file_ops *ops = staging->ops;
+    const struct tg_file_ops *ops = tg_file_ops();
     const int64_t size = ops->size(ops->self, staging->final_fd);
     if (!found.complete) { /* parts go once the rows are durable in the final file */
         if (size < found.base + found.bytes) {

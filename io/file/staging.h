@@ -18,7 +18,6 @@
 #include <stdatomic.h>
 
 #include "base/limits.h"
-#include "io/file_ops.h"
 #include "io/sink.h"
 
 enum { TG_STAGING_SEGMENTS_MAX = 4096 }; /* of one shard: epochs without a complete checkpoint in a row */
@@ -37,7 +36,6 @@ struct tg_staging_shard {
 };
 
 struct tg_staging {
-    const struct tg_file_ops *ops;
     const char *path; /* final */
     int final_fd;
     int64_t length; /* of the final file: what is committed */

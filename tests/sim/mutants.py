@@ -67,7 +67,7 @@ ENGINE = {
         "    const int failed = tg_file_write_all(target->fd, data, bytes, target->length);\n"
         "    if (failed != 0) { return -failed; }\n",
         "    for (uint32_t moved = 0; moved < bytes;) {\n"
-        "        const int64_t result = target->ops->pwrite(target->ops->self, target->fd, data + moved, bytes - moved,\n"
+        "        const int64_t result = tg_file_ops()->pwrite(tg_file_ops()->self, target->fd, data + moved, bytes - moved,\n"
         "                                                   target->length + moved);\n"
         "        if (result == -EINTR) { continue; }\n"
         "        if (result <= 0) {\n            target->length += moved;\n            return result < 0 ? (int)-result : ENOSPC;\n        }\n"
