@@ -255,14 +255,20 @@ static void note_skipped(struct tg_recovery_choice *out, uint64_t epoch, const s
     out->skipped_count++;
 }
 
+bool tg_recovery_is_settled(const struct tg_store *store, const struct tg_manifest *manifest)
+{
+    if (!tg_manifest_commits(manifest)) { return true; }
+    const int64_t committed = tg_store_acknowledged(store, manifest->epoch);
+    return committed >= 0 && committed != UINT32_MAX;
+}
+
 /* Chosen: read it again into the caller's arena. */
 static tg_status take(const struct tg_store *store, uint64_t epoch, struct tg_arena *arena,
                       struct tg_recovery_choice *out, struct tg_error *err)
 {
     const tg_status status = tg_recovery_read_manifest(store, epoch, arena, &out->manifest, err);
     if (status != TG_OK) { return status; }
-    const int64_t committed = tg_store_acknowledged(store, epoch);
-    out->acknowledged = !tg_manifest_commits(&out->manifest) || (committed >= 0 && committed != UINT32_MAX);
+    out->acknowledged = tg_recovery_is_settled(store, &out->manifest);
     out->epoch = epoch;
     out->found = true;
     return TG_OK;

@@ -68,6 +68,9 @@ TG_MUST_USE tg_status tg_recovery_choose(const struct tg_store *store, const str
  * also when the wall clock (microseconds since 1970) was set back.  @any */
 int64_t tg_recovery_job_clock_base(const struct tg_manifest *manifest, uint64_t generation, int64_t wall_us);
 
+/* Is nothing of a checkpoint left to commit? `manifest` is its own.  @any */
+bool tg_recovery_is_settled(const struct tg_store *store, const struct tg_manifest *manifest);
+
 /* Read and decode one manifest. Errors: TG1511, TG1512, TG1513, TG1601.  @setup */
 TG_MUST_USE tg_status tg_recovery_read_manifest(const struct tg_store *store, uint64_t epoch, struct tg_arena *arena,
                                                 struct tg_manifest *out, struct tg_error *err);

@@ -38,8 +38,7 @@ static bool keep_checkpoint(const struct tg_store *store, uint64_t epoch, struct
         return false;
     }
     for (uint32_t i = 0; i < manifest.file_count; i++) { keep_epoch(keeping, manifest.files[i].epoch); }
-    const int64_t committed = tg_store_acknowledged(store, epoch);
-    return !tg_manifest_commits(&manifest) || (committed >= 0 && committed != UINT32_MAX);
+    return tg_recovery_is_settled(store, &manifest);
 }
 
 static tg_status decide(const struct tg_store *store, const struct tg_store_listing *listing, uint32_t keep,
