@@ -321,7 +321,7 @@ static tg_status remove_rest(const struct tg_store *store, const struct tg_store
                            names->leftovers[i]);
         }
     }
-    uint32_t older = 0; /* a newer one is somebody else's, who has replaced us */
+    uint32_t older = 0;
     for (uint32_t i = 0; i < names->generation_count; i++) {
         if (names->generations[i] < store->generation) { names->generations[older++] = names->generations[i]; }
     }
@@ -342,6 +342,7 @@ tg_status tg_store_sweep(struct tg_store *store, const struct tg_store_keep *kee
     if (status != TG_OK) { return status; }
     struct tg_store_names names;
     status = tg_store_scan_lists(store, &arena, &names, err);
+    if (status == TG_OK) { status = tg_store_check_newest(store, &names, err); }
     if (status == TG_OK) { status = may_sweep(store, TG_FAILPOINT("sweep.manifests"), err); }
     if (status == TG_OK) {
         status = remove_files(store, "MANIFEST-", names.manifests, names.manifest_count, keep, err);

@@ -218,8 +218,25 @@ Test(store, a_newer_generation_stops_the_older_owner)
     cr_assert_eq(err.code, TG1521);
     cr_assert_not(decided);
     cr_assert_not(there("MANIFEST-1"));
-    cr_assert_eq(tg_store_sweep(&store, &(struct tg_store_keep){0}, &err), TG_OK);
-    cr_assert(there("GENERATION-9")); /* not ours to remove */
+    tg_store_close(&store);
+}
+
+Test(store, a_newer_generation_stops_acknowledgements_and_removals)
+{
+    struct tg_store store;
+    bool decided;
+    cr_assert_eq(open_store(&store), TG_OK);
+    cr_assert_eq(write_epoch(&store, 1, 10, &decided), TG_OK, "%s", err.text);
+    put("GENERATION-9", "");
+    put("MANIFEST-2.tmp", "x"); /* all of it is the other one's now */
+    cr_assert_eq(tg_store_acknowledge(&store, 1, 1, &err), TG_ERR_LOCKED);
+    cr_assert_eq(err.code, TG1521);
+    cr_assert(!there("ACK-1") && !there("ACK-1.tmp"));
+    err = (struct tg_error){0};
+    cr_assert_eq(tg_store_sweep(&store, &(struct tg_store_keep){0}, &err), TG_ERR_LOCKED);
+    cr_assert_eq(err.code, TG1521);
+    tg_store_epoch_abort(&store, 1);
+    cr_assert(there("MANIFEST-1") && there("e1/s0.base") && there("MANIFEST-2.tmp") && there("GENERATION-9"));
     tg_store_close(&store);
 }
 
