@@ -50,7 +50,6 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
         .transactional = commits_output(checkpoint->config.plan),
         .accept_duplicates = checkpoint->config.accept_duplicates,
         .threads = checkpoint->config.threads,
-        .every_byte = true, /* damage found while loading would be found too late to choose another one */
     };
     checkpoint->identities = tg_arena_alloc(&checkpoint->arena, job->source_count * sizeof *checkpoint->identities, 8);
     if (checkpoint->identities == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for checkpoints"); }
@@ -260,7 +259,7 @@ static void run_clean(struct tg_task *task)
         failed == 0 && commit_all(checkpoint, &checkpoint->manifest, &count, &checkpoint->error) == TG_OK;
     if (!checkpoint->committed) { return; }
     if (tg_store_acknowledge(&checkpoint->store, epoch, count, &error) != TG_OK ||
-        tg_recovery_collect(&checkpoint->store, job_of(checkpoint)->checkpoint.keep, 0, &error) != TG_OK) {
+        tg_recovery_collect(&checkpoint->store, job_of(checkpoint)->checkpoint.keep, &error) != TG_OK) {
         checkpoint->error = error;
         checkpoint->status = error.status;
     }

@@ -93,7 +93,9 @@ struct tg_store_manifest {
 };
 struct tg_store_listing {
     uint32_t manifest_count;
-    struct tg_store_manifest *manifests; /* newest first */
+    /* Newest first. Among them, before all others, are checkpoints whose manifest is gone: an ACK-<N> above every
+     * manifest tells of them, because removals leave none. Reading one says TG1512. */
+    struct tg_store_manifest *manifests;
     uint32_t epoch_count;
     uint64_t *epochs; /* numbers of the folders e<N>, newest first */
     uint32_t ack_count;
@@ -110,8 +112,14 @@ TG_MUST_USE tg_status tg_store_list(const struct tg_store *store, struct tg_aren
 /* All bytes of MANIFEST-<N>, in `arena`. Errors: TG1511, TG1512 when it is longer than any manifest.  @any */
 TG_MUST_USE tg_status tg_store_read_manifest(const struct tg_store *store, uint64_t epoch, struct tg_arena *arena,
                                              const uint8_t **data, size_t *bytes, struct tg_error *err);
-/* How many committables ACK-<N> says were committed; -1 = there is no ACK-<N>; UINT32_MAX = it cannot be read.  @any */
-int64_t tg_store_acknowledged(const struct tg_store *store, uint64_t epoch);
+enum tg_store_ack {
+    TG_STORE_ACK_NONE,      /* there is no ACK-<N> */
+    TG_STORE_ACK_EMPTY,     /* nothing had to be committed */
+    TG_STORE_ACK_COMMITTED, /* all that had to be was committed */
+    TG_STORE_ACK_UNREADABLE,
+};
+/* What ACK-<N> says.  @any */
+enum tg_store_ack tg_store_acknowledged(const struct tg_store *store, uint64_t epoch);
 
 /* A state file being read. */
 struct tg_store_reading {
@@ -138,7 +146,8 @@ struct tg_store_keep {
     const uint64_t *epochs; /* folders e<N> */
 };
 /* Remove manifests first, make that durable, then acknowledgements, folders and leftovers, so that no crash leaves a
- * manifest whose files are gone. Stops at the first error; calling again goes on. Errors: TG1510, TG1511,
+ * manifest whose files are gone. Where no manifest stays acknowledgements go before them, so that no crash leaves one
+ * above all manifests. Stops at the first error; calling again goes on. Errors: TG1510, TG1511,
  * TG1521.  @any */
 TG_MUST_USE tg_status tg_store_sweep(struct tg_store *store, const struct tg_store_keep *keep, struct tg_error *err);
 
