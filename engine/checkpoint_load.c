@@ -229,7 +229,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
                          .same_tables = true};
     begin_tables(&load, choosers);
     const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
-    const uint64_t cpu_begin_ns = tg_checkpoint_cpu_ns();
+    const uint64_t cpu_begin_ns = tg_clock_cpu_ns();
     const bool same_shards = manifest->shard_count == load.plan->shard_count;
     tg_status status = TG_OK;
     for (uint32_t f = 0; status == TG_OK && f < manifest->file_count; f++) {
@@ -253,6 +253,6 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
     const uint64_t end_ns = tg_clock_now_ns(&checkpoint->config.clock);
     part->timers_ns = end_ns - timers_begin_ns;
     part->load_ns = end_ns - begin_ns;
-    part->load_cpu_ns = tg_checkpoint_cpu_ns() - cpu_begin_ns;
+    part->load_cpu_ns = tg_clock_cpu_ns() - cpu_begin_ns;
     return status;
 }
