@@ -95,6 +95,8 @@ tg_status tg_tick_file_open(struct tg_tick_file *file, const struct tg_store *st
 {
     *file = (struct tg_tick_file){.store = store, .fd = -1};
     if (bytes == 0) { return TG_OK; }
+    const tg_status status = tg_store_still_ours(store, err); /* choosing a checkpoint may have taken long */
+    if (status != TG_OK) { return status; }
     file->fd = open_named(store, TG_TICK_FILE_NAME, O_RDWR);
     if (file->fd < 0) { return not_read(store, file->fd, err); }
     int failed = cut_off(file->fd, bytes);
@@ -113,6 +115,9 @@ void tg_tick_file_close(struct tg_tick_file *file)
 
 tg_status tg_tick_file_repair(struct tg_tick_file *file, struct tg_error *err)
 {
+    if (!file->doubtful && !file->unnamed) { return TG_OK; }
+    const tg_status status = tg_store_still_ours(file->store, err);
+    if (status != TG_OK) { return status; }
     if (file->doubtful) {
         const int failed = cut_off(file->fd, file->bytes);
         if (failed != 0) { return not_written(file->store, "take back what was written to", failed, err); }
@@ -139,7 +144,8 @@ static int write_durably(int fd, const void *data, size_t bytes, uint64_t at)
 tg_status tg_tick_file_append(struct tg_tick_file *file, const void *data, size_t bytes, struct tg_error *err)
 {
     TG_ASSERT(file->fd >= 0);
-    const tg_status status = tg_tick_file_repair(file, err);
+    tg_status status = tg_store_still_ours(file->store, err);
+    if (status == TG_OK) { status = tg_tick_file_repair(file, err); }
     if (status != TG_OK) { return status; }
     if (file->bytes + bytes > TG_TICK_FILE_BYTES_MAX) { return not_written(file->store, "lengthen", -EFBIG, err); }
     const int failed = write_durably(file->fd, data, bytes, file->bytes);
@@ -158,6 +164,8 @@ tg_status tg_tick_file_replace(struct tg_tick_file *file, const void *data, size
     const struct tg_file_ops *ops = tg_file_ops();
     char old_path[PLACE_BYTES];
     char new_path[PLACE_BYTES];
+    const tg_status status = tg_store_still_ours(file->store, err);
+    if (status != TG_OK) { return status; }
     const int fd = open_named(file->store, NEW_NAME, O_RDWR | O_CREAT | O_TRUNC);
     if (fd < 0) { return not_written(file->store, "create a new", fd, err); }
     int failed = write_durably(fd, data, bytes, 0);
@@ -182,6 +190,8 @@ tg_status tg_tick_file_remove(const struct tg_store *store, struct tg_error *err
 {
     const struct tg_file_ops *ops = tg_file_ops();
     char path[PLACE_BYTES];
+    const tg_status status = tg_store_still_ours(store, err);
+    if (status != TG_OK) { return status; }
     int failed = ops->unlink(ops->self, place_of(store->path, TG_TICK_FILE_NAME, path));
     if (failed == -ENOENT) { return TG_OK; }
     if (failed == 0) { failed = sync_folder(store); }

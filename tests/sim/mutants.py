@@ -227,7 +227,7 @@ RECOVERY = {
                                             "    (void)tg_store_acknowledge(&checkpoint->store, epoch, 1, &error);\n"
                                             "    const int failed = TG_FAILPOINT(\"checkpoint.commit\");\n"),
                                            ("engine/checkpoint.c", "    const int failed = TG_FAILPOINT(\"recovery.recommit\");\n",
-                                            "    if (checkpoint->choice.acknowledged) { return TG_OK; }\n"
+                                            "    if (tg_recovery_is_settled(&checkpoint->store, &checkpoint->choice.manifest)) { return TG_OK; }\n"
                                             "    const int failed = TG_FAILPOINT(\"recovery.recommit\");\n"),
                                            sets=(*FILES, "crash_calls=100")),
     "last_one_not_awaited": recovery("ends before the last checkpoint is complete", (
