@@ -113,8 +113,8 @@ TG_MUST_USE tg_status tg_recovery_copy(const struct tg_store *from, const struct
 
 /* Remove what no start can need: keeps the newest `keep` (at least 3) checkpoints with their chains, and more until one
  * of them has nothing left to commit or is acknowledged. While a manifest at or above the oldest kept one is unreadable
- * only leftovers above every manifest go. `current` = the epoch being written, 0 = none. Errors: TG1510, TG1511.  @any
- */
+ * only leftovers above every manifest go. `current` = the epoch being written, 0 = none. Errors: TG1510, TG1511.
+ * @helper */
 TG_MUST_USE tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, uint64_t current,
                                           struct tg_error *err);
 

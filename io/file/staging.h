@@ -54,15 +54,15 @@ TG_MUST_USE int tg_staging_clean(struct tg_staging *staging);
 void tg_staging_close(struct tg_staging *staging);
 
 /* Append data[bytes] to `segment` of a shard, whose number never falls. 0 or -errno; nothing is left of a failed call.
- * @any */
+ * @helper */
 TG_MUST_USE int tg_staging_append(struct tg_staging *staging, uint32_t shard, uint64_t segment, const char *data,
                                   uint32_t bytes);
-/* Make a shard's newest segment durable. 0 or -errno.  @any */
+/* Make a shard's newest segment durable. 0 or -errno.  @helper */
 TG_MUST_USE int tg_staging_sync(struct tg_staging *staging, uint32_t shard);
-/* The committable of all segments of a shard up to `segment`; out[TG_COMMITTABLE_BYTES_MAX]. Returns its bytes.  @any
- */
+/* The committable of all segments of a shard up to `segment`; out[TG_COMMITTABLE_BYTES_MAX]. Returns its bytes.
+ * @helper */
 uint32_t tg_staging_prepare(const struct tg_staging *staging, uint32_t shard, uint64_t segment, uint8_t *out);
-/* Append what the committables name. Errors: TG1502.  @any */
+/* Append what the committables name. Errors: TG1502.  @helper */
 TG_MUST_USE tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
                                         struct tg_error *err);
 
