@@ -29,8 +29,9 @@ struct tg_outlet_env {
     uint32_t shard;
     int64_t version_base;
     bool create_tables;
-    bool staged;  /* the job makes checkpoints */
-    bool resumes; /* and a checkpoint has something of the sink's to commit */
+    bool staged;         /* the job makes checkpoints */
+    bool resumes;        /* and a checkpoint has something of the sink's to commit */
+    uint64_t generation; /* of the checkpoint directory, with `staged` */
     void *shared;
     struct tg_arena *arena;
     struct tg_loop *loop;

@@ -30,7 +30,8 @@ struct tg_sink_env {
     uint64_t max_keys; /* of the job: how many different row keys may be pending */
     /* Rows become visible with checkpoints, where the sink can do that: what is pushed is staged until `commit`. */
     bool staged;
-    bool resumes; /* `commit` follows `share`, with what the checkpoint says: keep what earlier runs committed */
+    bool resumes;        /* `commit` follows `share`, with what the checkpoint says: keep what earlier runs committed */
+    uint64_t generation; /* with `staged`: number of the start, larger than those of all before it */
     struct tg_histogram *latency; /* arrival (batch->arrived_ns) to acknowledged, one value per row */
     struct tg_arena *arena;
     struct tg_loop *loop;
