@@ -461,7 +461,7 @@ static uint32_t poll_cleaning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 
 uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 {
-    (void)tg_checkpoint_health_poll(&checkpoint->health, now_ns);
+    tg_checkpoint_health_poll(&checkpoint->health, now_ns);
     switch (checkpoint->phase) {
     case TG_CHECKPOINT_WAITING: return poll_waiting(checkpoint, now_ns);
     case TG_CHECKPOINT_BEGINNING: return poll_beginning(checkpoint, now_ns);

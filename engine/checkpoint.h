@@ -129,7 +129,7 @@ TG_MUST_USE tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, s
 /* Tell people what came back, once all shards have loaded; nothing when the start was fresh.  @any */
 void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint);
 
-/* What the checkpoints were and cost, as one JSON object; the shards are at rest.  @any */
+/* What the checkpoints were and cost, as one JSON object; the shards are at rest.  @setup */
 void tg_checkpoint_write_json(const struct tg_checkpoint *checkpoint, FILE *out);
 
 /* One step of shard 0's side. Returns a work count.  @shard */

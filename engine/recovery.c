@@ -61,13 +61,9 @@ static tg_status is_same_log(const struct tg_manifest *manifest, const struct tg
     if (stored->cluster[0] == '\0' || wanted->cluster[0] == '\0' || strcmp(stored->cluster, wanted->cluster) == 0) {
         return TG_OK;
     }
-    if (strcmp(stored->connector, "kafka") == 0) {
-        return tg_fail(err, TG1516, 0,
-                       "checkpoint %" PRIu64 " was made from cluster %s, source %s reads cluster %s now",
-                       manifest->epoch, stored->cluster, wanted->name, wanted->cluster);
-    }
     return tg_fail(err, TG1516, 0,
-                   "checkpoint %" PRIu64 " was made from other input than source %s has now (%s, now %s)",
+                   "checkpoint %" PRIu64 " was made from another cluster or other files than source %s reads now "
+                   "(%s, now %s)",
                    manifest->epoch, wanted->name, stored->cluster, wanted->cluster);
 }
 

@@ -109,7 +109,7 @@ TG_MUST_USE tg_status tg_recovery_copy(const struct tg_store *from, const struct
  * of them has nothing left to commit or is acknowledged. While a manifest at or above the oldest kept one is unreadable
  * or gone only leftovers above every manifest go. Never while an epoch is being written. Errors: TG1510, TG1511,
  * TG1521.
- * @any */
+ * @helper */
 TG_MUST_USE tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, struct tg_error *err);
 
 #endif

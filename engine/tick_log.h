@@ -46,7 +46,7 @@ void tg_tick_log_begin(struct tg_tick_log *log, const struct tg_run_id *run_id);
 const struct tg_tick *tg_tick_log_replay(const struct tg_tick_log *log, uint32_t source, uint32_t partition,
                                          uint32_t *count);
 /* Make ticks[count] durable. After an error none of them is, unless log->file.doubtful. Errors: TG1510, TG1511, TG1521,
- * TG1601.  @any */
+ * TG1601.  @helper */
 TG_MUST_USE tg_status tg_tick_log_append(struct tg_tick_log *log, const struct tg_tick *ticks, uint32_t count,
                                          struct tg_error *err);
 

@@ -11,10 +11,10 @@
 #include "io/checkpoint/place.h"
 #include "io/file_ops.h"
 
-const char *place_of(const char *directory, const char *name, char out[PLACE_BYTES])
+const char *tg_place_of(const char *directory, const char *name, char out[TG_PLACE_BYTES])
 {
-    const int bytes = snprintf(out, PLACE_BYTES, "%s/%s", directory, name);
-    TG_ASSERT(bytes > 0 && bytes < PLACE_BYTES);
+    const int bytes = snprintf(out, TG_PLACE_BYTES, "%s/%s", directory, name);
+    TG_ASSERT(bytes > 0 && bytes < TG_PLACE_BYTES);
     return out;
 }
 
@@ -184,9 +184,9 @@ tg_status tg_store_list(const struct tg_store *store, struct tg_arena *arena, st
 static tg_status reading_open(const struct tg_store *store, struct tg_store_reading *out, struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[PLACE_BYTES];
+    char path[TG_PLACE_BYTES];
     out->store = store;
-    out->fd = ops->open(ops->self, place_of(store->path, out->name, path), O_RDONLY, 0);
+    out->fd = ops->open(ops->self, tg_place_of(store->path, out->name, path), O_RDONLY, 0);
     if (out->fd == -ENOENT) { return tg_fail(err, TG1512, 0, "%s is missing", out->name); }
     if (out->fd < 0) { return not_read(store, "open", out->name, out->fd, err); }
     const int64_t bytes = ops->size(ops->self, out->fd);
@@ -247,11 +247,11 @@ tg_status tg_store_read_manifest(const struct tg_store *store, uint64_t epoch, s
 enum tg_store_ack tg_store_acknowledged(const struct tg_store *store, uint64_t epoch)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[PLACE_BYTES];
+    char path[TG_PLACE_BYTES];
     char name[TG_STORE_NAME_BYTES];
     char text[TG_STORE_NAME_BYTES] = {0};
     (void)snprintf(name, sizeof name, "ACK-%" PRIu64, epoch);
-    const int fd = ops->open(ops->self, place_of(store->path, name, path), O_RDONLY, 0);
+    const int fd = ops->open(ops->self, tg_place_of(store->path, name, path), O_RDONLY, 0);
     if (fd == -ENOENT) { return TG_STORE_ACK_NONE; }
     if (fd < 0) { return TG_STORE_ACK_UNREADABLE; }
     const int64_t bytes = ops->pread(ops->self, fd, text, sizeof text - 1, 0);
@@ -283,17 +283,17 @@ int tg_store_remove_epoch(const struct tg_store *store, uint64_t epoch)
 {
     const struct tg_file_ops *ops = tg_file_ops();
     char name[TG_STORE_NAME_BYTES];
-    char folder[PLACE_BYTES];
-    char path[PLACE_BYTES];
+    char folder[TG_PLACE_BYTES];
+    char path[TG_PLACE_BYTES];
     (void)snprintf(name, sizeof name, "e%" PRIu64, epoch);
-    (void)place_of(store->path, name, folder);
+    (void)tg_place_of(store->path, name, folder);
     for (uint32_t pass = 0; pass < FOLDER_PASSES_MAX; pass++) {
         struct folder_names batch = {.count = 0};
         const int failed = ops->list(ops->self, folder, found_in_folder, &batch);
         if (failed != 0) { return failed == -ENOENT ? 0 : failed; }
         if (batch.count == 0) { break; }
         for (uint32_t i = 0; i < batch.count; i++) {
-            const int kept = ops->unlink(ops->self, place_of(folder, batch.names[i], path));
+            const int kept = ops->unlink(ops->self, tg_place_of(folder, batch.names[i], path));
             if (kept != 0 && kept != -ENOENT) { return kept; }
         }
     }
@@ -307,11 +307,11 @@ static tg_status remove_files(const struct tg_store *store, const char *prefix, 
 {
     const struct tg_file_ops *ops = tg_file_ops();
     char name[TG_STORE_NAME_BYTES];
-    char path[PLACE_BYTES];
+    char path[TG_PLACE_BYTES];
     for (uint32_t i = 0; i < count; i++) {
         if (is_in(keep->manifests, keep->manifest_count, list[i])) { continue; }
         (void)snprintf(name, sizeof name, "%s%" PRIu64, prefix, list[i]);
-        const int failed = ops->unlink(ops->self, place_of(store->path, name, path));
+        const int failed = ops->unlink(ops->self, tg_place_of(store->path, name, path));
         if (failed != 0 && failed != -ENOENT) {
             return tg_fail(err, TG1510, -failed, "checkpoint directory %s: cannot remove %s", store->path, name);
         }
@@ -323,7 +323,7 @@ static tg_status remove_rest(const struct tg_store *store, const struct tg_store
                              const struct tg_store_keep *keep, struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[PLACE_BYTES];
+    char path[TG_PLACE_BYTES];
     for (uint32_t i = 0; i < names->epoch_count; i++) {
         if (is_in(keep->epochs, keep->epoch_count, names->epochs[i])) { continue; }
         const int failed = tg_store_remove_epoch(store, names->epochs[i]);
@@ -333,7 +333,7 @@ static tg_status remove_rest(const struct tg_store *store, const struct tg_store
         }
     }
     for (uint32_t i = 0; i < names->leftover_count; i++) {
-        const int failed = ops->unlink(ops->self, place_of(store->path, names->leftovers[i], path));
+        const int failed = ops->unlink(ops->self, tg_place_of(store->path, names->leftovers[i], path));
         if (failed != 0 && failed != -ENOENT) {
             return tg_fail(err, TG1510, -failed, "checkpoint directory %s: cannot remove %s", store->path,
                            names->leftovers[i]);

@@ -26,8 +26,8 @@ static tg_status not_read(const struct tg_store *store, int failed, struct tg_er
 static int open_named(const struct tg_store *store, const char *name, int flags)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[PLACE_BYTES];
-    return ops->open(ops->self, place_of(store->path, name, path), flags, FILE_MODE);
+    char path[TG_PLACE_BYTES];
+    return ops->open(ops->self, tg_place_of(store->path, name, path), flags, FILE_MODE);
 }
 
 static int sync_folder(const struct tg_store *store)
@@ -162,21 +162,21 @@ tg_status tg_tick_file_replace(struct tg_tick_file *file, const void *data, size
 {
     TG_ASSERT(!file->doubtful && bytes <= TG_TICK_FILE_BYTES_MAX);
     const struct tg_file_ops *ops = tg_file_ops();
-    char old_path[PLACE_BYTES];
-    char new_path[PLACE_BYTES];
+    char old_path[TG_PLACE_BYTES];
+    char new_path[TG_PLACE_BYTES];
     const tg_status status = tg_store_still_ours(file->store, err);
     if (status != TG_OK) { return status; }
     const int fd = open_named(file->store, NEW_NAME, O_RDWR | O_CREAT | O_TRUNC);
     if (fd < 0) { return not_written(file->store, "create a new", fd, err); }
     int failed = write_durably(fd, data, bytes, 0);
     if (failed == 0) {
-        failed = ops->rename(ops->self, place_of(file->store->path, NEW_NAME, new_path),
-                             place_of(file->store->path, TG_TICK_FILE_NAME, old_path));
+        failed = ops->rename(ops->self, tg_place_of(file->store->path, NEW_NAME, new_path),
+                             tg_place_of(file->store->path, TG_TICK_FILE_NAME, old_path));
     }
     if (failed != 0) {
         (void)ops->close(ops->self, fd);
         (void)ops->unlink(ops->self,
-                          place_of(file->store->path, NEW_NAME, new_path)); /* else the next one replaces it */
+                          tg_place_of(file->store->path, NEW_NAME, new_path)); /* else the next one replaces it */
         return not_written(file->store, "write a new", failed, err);
     }
     tg_tick_file_close(file);
@@ -189,10 +189,10 @@ tg_status tg_tick_file_replace(struct tg_tick_file *file, const void *data, size
 tg_status tg_tick_file_remove(const struct tg_store *store, struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[PLACE_BYTES];
+    char path[TG_PLACE_BYTES];
     const tg_status status = tg_store_still_ours(store, err);
     if (status != TG_OK) { return status; }
-    int failed = ops->unlink(ops->self, place_of(store->path, TG_TICK_FILE_NAME, path));
+    int failed = ops->unlink(ops->self, tg_place_of(store->path, TG_TICK_FILE_NAME, path));
     if (failed == -ENOENT) { return TG_OK; }
     if (failed == 0) { failed = sync_folder(store); }
     return failed == 0 ? TG_OK : not_written(store, "remove", failed, err);

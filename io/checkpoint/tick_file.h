@@ -1,7 +1,7 @@
 /* The file `ticks.log` of a checkpoint directory: bytes that are durable before the call that wrote them returns, and
  * nothing of a write that failed. Whatever changes the file asks first whether the directory is still ours (TG1521).
- * What the bytes mean is engine/ticks.h's business. Everything blocks: the calls are for the I/O helper thread (one at
- * a time), and for set-up. */
+ * What the bytes mean is engine/ticks.h's business. Everything blocks: the calls are for the checkpoints' helper, one
+ * at a time, and for set-up. */
 #ifndef TG_IO_CHECKPOINT_TICK_FILE_H
 #define TG_IO_CHECKPOINT_TICK_FILE_H
 
@@ -30,16 +30,16 @@ TG_MUST_USE tg_status tg_tick_file_open(struct tg_tick_file *file, const struct 
 void tg_tick_file_close(struct tg_tick_file *file);
 
 /* data[bytes] behind what is there, durable. After an error nothing of them is there, unless `doubtful` says that this
- * is not known. Errors: TG1510, TG1511, TG1521.  @any */
+ * is not known. Errors: TG1510, TG1511, TG1521.  @helper */
 TG_MUST_USE tg_status tg_tick_file_append(struct tg_tick_file *file, const void *data, size_t bytes,
                                           struct tg_error *err);
 /* The file is data[bytes] from now on, all of it or, after an error, what it was. Errors: TG1510, TG1511,
- * TG1521.  @any */
+ * TG1521.  @helper */
 TG_MUST_USE tg_status tg_tick_file_replace(struct tg_tick_file *file, const void *data, size_t bytes,
                                            struct tg_error *err);
-/* Bring a doubtful or unnamed file in order. Errors: TG1510, TG1511: not yet; TG1521.  @any */
+/* Bring a doubtful or unnamed file in order. Errors: TG1510, TG1511: not yet; TG1521.  @helper */
 TG_MUST_USE tg_status tg_tick_file_repair(struct tg_tick_file *file, struct tg_error *err);
-/* The first `bytes` of the open file into data. Errors: TG1511.  @any */
+/* The first `bytes` of the open file into data. Errors: TG1511.  @helper */
 TG_MUST_USE tg_status tg_tick_file_again(const struct tg_tick_file *file, void *data, size_t bytes,
                                          struct tg_error *err);
 /* Remove the file, durably; nothing to do when there is none. Errors: TG1510, TG1511, TG1521.  @setup */
