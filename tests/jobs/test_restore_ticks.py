@@ -138,12 +138,11 @@ class RestoreTicks(unittest.TestCase):
                 if ours:
                     shutil.copytree(ours, self.checkpoints)
                 before = self.newest()
-                run = turgo.Turgo("checkpoint", "restore", self.job, "--from", theirs, env={"TURGO_FAILPOINT": f"{name}:{visit}:kill"})
-                self.addCleanup(run.kill)
-                code = run.wait(60)
+                kill = {"TURGO_FAILPOINT": f"{name}:{visit}:kill"}
+                code, text = turgo.run("checkpoint", "restore", self.job, "--from", theirs, env=kill)
                 if code == 0:
                     break
-                self.assertEqual(code, -9, f"{name}:{visit}: {run.text()}")
+                self.assertEqual(code, -9, f"{name}:{visit}: {text}")
                 kills += 1
                 is_there = self.newest() > before
                 done += is_there
