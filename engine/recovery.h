@@ -99,17 +99,17 @@ TG_MUST_USE tg_status tg_recovery_verify(const struct tg_store *store, const str
                                          uint32_t threads, struct tg_recovery_totals *totals, struct tg_error *err);
 
 /* Write a checkpoint again as `epoch` of `to`, larger than any number in use there, so that the next start loads it.
- * Every record is checked on the way, *totals as by tg_recovery_verify. `from` and `to` may be one directory. It is
- * there whole or not at all. Errors: TG1510, TG1511, TG1512, TG1513, TG1519, TG1521, TG1601.  @setup */
+ * Every record is checked on the way, *totals as by tg_recovery_verify. `from` and `to` may be one directory; else the
+ * run's ticks are brought along, durable before the checkpoint is. It is there whole or not at all. Errors: TG1510,
+ * TG1511, TG1512, TG1513, TG1519, TG1521, TG1601.  @setup */
 TG_MUST_USE tg_status tg_recovery_copy(const struct tg_store *from, const struct tg_manifest *manifest,
                                        struct tg_store *to, uint64_t epoch, struct tg_recovery_totals *totals,
                                        struct tg_error *err);
 
 /* Remove what no start can need: keeps the newest `keep` (at least 3) checkpoints with their chains, and more until one
- * of them has nothing left to commit or is acknowledged. While a manifest at or above the oldest kept one is unreadable
- * or gone only leftovers above every manifest go. Never while an epoch is being written. Errors: TG1510, TG1511,
- * TG1521.
- * @helper */
+ * of them has nothing left to commit or is acknowledged; of the logs of ticks that came by restores, those of runs that
+ * a kept checkpoint is of. While a manifest at or above the oldest kept one is unreadable or gone only leftovers above
+ * every manifest go, and no log. Never while an epoch is being written. Errors: TG1510, TG1511, TG1521.  @helper */
 TG_MUST_USE tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, struct tg_error *err);
 
 #endif
