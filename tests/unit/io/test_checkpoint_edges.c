@@ -227,6 +227,21 @@ Test(store_edges, each_kind_of_entry_has_its_limit)
     }
 }
 
+Test(store_edges, manifests_and_those_that_are_missed_share_a_limit)
+{
+    char name[64];
+    struct tg_store_listing listing;
+    for (int i = 1; i <= TG_STORE_LIST_MAX; i++) {
+        (void)snprintf(name, sizeof name, "MANIFEST-%d", i);
+        put(name);
+    }
+    cr_assert_eq(tg_store_list(&store, &arena, &listing, &err), TG_OK, "%s", err.text);
+    (void)snprintf(name, sizeof name, "ACK-%d", TG_STORE_LIST_MAX + 1);
+    put(name);
+    cr_assert_neq(tg_store_list(&store, &arena, &listing, &err), TG_OK);
+    cr_assert_eq(err.code, TG1511);
+}
+
 static uint32_t endless_count;
 
 static int endless_list(void *self, const char *where, void (*found)(void *to, const char *name), void *to)
