@@ -141,12 +141,12 @@ RECOVERY = {
     # ---- the tables ----
     "changed_after_the_cut": recovery("does not write an entry before it changes", (
         "state/snapshot.c",
-        "    if (is_due(snapshot, mark, value)) {\n",
-        "    if (snapshot->unwanted && is_due(snapshot, mark, value)) {\n")),
+        "    if (is_due(snapshot, mark, value)) { ",
+        "    if (snapshot->unwanted && is_due(snapshot, mark, value)) { ")),
     "removed_after_the_cut": recovery("does not write an identity before it is forgotten", (
         "state/snapshot.c",
-        "    if ((mark->bits & snapshot->changed) == 0 && is_due(snapshot, mark, value)) {\n",
-        "    if (snapshot->unwanted && is_due(snapshot, mark, value)) {\n"),
+        "    if ((mark->bits & snapshot->changed) == 0 && is_due(snapshot, mark, value)) { ",
+        "    if (snapshot->unwanted && is_due(snapshot, mark, value)) { "),
         sets=(*IDS, "rate=1", "window_us=60000000", "delay_us=0", "keys=5", "id_chars=1")),
     "no_deletes": recovery("writes no removals into deltas", (
         "state/snapshot.c", "    if ((mark->bits & TG_MARK_SAVED) != 0 && snapshot->complete", "    if ((mark->bits & 64) != 0 && snapshot->complete"), sets=SHORT),
