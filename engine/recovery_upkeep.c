@@ -10,7 +10,7 @@ enum { KEEP_MIN = 3, RUNS_MAX = 64 };
 
 struct keeping {
     uint64_t manifests[TG_STORE_LIST_MAX];
-    uint64_t epochs[TG_STORE_LIST_MAX + 1]; /* one more for the epoch being written */
+    uint64_t epochs[TG_STORE_LIST_MAX];
     uint32_t manifest_count;
     uint32_t epoch_count;
     char tick_logs[RUNS_MAX][TG_STORE_NAME_BYTES]; /* of the runs that kept manifests are of */
@@ -82,7 +82,7 @@ static tg_status decide(const struct tg_store *store, const struct tg_store_list
     return TG_OK;
 }
 
-tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, uint64_t current, struct tg_error *err)
+tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, struct tg_error *err)
 {
     struct tg_arena arena;
     tg_status status = tg_arena_open(&arena, TG_STORE_ARENA_BYTES + 2 * sizeof(struct keeping), err);
@@ -93,7 +93,6 @@ tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, uint64_t cu
         struct keeping *keeping = tg_arena_alloc(&arena, sizeof *keeping, 16);
         TG_ASSERT(keeping != NULL); /* the reservation has room for a full listing and this */
         status = decide(store, &listing, keep > KEEP_MIN ? keep : KEEP_MIN, keeping, err);
-        if (current != 0) { keeping->epochs[keeping->epoch_count++] = current; }
         const struct tg_store_keep what = {.manifest_count = keeping->manifest_count,
                                            .manifests = keeping->manifests,
                                            .epoch_count = keeping->epoch_count,

@@ -223,18 +223,18 @@ static tg_status create(struct tg_tick_log *log, struct tg_error *err)
 }
 
 /* Leave out of list[*count] what every checkpoint of this run holds: which one a start will choose is not known, and
- * one that was restored is older than its number. False = one of them cannot be read: nobody knows what may go. */
-static bool drop_held(const struct tg_tick_log *log, struct tg_arena *arena, struct tg_tick *list, uint64_t *count)
+ * one that was restored is older than its number. When one of them cannot be read nobody knows what may go. */
+static void drop_held(const struct tg_tick_log *log, struct tg_arena *arena, struct tg_tick *list, uint64_t *count)
 {
     struct tg_store_listing listing;
-    if (tg_store_list(log->file.store, arena, &listing, NULL) != TG_OK) { return false; }
+    if (tg_store_list(log->file.store, arena, &listing, NULL) != TG_OK) { return; }
     struct tg_manifest manifests[MANIFESTS_MAX];
     uint32_t of_run = 0;
     for (uint32_t i = 0; i < listing.manifest_count; i++) {
-        if (of_run == MANIFESTS_MAX) { return false; }
+        if (of_run == MANIFESTS_MAX) { return; }
         struct tg_manifest *manifest = &manifests[of_run];
         if (tg_recovery_read_manifest(log->file.store, listing.manifests[i].epoch, arena, manifest, NULL) != TG_OK) {
-            return false;
+            return;
         }
         of_run += memcmp(&manifest->run_id, &log->header.run_id, sizeof manifest->run_id) == 0;
     }
@@ -247,7 +247,6 @@ static bool drop_held(const struct tg_tick_log *log, struct tg_arena *arena, str
         if (!held_by_all) { list[left++] = list[i]; }
     }
     *count = left;
-    return true;
 }
 
 static tg_status write_what_counts(struct tg_tick_log *log, struct tg_arena *arena, struct tg_error *err)
@@ -261,7 +260,7 @@ static tg_status write_what_counts(struct tg_tick_log *log, struct tg_arena *are
     struct tg_tick *left = tg_arena_alloc(arena, ticks.count * sizeof *left + 1, 8);
     if (left == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to trim %s", log->file.name); }
     uint64_t count = not_held(NULL, &ticks, left);
-    (void)drop_held(log, arena, left, &count);
+    drop_held(log, arena, left, &count);
     return replace(log, left, count, arena, err);
 }
 
@@ -346,6 +345,10 @@ static void task_done(struct tg_task *task)
     struct tg_tick_lane *lane = task->owner;
     const uint64_t now_ns = tg_clock_now_ns(&lane->clock);
     lane->under_way = false;
+    if (lane->error.code == TG1521) { /* records of these partitions wait until the job has stopped */
+        lane->fatal = lane->error;
+        return;
+    }
     if (lane->status != TG_OK) { warn(lane, now_ns); }
     lane->next_ns = now_ns + (lane->doubtful ? DOUBT_NS : PACE_NS);
     if (lane->doubtful) { return; }
@@ -358,7 +361,7 @@ static void task_done(struct tg_task *task)
 uint32_t tg_tick_lane_poll(struct tg_tick_lane *lane, uint64_t now_ns)
 {
     const bool nothing = lane->gathered_count == 0 && lane->order_count == 0;
-    if (lane->under_way || nothing || now_ns < lane->next_ns) { return 0; }
+    if (lane->under_way || nothing || now_ns < lane->next_ns || lane->fatal.status != TG_OK) { return 0; }
     if (lane->order_count == 0) {
         struct tg_tick_order *orders = lane->orders;
         lane->orders = lane->gathered;

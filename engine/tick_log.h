@@ -33,7 +33,8 @@ struct tg_tick_log {
 
 /* Read what is there. `header` is today's job, without a run id; `chosen` the manifest to go on with, whose run's log
  * it is; NULL = none. Then the log of a run of the same job that was born here is gone on with, too, and any other one
- * is as good as none. Errors: TG1512 damaged, or of another run; TG1513, TG1510, TG1511, TG1601.  @setup */
+ * is as good as none. The header's sources are copied; their texts and the job's name are borrowed until
+ * tg_tick_log_close. Errors: TG1512 damaged, or of another run; TG1513, TG1510, TG1511, TG1521, TG1601.  @setup */
 TG_MUST_USE tg_status tg_tick_log_open(struct tg_tick_log *log, const struct tg_store *store,
                                        const struct tg_ticks_header *header, const struct tg_manifest *chosen,
                                        struct tg_error *err);
@@ -44,7 +45,8 @@ void tg_tick_log_begin(struct tg_tick_log *log, const struct tg_run_id *run_id);
 /* Ticks of a partition that act again, *count of them, in their order; NULL = none.  @any */
 const struct tg_tick *tg_tick_log_replay(const struct tg_tick_log *log, uint32_t source, uint32_t partition,
                                          uint32_t *count);
-/* Make ticks[count] durable. After an error none of them is, unless log->file.doubtful. Errors: TG1510.  @any */
+/* Make ticks[count] durable. After an error none of them is, unless log->file.doubtful. Errors: TG1510, TG1511, TG1521,
+ * TG1601.  @helper */
 TG_MUST_USE tg_status tg_tick_log_append(struct tg_tick_log *log, const struct tg_tick *ticks, uint32_t count,
                                          struct tg_error *err);
 
@@ -68,7 +70,7 @@ TG_MUST_USE tg_status tg_tick_log_is_beside(const struct tg_tick_log_found *foun
 /* Checkpoint `manifest` of `from` is about to become one of `to`: give `to` the ticks of its run that either has,
  * durably, in a log of their own. A start that chooses another run's checkpoint, or finds none, does not see it. In one
  * directory there is nothing to do but to look. No job runs on `to`. Errors: TG1512 damaged in `from` or of another
- * run, TG1513, TG1510, TG1511, TG1601.  @setup */
+ * run, TG1513, TG1510, TG1511, TG1521, TG1601.  @setup */
 TG_MUST_USE tg_status tg_tick_log_restore(const struct tg_store *from, const struct tg_store *to,
                                           const struct tg_manifest *manifest, struct tg_error *err);
 
@@ -113,6 +115,7 @@ struct tg_tick_lane {
     uint64_t next_ns;
     tg_status status; /* of the task, with error */
     struct tg_error error;
+    struct tg_error fatal; /* the job must stop: its directory is another process's (TG1521) */
     struct tg_log_limit log_limit;
 };
 

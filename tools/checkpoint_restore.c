@@ -62,7 +62,8 @@ static bool has_shown_rows(const struct restore *restore, uint64_t epoch)
     const bool readable = tg_recovery_read_manifest(&restore->to, epoch, &arena, &manifest, NULL) == TG_OK;
     const bool is_before = readable && epoch <= restore->manifest.epoch &&
                            memcmp(&manifest.run_id, &restore->manifest.run_id, sizeof manifest.run_id) == 0;
-    const bool shown = readable ? tg_manifest_commits(&manifest) : tg_store_acknowledged(&restore->to, epoch) != 0;
+    const bool shown =
+        readable ? tg_manifest_commits(&manifest) : tg_store_acknowledged(&restore->to, epoch) != TG_STORE_ACK_EMPTY;
     tg_arena_close(&arena);
     return shown && !is_before;
 }

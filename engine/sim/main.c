@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "engine/sim/log.h"
 #include "engine/sim/sim.h"
-#include "engine/sim/tally.h"
+#include "engine/sim/window_rows.h"
 #include "io/registry.h"
 #include "jobs/jobs.h"
 
@@ -107,7 +107,7 @@ int main(int argc, char **argv)
         return 64;
     }
     tg_jobs_register();
-    tg_operator_register(&tg_operator_sim_tally);
+    tg_operator_register(&tg_operator_sim_window_rows);
     tg_source_register(&tg_sim_log_source);
     tg_log_configure(&(struct tg_log_config){.level_min = TG_LOG_ERROR}); /* faults are the rule here */
     if (mkdir(arguments.dir, 0777) != 0 && errno != EEXIST) {

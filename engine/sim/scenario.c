@@ -18,7 +18,7 @@ enum { PATH_BYTES = 512, SETS_MAX = 12, SET_BYTES = 320, SETTLE_STEPS = 100, HEA
 #define KEYSPACE "streaming_demo"
 #define TABLE "user_transaction_counts"
 #define CHECKPOINTS "/state/checkpoints"
-#define CHAINED "tallies"
+#define CHAINED "window_rows"
 
 struct scenario {
     const struct tg_sim_options *options;

@@ -28,8 +28,8 @@ static tg_status not_read(const struct tg_store *store, const char *name, int fa
 static int open_named(const struct tg_store *store, const char *name, int flags)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[PLACE_BYTES];
-    return ops->open(ops->self, place_of(store->path, name, path), flags, FILE_MODE);
+    char path[TG_PLACE_BYTES];
+    return ops->open(ops->self, tg_place_of(store->path, name, path), flags, FILE_MODE);
 }
 
 static int sync_folder(const struct tg_store *store)
@@ -98,6 +98,8 @@ tg_status tg_tick_file_open(struct tg_tick_file *file, const struct tg_store *st
     *file = (struct tg_tick_file){.store = store, .fd = -1};
     (void)snprintf(file->name, sizeof file->name, "%s", name);
     if (bytes == 0) { return TG_OK; }
+    const tg_status status = tg_store_still_ours(store, err); /* choosing a checkpoint may have taken long */
+    if (status != TG_OK) { return status; }
     file->fd = open_named(store, name, O_RDWR);
     if (file->fd < 0) { return not_read(store, name, file->fd, err); }
     int failed = cut_off(file->fd, bytes);
@@ -116,6 +118,9 @@ void tg_tick_file_close(struct tg_tick_file *file)
 
 tg_status tg_tick_file_repair(struct tg_tick_file *file, struct tg_error *err)
 {
+    if (!file->doubtful && !file->unnamed) { return TG_OK; }
+    const tg_status status = tg_store_still_ours(file->store, err);
+    if (status != TG_OK) { return status; }
     if (file->doubtful) {
         const int failed = cut_off(file->fd, file->bytes);
         if (failed != 0) { return not_written(file->store, "take back what was written to", file->name, failed, err); }
@@ -142,7 +147,8 @@ static int write_durably(int fd, const void *data, size_t bytes, uint64_t at)
 tg_status tg_tick_file_append(struct tg_tick_file *file, const void *data, size_t bytes, struct tg_error *err)
 {
     TG_ASSERT(file->fd >= 0);
-    const tg_status status = tg_tick_file_repair(file, err);
+    tg_status status = tg_store_still_ours(file->store, err);
+    if (status == TG_OK) { status = tg_tick_file_repair(file, err); }
     if (status != TG_OK) { return status; }
     if (file->bytes + bytes > TG_TICK_FILE_BYTES_MAX) {
         return not_written(file->store, "lengthen", file->name, -EFBIG, err);
@@ -162,20 +168,22 @@ tg_status tg_tick_file_replace(struct tg_tick_file *file, const void *data, size
     TG_ASSERT(!file->doubtful && bytes <= TG_TICK_FILE_BYTES_MAX);
     const struct tg_file_ops *ops = tg_file_ops();
     char new_name[TG_STORE_NAME_BYTES + 8];
-    char old_path[PLACE_BYTES];
-    char new_path[PLACE_BYTES];
+    char old_path[TG_PLACE_BYTES];
+    char new_path[TG_PLACE_BYTES];
+    const tg_status status = tg_store_still_ours(file->store, err);
+    if (status != TG_OK) { return status; }
     (void)snprintf(new_name, sizeof new_name, "%s.tmp", file->name);
     const int fd = open_named(file->store, new_name, O_RDWR | O_CREAT | O_TRUNC);
     if (fd < 0) { return not_written(file->store, "create a new", file->name, fd, err); }
     int failed = write_durably(fd, data, bytes, 0);
     if (failed == 0) {
-        failed = ops->rename(ops->self, place_of(file->store->path, new_name, new_path),
-                             place_of(file->store->path, file->name, old_path));
+        failed = ops->rename(ops->self, tg_place_of(file->store->path, new_name, new_path),
+                             tg_place_of(file->store->path, file->name, old_path));
     }
     if (failed != 0) {
         (void)ops->close(ops->self, fd);
         (void)ops->unlink(ops->self,
-                          place_of(file->store->path, new_name, new_path)); /* else the next one replaces it */
+                          tg_place_of(file->store->path, new_name, new_path)); /* else the next one replaces it */
         return not_written(file->store, "write a new", file->name, failed, err);
     }
     tg_tick_file_close(file);
@@ -188,8 +196,10 @@ tg_status tg_tick_file_replace(struct tg_tick_file *file, const void *data, size
 tg_status tg_tick_file_remove(const struct tg_store *store, struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[PLACE_BYTES];
-    int failed = ops->unlink(ops->self, place_of(store->path, TG_TICK_FILE_NAME, path));
+    char path[TG_PLACE_BYTES];
+    const tg_status status = tg_store_still_ours(store, err);
+    if (status != TG_OK) { return status; }
+    int failed = ops->unlink(ops->self, tg_place_of(store->path, TG_TICK_FILE_NAME, path));
     if (failed == -ENOENT) { return TG_OK; }
     if (failed == 0) { failed = sync_folder(store); }
     return failed == 0 ? TG_OK : not_written(store, "remove", TG_TICK_FILE_NAME, failed, err);
@@ -232,9 +242,12 @@ tg_status tg_tick_file_sweep(const struct tg_store *store, uint32_t count, const
     struct unneeded unneeded = {.kept_count = count, .kept = kept};
     int failed = ops->list(ops->self, store->path, found_name, &unneeded);
     if (failed != 0) { return tg_fail(err, TG1511, -failed, "checkpoint directory %s: cannot list it", store->path); }
+    if (unneeded.count == 0) { return TG_OK; }
+    const tg_status status = tg_store_still_ours(store, err);
+    if (status != TG_OK) { return status; }
     for (uint32_t i = 0; i < unneeded.count; i++) {
-        char path[PLACE_BYTES];
-        failed = ops->unlink(ops->self, place_of(store->path, unneeded.names[i], path));
+        char path[TG_PLACE_BYTES];
+        failed = ops->unlink(ops->self, tg_place_of(store->path, unneeded.names[i], path));
         if (failed != 0 && failed != -ENOENT) { return not_written(store, "remove", unneeded.names[i], failed, err); }
     }
     return TG_OK;

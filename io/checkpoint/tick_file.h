@@ -1,7 +1,7 @@
 /* The files `ticks.log` and `ticks-<run>.log` of a checkpoint directory: bytes that are durable before the call that
- * wrote them returns, and nothing of a write that failed. What the bytes mean is engine/ticks.h's business, which file
- * is whose is engine/tick_log.h's. Everything blocks: the calls are for the I/O helper thread (one at a time), and for
- * set-up. */
+ * wrote them returns, and nothing of a write that failed. Whatever changes a file asks first whether the directory is
+ * still ours (TG1521). What the bytes mean is engine/ticks.h's business, which file is whose is engine/tick_log.h's.
+ * Everything blocks: the calls are for the checkpoints' helper, one at a time, and for set-up. */
 #ifndef TG_IO_CHECKPOINT_TICK_FILE_H
 #define TG_IO_CHECKPOINT_TICK_FILE_H
 
@@ -26,28 +26,29 @@ struct tg_tick_file {
 TG_MUST_USE tg_status tg_tick_file_read(const struct tg_store *store, const char *name, struct tg_arena *arena,
                                         const uint8_t **data, size_t *bytes, struct tg_error *err);
 /* Go on with the file that is there, or none: what follows its first `bytes` is cut off, they and its name are made
- * durable (whoever wrote them may have died before they were). Errors: TG1510, TG1511.  @setup */
+ * durable (whoever wrote them may have died before they were). Errors: TG1510, TG1511, TG1521.  @setup */
 TG_MUST_USE tg_status tg_tick_file_open(struct tg_tick_file *file, const struct tg_store *store, const char *name,
                                         uint64_t bytes, struct tg_error *err);
 /* Also legal after a failed open.  @setup */
 void tg_tick_file_close(struct tg_tick_file *file);
 
 /* data[bytes] behind what is there, durable. After an error nothing of them is there, unless `doubtful` says that this
- * is not known. Errors: TG1510.  @any */
+ * is not known. Errors: TG1510, TG1511, TG1521.  @helper */
 TG_MUST_USE tg_status tg_tick_file_append(struct tg_tick_file *file, const void *data, size_t bytes,
                                           struct tg_error *err);
-/* The file is data[bytes] from now on, all of it or, after an error, what it was. Errors: TG1510.  @any */
+/* The file is data[bytes] from now on, all of it or, after an error, what it was. Errors: TG1510, TG1511,
+ * TG1521.  @helper */
 TG_MUST_USE tg_status tg_tick_file_replace(struct tg_tick_file *file, const void *data, size_t bytes,
                                            struct tg_error *err);
-/* Bring a doubtful or unnamed file in order. Errors: TG1510: not yet.  @any */
+/* Bring a doubtful or unnamed file in order. Errors: TG1510, TG1511: not yet; TG1521.  @helper */
 TG_MUST_USE tg_status tg_tick_file_repair(struct tg_tick_file *file, struct tg_error *err);
-/* The first `bytes` of the open file into data. Errors: TG1511.  @any */
+/* The first `bytes` of the open file into data. Errors: TG1511.  @helper */
 TG_MUST_USE tg_status tg_tick_file_again(const struct tg_tick_file *file, void *data, size_t bytes,
                                          struct tg_error *err);
-/* Remove ticks.log, durably; nothing to do when there is none. Errors: TG1510.  @setup */
+/* Remove ticks.log, durably; nothing to do when there is none. Errors: TG1510, TG1511, TG1521.  @setup */
 TG_MUST_USE tg_status tg_tick_file_remove(const struct tg_store *store, struct tg_error *err);
 /* Remove the files of runs with names other than kept[count], and what a crash left of new ones; ticks.log stays. Not
- * durably: one that comes back is removed by the next call. Errors: TG1510, TG1511.  @any */
+ * durably: one that comes back is removed by the next call. Errors: TG1510, TG1511, TG1521.  @helper */
 TG_MUST_USE tg_status tg_tick_file_sweep(const struct tg_store *store, uint32_t count,
                                          const char (*kept)[TG_STORE_NAME_BYTES], struct tg_error *err);
 

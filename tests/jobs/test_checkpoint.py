@@ -67,6 +67,16 @@ class Checkpoint(unittest.TestCase):
         self.assertIn("TG1512 MANIFEST-1: wrong checksum of the manifest at byte ", lines[2])
         self.assertEqual(lines[3].split(), ["9", "not", "complete"])
 
+    def test_list_and_verify_know_of_a_manifest_that_is_gone(self):
+        (self.copy / "MANIFEST-2").unlink()
+        self.assertEqual(self.turgo(0, "list", "--dir", self.copy).stdout.splitlines()[2].split(), ["2", "not", "complete"])
+        (self.copy / "ACK-2").write_text("committed 1\n")
+        lines = self.turgo(65, "list", "--dir", self.copy).stdout.splitlines()
+        self.assertEqual(lines[1].split(), ["2", *["-"] * 8, "yes", "TG1512", "MANIFEST-2", "is", "missing"])
+        self.assertEqual(lines[2].split()[0], "1")
+        self.assertIn("error TG1512 MANIFEST-2 is missing", self.turgo(65, "verify", "--dir", self.copy).stderr)
+        self.assertIn("checkpoint 1: 2 files", self.turgo(0, "verify", "--dir", self.copy, "1").stdout)
+
     def test_verify_reads_every_byte(self):
         size = sum(path.stat().st_size for path in V1.glob("e*/s*"))
         self.assertEqual(self.turgo(0, "verify", "--dir", V1).stdout,

@@ -43,7 +43,7 @@ static void run(void)
         if (decided && status != TG_OK) { break; } /* nobody knows: stop and recover */
         if (status != TG_OK) { continue; }
         const tg_status acknowledged = tg_store_acknowledge(&life.store, epoch, 1, &why);
-        const tg_status swept = tg_recovery_collect(&life.store, 3, 0, &why);
+        const tg_status swept = tg_recovery_collect(&life.store, 3, &why);
         (void)acknowledged; /* both may be lost */
         (void)swept;
     }
@@ -55,7 +55,6 @@ static void recover(uint64_t seed, uint64_t call)
 {
     cr_assert_eq(open_store(), TG_OK, "seed %" PRIu64 " call %" PRIu64 ": %s", seed, call, err.text);
     struct tg_recovery_wanted wanted = world_wanted(&life.world);
-    wanted.every_byte = true;
     wanted.transactional = true;
     struct tg_arena arena;
     cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
@@ -68,7 +67,7 @@ static void recover(uint64_t seed, uint64_t call)
     cr_assert(found == life.durable || found == life.possible,
               "seed %" PRIu64 " call %" PRIu64 ": found %" PRIu64 ", durable %" PRIu64 ", possible %" PRIu64, seed,
               call, found, life.durable, life.possible);
-    cr_assert_eq(tg_recovery_collect(&life.store, 3, 0, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_recovery_collect(&life.store, 3, &err), TG_OK, "%s", err.text);
     memset(life.world.chain_count, 0, sizeof life.world.chain_count); /* the next files are bases */
     life.durable = life.possible = found;
     life.next = choice.newest + 1;
@@ -171,7 +170,6 @@ static bool finds_all_or_nothing(uint64_t seed, uint64_t call)
 {
     cr_assert_eq(open_store(), TG_OK, "seed %" PRIu64 " call %" PRIu64 ": %s", seed, call, err.text);
     struct tg_recovery_wanted wanted = world_wanted(&life.world);
-    wanted.every_byte = true;
     struct tg_arena arena;
     struct tg_recovery_choice choice;
     struct tg_tick_totals ticks = {0};
