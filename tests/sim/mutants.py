@@ -187,7 +187,7 @@ RECOVERY = {
         "    const int failed = tg_file_ops()->close(tg_file_ops()->self, file->fd);\n"), sets=POWER),
     "folder_not_synced": recovery("does not sync the folder of the state files", (
         "io/checkpoint/store.c",
-        "    if (failed == 0) { failed = sync_folder(place_of(store->path, name, path)); }\n",
+        "    if (failed == 0) { failed = sync_folder(tg_place_of(store->path, name, path)); }\n",
         ""), sets=POWER),
     "decision_not_synced": recovery("commits before the manifest's name is durable", (
         "io/checkpoint/store.c",
@@ -218,8 +218,8 @@ RECOVERY = {
         "    (void)err;\n    return (tg_status)(count = TG_OK);"), sets=(*FILES, "crash_calls=100")),
     "committed_twice": recovery("appends rows again that were committed", (
         "io/file/staging.c",
-        "    int failed = ops->ftruncate(ops->self, staging->final_fd, found.base);\n    staging->length = found.base;\n",
-        "    int failed = 0;\n    staging->length = size;\n"), sets=(*FILES, "crash_calls=100")),
+        "    int failed = ops->ftruncate(ops->self, staging->final_fd, base);\n    staging->length = base;\n",
+        "    int failed = 0;\n    staging->length = ops->size(ops->self, staging->final_fd);\n"), sets=(*FILES, "crash_calls=100")),
     "commits_the_next_epoch": recovery("commits rows from behind the cut along", (
         "io/file/sink.c", "sink->outbox.tag - 1, out);", "sink->outbox.tag, out);"), sets=FILES),
     "acknowledged_before_commit": recovery("acknowledges before it commits, and trusts that at the start",
@@ -227,7 +227,7 @@ RECOVERY = {
                                             "    (void)tg_store_acknowledge(&checkpoint->store, epoch, 1, &error);\n"
                                             "    const int failed = TG_FAILPOINT(\"checkpoint.commit\");\n"),
                                            ("engine/checkpoint.c", "    const int failed = TG_FAILPOINT(\"recovery.recommit\");\n",
-                                            "    if (checkpoint->choice.acknowledged) { return TG_OK; }\n"
+                                            "    if (tg_recovery_is_settled(&checkpoint->store, &checkpoint->choice.manifest)) { return TG_OK; }\n"
                                             "    const int failed = TG_FAILPOINT(\"recovery.recommit\");\n"),
                                            sets=(*FILES, "crash_calls=100")),
     "last_one_not_awaited": recovery("ends before the last checkpoint is complete", (

@@ -253,7 +253,7 @@ int main(int argc, char **argv)
     ops.unlink = faulty_unlink;
     ops.sync_dir = faulty_sync_dir;
     tg_file_ops_use(&ops);
-    TG_ASSERT(tg_staging_open(&staging, path, fd, SHARDS, NULL) == TG_OK);
+    TG_ASSERT(tg_staging_open(&staging, path, fd, SHARDS, 1, NULL) == TG_OK);
     TG_ASSERT(pthread_create(&threads[0], NULL, writer_main, NULL) == 0);
     TG_ASSERT(pthread_create(&threads[1], NULL, keeper_main, NULL) == 0);
     for (uint32_t i = 0; i < 2; i++) { TG_ASSERT(pthread_join(threads[i], NULL) == 0); }
