@@ -24,14 +24,15 @@ class Races(test_recovery.RecoveryTest):
     def test_rows_are_staged_while_checkpoints_commit_them(self):
         seed = turgo.fresh_seeds(1)[0]
         its_case = Case(seed, RECORDS)
-        for shards, number in ((2, signal.SIGTERM), (2, signal.SIGKILL), (3, signal.SIGTERM)):
-            life = self.live(its_case, "--shards", shards, "--poll-size", 1, outputs="file")
-            wait_for_checkpoint(life, life.newest() + 2)
-            life.run.send(number)
-            self.end(life.run, 0 if number == signal.SIGTERM else -number)
-        life = self.live(its_case, "--shards", 2, outputs="file")
-        self.end(life.run)
-        self.assert_result(its_case, life)
+        for outputs, ends in (("file", ((2, signal.SIGTERM), (2, signal.SIGKILL), (3, signal.SIGTERM))), ("sqlite", ((2, signal.SIGTERM),))):
+            for shards, number in ends:
+                life = self.live(its_case, "--shards", shards, "--poll-size", 1, name=outputs, outputs=outputs)
+                wait_for_checkpoint(life, life.newest() + 2)
+                life.run.send(number)
+                self.end(life.run, 0 if number == signal.SIGTERM else -number)
+            life = self.live(its_case, "--shards", 2, name=outputs, outputs=outputs)
+            self.end(life.run)
+            self.assert_result(its_case, life)
 
     def test_clocks_of_idle_partitions_go_on_between_checkpoints(self):
         seed = turgo.fresh_seeds(1)[0]
