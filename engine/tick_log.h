@@ -70,7 +70,7 @@ TG_MUST_USE tg_status tg_tick_log_is_beside(const struct tg_tick_log_found *foun
 /* Checkpoint `manifest` of `from` is about to become one of `to`: give `to` the ticks of its run that either has,
  * durably, in a log of their own. A start that chooses another run's checkpoint, or finds none, does not see it. In one
  * directory there is nothing to do but to look. No job runs on `to`. Errors: TG1512 damaged in `from` or of another
- * run, TG1513, TG1510, TG1511, TG1601.  @setup */
+ * run, TG1513, TG1510, TG1511, TG1521, TG1601.  @setup */
 TG_MUST_USE tg_status tg_tick_log_restore(const struct tg_store *from, const struct tg_store *to,
                                           const struct tg_manifest *manifest, struct tg_error *err);
 

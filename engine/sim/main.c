@@ -87,7 +87,7 @@ static int run(const struct arguments *arguments, uint64_t seed)
     tg_sim_options_print(&options, stdout);
     (void)printf(" records_in=%" PRIu64 " duplicates=%" PRIu64 " ignored=%" PRIu64, outcome.totals.records_in,
                  outcome.totals.duplicates, outcome.totals.ignored);
-    (void)printf(" ticks=%" PRIu64, outcome.ticks);
+    (void)printf(" ticks=%" PRIu64 " moves=%" PRIu32, outcome.ticks, outcome.moves);
     (void)printf(" crashes=%u power_cuts=%u failures=%u restores=%" PRIu64 " deltas=%" PRIu64 " faults=%" PRIu64
                  " writes=%" PRIu64 " steps=%" PRIu64 " healed_steps=%" PRIu64
                  " seconds=%.3f healed_seconds=%.3f result=%s\n",

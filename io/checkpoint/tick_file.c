@@ -240,10 +240,11 @@ tg_status tg_tick_file_sweep(const struct tg_store *store, uint32_t count, const
 {
     const struct tg_file_ops *ops = tg_file_ops();
     struct unneeded unneeded = {.kept_count = count, .kept = kept};
-    const tg_status status = tg_store_still_ours(store, err);
-    if (status != TG_OK) { return status; }
     int failed = ops->list(ops->self, store->path, found_name, &unneeded);
     if (failed != 0) { return tg_fail(err, TG1511, -failed, "checkpoint directory %s: cannot list it", store->path); }
+    if (unneeded.count == 0) { return TG_OK; }
+    const tg_status status = tg_store_still_ours(store, err);
+    if (status != TG_OK) { return status; }
     for (uint32_t i = 0; i < unneeded.count; i++) {
         char path[TG_PLACE_BYTES];
         failed = ops->unlink(ops->self, tg_place_of(store->path, unneeded.names[i], path));

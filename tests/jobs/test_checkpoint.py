@@ -72,7 +72,7 @@ class Checkpoint(unittest.TestCase):
         self.assertEqual(self.turgo(0, "list", "--dir", self.copy).stdout.splitlines()[2].split(), ["2", "not", "complete"])
         (self.copy / "ACK-2").write_text("committed 1\n")
         lines = self.turgo(65, "list", "--dir", self.copy).stdout.splitlines()
-        self.assertEqual(lines[1].split(), ["2", *["-"] * 7, "yes", "TG1512", "MANIFEST-2", "is", "missing"])
+        self.assertEqual(lines[1].split(), ["2", *["-"] * 8, "yes", "TG1512", "MANIFEST-2", "is", "missing"])
         self.assertEqual(lines[2].split()[0], "1")
         self.assertIn("error TG1512 MANIFEST-2 is missing", self.turgo(65, "verify", "--dir", self.copy).stderr)
         self.assertIn("checkpoint 1: 2 files", self.turgo(0, "verify", "--dir", self.copy, "1").stdout)
