@@ -239,10 +239,12 @@ Test(recovery_edges, a_log_whose_end_is_not_known_is_not_called_short)
 
 /* ---- what may go ------------------------------------------------------------------------------------------------- */
 
-/* Manifest `epoch` whose chain has one file in each of the `CHAIN` epochs up to it; nothing of it is there. */
-static void publish_chain(uint64_t epoch, uint32_t length)
+/* Manifest `epoch` of run `run` whose chain has one file in each of the `length` epochs up to it; nothing of it is
+ * there. */
+static void publish_run(uint64_t epoch, uint32_t length, uint8_t run)
 {
     struct tg_manifest manifest = world_manifest(&world, epoch);
+    manifest.run_id.bytes[0] = run;
     struct tg_manifest_file files[64];
     bool decided;
     for (uint32_t i = 0; i < length; i++) {
@@ -255,6 +257,26 @@ static void publish_chain(uint64_t epoch, uint32_t length)
     cr_assert_eq(tg_manifest_encode(&manifest, &out, &err), TG_OK, "%s", err.text);
     cr_assert_eq(tg_store_publish(&store, epoch, out.data, out.used, &decided, &err), TG_OK, "%s", err.text);
     free(out.data);
+}
+
+static void publish_chain(uint64_t epoch, uint32_t length) { publish_run(epoch, length, 1); }
+
+Test(recovery_edges, checkpoints_of_more_runs_than_there_is_room_for_all_stay)
+{
+    enum { RUNS = 65 };
+    struct tg_store_listing listing;
+    world.shard_count = 1;
+    publish_run(1, 1, 1);
+    for (uint32_t i = 1; i < RUNS; i++) { publish_run(i + 1, 1, (uint8_t)i); }
+    cr_assert_eq(tg_recovery_collect(&store, RUNS - 1, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_store_list(&store, &arena, &listing, &err), TG_OK);
+    cr_assert_eq(listing.manifest_count, RUNS - 1, "64 runs are known one by one");
+    publish_run(RUNS + 1, 1, RUNS);
+    cr_assert_eq(tg_recovery_collect(&store, RUNS, &err), TG_OK, "%s", err.text);
+    publish_run(RUNS + 2, 1, RUNS + 1);
+    cr_assert_eq(tg_recovery_collect(&store, RUNS, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_store_list(&store, &arena, &listing, &err), TG_OK);
+    cr_assert_eq(listing.manifest_count, RUNS + 1, "of 65 nobody knows, so nothing goes");
 }
 
 Test(recovery_edges, more_to_keep_than_there_is_room_for_keeps_everything)
