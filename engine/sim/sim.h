@@ -65,6 +65,7 @@ struct tg_sim_options {
     uint32_t crash_calls;  /* 0; or half of the others end at a call to the disk, at the latest at so many */
     bool power_only;       /* every crash is a power cut */
     bool audit;            /* the job sums up what it applies; half of the seeds, drawn from nothing else */
+    bool crowded;          /* file sinks have no room for a second part; likewise a quarter of the seeds */
     bool fatal; /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
 };
 
