@@ -56,6 +56,7 @@ struct tg_sim_options {
     enum tg_sim_level net_faults;
     enum tg_sim_level cql_faults;
     uint64_t outage_ns;    /* something goes down, or comes back, every so often; 0 = never */
+    uint64_t stop_ns;      /* now and then the process stands still for up to so long; 0 = never */
     uint64_t heal_ns;      /* all is well from then on, when the crashes are over */
     uint32_t crashes;      /* so many lives end before their time, unless one is quicker; 0 unless asked for */
     tg_us checkpoint;      /* from one to the next; 0 = none, and every life begins from nothing */
@@ -64,6 +65,8 @@ struct tg_sim_options {
     uint32_t crash_visits; /* 0; or half of them end at a failpoint, at the latest at its visit of this number */
     uint32_t crash_calls;  /* 0; or half of the others end at a call to the disk, at the latest at so many */
     bool power_only;       /* every crash is a power cut */
+    uint32_t moves;        /* so often at most the job goes on in another directory, from a restored checkpoint; drawn
+                              from nothing else */
     bool audit;            /* the job sums up what it applies; half of the seeds, drawn from nothing else */
     bool crowded;          /* file sinks have no room for a second part; likewise a quarter of the seeds */
     bool fatal; /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
@@ -92,6 +95,7 @@ struct tg_sim_outcome {
     uint64_t ticks;          /* raises of idle partitions' clocks that acted, again and again over lives */
     struct tg_totals totals; /* of the last life */
     uint32_t lives;
+    uint32_t moves;           /* between them */
     uint32_t partition_count; /* of a run that came to its end by working; else 0 */
     struct tg_manifest_partition partitions[TG_SIM_PARTITIONS_MAX]; /* [partition_count] since the job's birth */
     struct tg_tally tallies[TG_SIM_PARTITIONS_MAX];                 /* [partition_count] of the job's step */

@@ -158,16 +158,23 @@ void tg_store_close(struct tg_store *store)
     store->lock_fd = -1;
 }
 
-/* ---- files of an epoch ------------------------------------------------------------------------------------------- */
+/* ---- whose is it? ------------------------------------------------------------------------------------------------ */
 
-static tg_status still_ours(const struct tg_store *store, struct tg_error *err)
+tg_status tg_store_check_newest(const struct tg_store *store, const struct tg_store_names *names, struct tg_error *err)
+{
+    if (names->generation == store->generation) { return TG_OK; }
+    return tg_fail(err, TG1521, 0, "checkpoint directory %s belongs to generation %" PRIu64 " now, we are %" PRIu64,
+                   store->path, names->generation, store->generation);
+}
+
+tg_status tg_store_still_ours(const struct tg_store *store, struct tg_error *err)
 {
     struct tg_store_names names;
     const tg_status status = tg_store_scan(store, &names, err);
-    if (status != TG_OK || names.generation == store->generation) { return status; }
-    return tg_fail(err, TG1521, 0, "checkpoint directory %s belongs to generation %" PRIu64 " now, we are %" PRIu64,
-                   store->path, names.generation, store->generation);
+    return status == TG_OK ? tg_store_check_newest(store, &names, err) : status;
 }
+
+/* ---- files of an epoch ------------------------------------------------------------------------------------------- */
 
 tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg_error *err)
 {
@@ -175,7 +182,7 @@ tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg
     const struct tg_file_ops *ops = tg_file_ops();
     char name[TG_STORE_NAME_BYTES];
     char path[TG_PLACE_BYTES];
-    const tg_status status = still_ours(store, err);
+    const tg_status status = tg_store_still_ours(store, err);
     if (status != TG_OK) { return status; }
     (void)snprintf(name, sizeof name, "e%" PRIu64, epoch);
     int failed = -TG_FAILPOINT("store.epoch");
@@ -289,7 +296,7 @@ tg_status tg_store_publish(struct tg_store *store, uint64_t epoch, const void *m
     *decided = false;
     char name[TG_STORE_NAME_BYTES];
     (void)snprintf(name, sizeof name, "MANIFEST-%" PRIu64, epoch);
-    tg_status status = still_ours(store, err);
+    tg_status status = tg_store_still_ours(store, err);
     if (status == TG_OK) { status = write_whole(store, name, manifest, bytes, err); }
     if (status != TG_OK) { return status; }
     *decided = true;
@@ -305,7 +312,8 @@ tg_status tg_store_acknowledge(struct tg_store *store, uint64_t epoch, uint32_t 
     char text[TG_STORE_NAME_BYTES];
     (void)snprintf(name, sizeof name, "ACK-%" PRIu64, epoch);
     const int bytes = snprintf(text, sizeof text, "committed %" PRIu32 "\n", committed);
-    const tg_status status = write_whole(store, name, text, (size_t)bytes, err);
+    tg_status status = tg_store_still_ours(store, err);
+    if (status == TG_OK) { status = write_whole(store, name, text, (size_t)bytes, err); }
     if (status != TG_OK) { return status; }
     int failed = -TG_FAILPOINT("ack.folder_sync");
     if (failed == 0) { failed = sync_folder(store->path); }
@@ -315,7 +323,7 @@ tg_status tg_store_acknowledge(struct tg_store *store, uint64_t epoch, uint32_t 
 void tg_store_epoch_abort(struct tg_store *store, uint64_t epoch)
 {
     char name[TG_STORE_NAME_BYTES];
-    if (TG_FAILPOINT("store.abort") != 0 || still_ours(store, NULL) != TG_OK) { return; }
+    if (TG_FAILPOINT("store.abort") != 0 || tg_store_still_ours(store, NULL) != TG_OK) { return; }
     (void)snprintf(name, sizeof name, "MANIFEST-%" PRIu64 ".tmp", epoch);
     (void)remove_in(store, name);
     (void)tg_store_remove_epoch(store, epoch);

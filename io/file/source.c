@@ -280,6 +280,7 @@ const struct tg_source_ops tg_file_source = {
     .name = "file",
     .options = options_table,
     .option_count = sizeof options_table / sizeof options_table[0],
+    .offsets_count_records = true,
     .discover = discover,
     .identify = identify,
     .state_bytes = state_bytes,

@@ -1,8 +1,12 @@
-/* A file sink's staging between its three threads: the shard cuts and settles, one helper appends, the other one
- * prepares and commits, or the checkpoint is given up, often many in a row. Every row is in the file once and in order,
- * and TSan sees every hand-over. Weakening S5 in io/file/staging.c to relaxed must make it report a race here. */
+/* The two threads of a file sink that stages: one appends rows and syncs them, the other prepares and commits, while
+ * nothing but the cursors S1 to S4 (io/file/staging.h) and the word that an epoch is durable orders them. Calls fail at
+ * random, epochs are given up, commits fall behind until all places of a shard are taken. The final file must hold each
+ * row once, in the order of its shard. Weakening one of the edges to relaxed must make TSan report a race here
+ * (tests/stress/mutate_staging.sh).
+ *   stress_staging [epochs] */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,127 +16,257 @@
 #include "base/assert.h"
 #include "base/prng.h"
 #include "io/file/staging.h"
+#include "io/file_ops.h"
 #include "tests/seed.h"
 
-enum { EPOCHS = 1500, GIVEN_UP_MAX = 2 * TG_STAGING_SEGMENTS_MAX, PATH_BYTES = 128 };
+enum { SHARDS = 2, BEHIND_MAX = 12, BLOCK_BYTES = 512, LONG_BLOCK_BYTES = 300 << 10, TIME_LIMIT_S = 120 };
 
 static struct tg_staging staging;
-static _Atomic uint64_t current;   /* epoch that rows belong to */
-static _Atomic uint64_t passed;    /* all rows of epochs up to this one are appended */
-static _Atomic uint64_t cut_epoch; /* to be prepared */
-static _Atomic uint64_t over;      /* epoch whose checkpoint is over */
-static _Atomic bool stop;
 static uint64_t seed;
-static uint64_t rows;         /* the helper's; read when it has ended */
-static uint64_t without_room; /* likewise */
-static uint64_t commits;      /* the keeper's; likewise */
+static uint64_t epoch_count;
+static _Atomic uint64_t durable; /* store-release (writer), load-acquire (keeper): epochs whose last block is written */
+static _Atomic bool full;        /* the writer has waited for a place; relaxed, so that it orders nothing */
+static _Atomic uint64_t over;    /* epochs up to this one are committed or given up; relaxed, too */
+static uint64_t rows[SHARDS];    /* written; the writer's, everybody's behind the joins */
 
-/* The I/O helper: rows without end, a refused one tried again. */
-static void *append_main(void *unused)
+/* ---- file calls that fail ---------------------------------------------------------------------------------------- */
+
+/* Syncs are left out: what is durable is not at stake here, and there are thousands of them. */
+static const struct tg_file_ops *real;
+static _Thread_local uint32_t calls_left; /* of this thread until one fails; 0 = none will */
+
+static bool fails(void) { return calls_left != 0 && --calls_left == 0; }
+
+static int faulty_open(void *self, const char *path, int flags, uint32_t mode)
 {
-    (void)unused;
-    uint64_t epoch = staging.next_segment;
-    for (;;) {
-        const bool last = atomic_load_explicit(&stop, memory_order_acquire);
-        const uint64_t now = atomic_load_explicit(&current, memory_order_acquire);
-        if (now != epoch) { atomic_store_explicit(&passed, now - 1, memory_order_release); }
-        epoch = now;
-        if (last) { return NULL; }
-        char text[32];
-        const int bytes = snprintf(text, sizeof text, "%lu\n", rows + 1);
-        const int failed = tg_staging_append(&staging, 0, epoch, text, (uint32_t)bytes);
-        TG_ASSERT(failed == 0 || failed == -EAGAIN);
-        rows += failed == 0;
-        without_room += failed != 0;
-        if (failed != 0 || rows % 4 == 0) { (void)usleep(20); }
+    (void)self;
+    return fails() ? -EIO : real->open(real->self, path, flags, mode);
+}
+static int64_t faulty_size(void *self, int fd)
+{
+    (void)self;
+    return fails() ? -EIO : real->size(real->self, fd);
+}
+static int64_t faulty_pread(void *self, int fd, void *data, size_t bytes, int64_t offset)
+{
+    (void)self;
+    return fails() ? -EIO : real->pread(real->self, fd, data, bytes, offset);
+}
+/* Half of it is there when the error comes. */
+static int64_t faulty_pwrite(void *self, int fd, const void *data, size_t bytes, int64_t offset)
+{
+    (void)self;
+    if (!fails()) { return real->pwrite(real->self, fd, data, bytes, offset); }
+    if (bytes > 1) { (void)real->pwrite(real->self, fd, data, bytes / 2, offset); }
+    return -ENOSPC;
+}
+static int faulty_ftruncate(void *self, int fd, int64_t bytes)
+{
+    (void)self;
+    return fails() ? -EIO : real->ftruncate(real->self, fd, bytes);
+}
+static int faulty_fdatasync(void *self, int fd)
+{
+    (void)self;
+    (void)fd;
+    return fails() ? -EIO : 0;
+}
+static int faulty_unlink(void *self, const char *path)
+{
+    (void)self;
+    return fails() ? -EIO : real->unlink(real->self, path);
+}
+static int faulty_sync_dir(void *self, const char *path)
+{
+    (void)self;
+    (void)path;
+    return fails() ? -EIO : 0;
+}
+
+/* ---- the writer: as the sinks' helper --------------------------------------------------------------------------- */
+
+/* Until it works, as the outbox does. */
+static void append(struct tg_prng *prng, uint32_t shard, uint64_t epoch, const char *block, uint32_t bytes)
+{
+    int failed;
+    do {
+        calls_left = tg_prng_below(prng, 4) == 0 ? 1 + tg_prng_below(prng, 4) : 0;
+        failed = tg_staging_append(&staging, shard, epoch, block, bytes);
+        TG_ASSERT(failed == 0 || failed == -EIO || failed == -ENOSPC || failed == -EAGAIN);
+        if (failed == -EAGAIN) {
+            atomic_store_explicit(&full, true, memory_order_relaxed);
+            (void)usleep(100);
+        }
+    } while (failed != 0);
+}
+
+/* A block of a few rows, or of one that is longer than what commits copy at a time. */
+static void append_rows(struct tg_prng *prng, uint32_t shard, uint64_t epoch)
+{
+    static char block[LONG_BLOCK_BYTES + BLOCK_BYTES];
+    uint32_t used = 0;
+    if (tg_prng_below(prng, 512) == 0) {
+        memset(block, ' ', LONG_BLOCK_BYTES);
+        used = LONG_BLOCK_BYTES;
+    }
+    for (uint32_t i = 1 + tg_prng_below(prng, 5); i != 0; i--) {
+        used += (uint32_t)snprintf(block + used, BLOCK_BYTES / 5, "%" PRIu32 " %" PRIu64 "\n", shard, rows[shard]++);
+    }
+    append(prng, shard, epoch, block, used);
+}
+
+/* Once all places were taken, commits are to keep up: there are many small ones then. */
+static void stay_near(uint64_t epoch, uint64_t distance)
+{
+    if (!atomic_load_explicit(&full, memory_order_relaxed)) { return; }
+    while (epoch - atomic_load_explicit(&over, memory_order_relaxed) > distance && epoch != epoch_count) {
+        (void)usleep(20);
     }
 }
 
-/* The checkpoints' helper. */
-static void *commit_main(void *unused)
+static void *writer_main(void *unused)
 {
-    (void)unused;
-    static uint8_t data[TG_COMMITTABLE_BYTES_MAX];
     struct tg_prng prng = {seed};
-    uint32_t given_up = 0; /* so many more are */
-    for (uint64_t seen = 0;;) {
-        const bool last = atomic_load_explicit(&stop, memory_order_acquire);
-        const uint64_t epoch = atomic_load_explicit(&cut_epoch, memory_order_acquire);
-        if (epoch == seen && last) { return NULL; }
-        if (epoch == seen) {
-            (void)usleep(5);
+    (void)unused;
+    for (uint64_t epoch = 1; epoch <= epoch_count; epoch++) {
+        /* Shard 0 has rows in every epoch: it is the one that runs out of places. */
+        for (uint32_t i = 0; i < 3; i++) {
+            const uint32_t shard = i == 0 ? 0 : tg_prng_below(&prng, SHARDS);
+            if (i == 0 || tg_prng_below(&prng, 4) == 0) { append_rows(&prng, shard, epoch); }
+        }
+        calls_left = 0; /* a sync that fails ends the job */
+        for (uint32_t shard = 0; shard < SHARDS; shard++) { TG_ASSERT(tg_staging_sync(&staging, shard) == 0); }
+        atomic_store_explicit(&durable, epoch, memory_order_release);
+        stay_near(epoch, 1 + tg_prng_below(&prng, BEHIND_MAX));
+    }
+    return NULL;
+}
+
+/* ---- the keeper: as the checkpoints' helper ---------------------------------------------------------------------- */
+
+static uint64_t commits;
+static uint64_t failed_commits;
+
+/* An epoch is prepared, and committed until that works unless it is given up. */
+static void end_epoch(struct tg_prng *prng, uint64_t epoch, bool decided)
+{
+    static uint8_t data[SHARDS][TG_COMMITTABLE_BYTES_MAX];
+    struct tg_committable list[SHARDS];
+    for (uint32_t shard = 0; shard < SHARDS; shard++) {
+        list[shard] = (struct tg_committable){.data = data[shard],
+                                              .bytes = tg_staging_prepare(&staging, shard, epoch, data[shard])};
+    }
+    if (!decided) { return; }
+    for (bool done = false; !done;) {
+        struct tg_error error = {0};
+        calls_left = tg_prng_below(prng, 3) == 0 ? 1 + tg_prng_below(prng, 40) : 0;
+        done = tg_staging_commit(&staging, list, SHARDS, &error) == TG_OK;
+        TG_ASSERT(done || error.code == TG1502);
+        failed_commits += !done;
+    }
+    calls_left = 0;
+    commits++;
+}
+
+static void *keeper_main(void *unused)
+{
+    struct tg_prng prng = {~seed};
+    uint64_t epoch = 0;
+    uint64_t taken = 0; /* newest committed */
+    bool waits = true;  /* for a shard without a place left: all are then taken again as soon as they are given back */
+    (void)unused;
+    while (epoch < epoch_count) {
+        const uint64_t newest = atomic_load_explicit(&durable, memory_order_acquire);
+        waits = waits && newest < epoch_count && !atomic_load_explicit(&full, memory_order_relaxed);
+        if (waits || newest == epoch) {
+            (void)usleep(50);
             continue;
         }
-        seen = epoch;
-        if (given_up == 0 && tg_prng_below(&prng, 60) == 0) { given_up = tg_prng_below(&prng, GIVEN_UP_MAX); }
-        given_up -= given_up != 0;
-        const struct tg_committable list = {.data = data, .bytes = tg_staging_prepare(&staging, 0, epoch, data)};
-        if (given_up == 0) {
-            TG_ASSERT(tg_staging_commit(&staging, &list, 1, NULL) == TG_OK);
-            commits++;
-        }
-        atomic_store_explicit(&over, epoch, memory_order_release);
+        epoch = newest;
+        /* Without a place left a shard may not go on; neither can it behind the last one. */
+        const bool must = epoch - taken == TG_STAGING_SEGMENTS_MAX || epoch == epoch_count;
+        const bool decided = must || tg_prng_below(&prng, 4) != 0;
+        end_epoch(&prng, epoch, decided);
+        taken = decided ? epoch : taken;
+        atomic_store_explicit(&over, epoch, memory_order_relaxed);
     }
+    return NULL;
 }
 
-static void wait_for(_Atomic uint64_t *place, uint64_t value)
+/* ---- the outcome ------------------------------------------------------------------------------------------------- */
+
+static int verify(const char *path)
 {
-    while (atomic_load_explicit(place, memory_order_acquire) < value) { (void)usleep(5); }
+    static char line[LONG_BLOCK_BYTES + BLOCK_BYTES];
+    uint64_t next[SHARDS] = {0};
+    FILE *file = fopen(path, "r");
+    TG_ASSERT(file != NULL);
+    while (fgets(line, sizeof line, file) != NULL) {
+        uint32_t shard = SHARDS;
+        uint64_t row = 0;
+        char end = 0;
+        if (sscanf(line, "%" SCNu32 " %" SCNu64 "%c", &shard, &row, &end) != 3 || end != '\n' || shard >= SHARDS ||
+            row != next[shard]) {
+            (void)fprintf(stderr,
+                          "stress_staging: seed %" PRIu64 ": row %" PRIu64 " of shard %" PRIu32 " where %" PRIu64
+                          " was due\n",
+                          seed, row, shard, shard < SHARDS ? next[shard] : 0);
+            (void)fclose(file);
+            return 1;
+        }
+        next[shard]++;
+    }
+    (void)fclose(file);
+    for (uint32_t shard = 0; shard < SHARDS; shard++) {
+        if (next[shard] == rows[shard]) { continue; }
+        (void)fprintf(stderr,
+                      "stress_staging: seed %" PRIu64 ": %" PRIu64 " of %" PRIu64 " rows of shard %" PRIu32 "\n", seed,
+                      next[shard], rows[shard], shard);
+        return 1;
+    }
+    return 0;
 }
 
-/* One checkpoint, as the shard sees it. */
-static void checkpoint(uint64_t epoch)
+int main(int argc, char **argv)
 {
-    atomic_store_explicit(&current, epoch + 1, memory_order_release);
-    wait_for(&passed, epoch);
-    atomic_store_explicit(&cut_epoch, epoch, memory_order_release);
-    wait_for(&over, epoch);
-    tg_staging_settle(&staging, 0, epoch);
-}
-
-/* What was not committed is missing at the end; what is there is 1, 2, 3 and so on. */
-static uint64_t count_rows(const char *path)
-{
-    uint64_t count = 0;
-    unsigned long number;
-    FILE *in = fopen(path, "r");
-    TG_ASSERT(in != NULL);
-    while (fscanf(in, "%lu", &number) == 1) { TG_ASSERT(number == ++count); }
-    (void)fclose(in);
-    return count;
-}
-
-int main(void)
-{
-    char folder[PATH_BYTES / 2];
-    char path[PATH_BYTES];
-    char command[PATH_BYTES];
+    char folder[256];
+    char path[300];
+    pthread_t threads[2];
+    (void)alarm(TIME_LIMIT_S); /* a writer that never gets a place back ends the program */
     seed = tg_test_seed();
-    (void)snprintf(folder, sizeof folder, "%s/turgo-stress-XXXXXX",
-                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    epoch_count = argc > 1 ? strtoull(argv[1], NULL, 10) : TG_STAGING_SEGMENTS_MAX + 1500;
+    const char *given = getenv("TMPDIR");
+    const char *memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; /* five times as fast */
+    (void)snprintf(folder, sizeof folder, "%s/turgo-stress-staging-XXXXXX", given != NULL ? given : memory);
     TG_ASSERT(mkdtemp(folder) != NULL);
     (void)snprintf(path, sizeof path, "%s/rows", folder);
     const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    TG_ASSERT(fd >= 0 && tg_staging_open(&staging, path, fd, 1, 1, NULL) == TG_OK);
-    const uint64_t first = staging.next_segment;
-    atomic_store(&current, first);
-    pthread_t appending, committing;
-    TG_ASSERT(pthread_create(&appending, NULL, append_main, NULL) == 0);
-    TG_ASSERT(pthread_create(&committing, NULL, commit_main, NULL) == 0);
-    for (uint64_t epoch = first; epoch < first + EPOCHS; epoch++) {
-        if (epoch % 3 == 0) { (void)usleep(100); }
-        checkpoint(epoch);
-    }
-    atomic_store_explicit(&stop, true, memory_order_release);
-    TG_ASSERT(pthread_join(appending, NULL) == 0);
-    TG_ASSERT(pthread_join(committing, NULL) == 0);
-    static uint8_t data[TG_COMMITTABLE_BYTES_MAX];
-    const struct tg_committable list = {.data = data, .bytes = tg_staging_prepare(&staging, 0, first + EPOCHS, data)};
-    TG_ASSERT(tg_staging_commit(&staging, &list, 1, NULL) == TG_OK);
-    TG_ASSERT(count_rows(path) == rows);
-    printf("%lu rows, %lu commits of %u checkpoints, %lu times without room\n", rows, commits, EPOCHS, without_room);
+    TG_ASSERT(fd >= 0);
+    real = tg_file_ops();
+    struct tg_file_ops ops = *real;
+    ops.open = faulty_open;
+    ops.size = faulty_size;
+    ops.pread = faulty_pread;
+    ops.pwrite = faulty_pwrite;
+    ops.ftruncate = faulty_ftruncate;
+    ops.fdatasync = faulty_fdatasync;
+    ops.unlink = faulty_unlink;
+    ops.sync_dir = faulty_sync_dir;
+    tg_file_ops_use(&ops);
+    TG_ASSERT(tg_staging_open(&staging, path, fd, SHARDS, 1, NULL) == TG_OK);
+    TG_ASSERT(pthread_create(&threads[0], NULL, writer_main, NULL) == 0);
+    TG_ASSERT(pthread_create(&threads[1], NULL, keeper_main, NULL) == 0);
+    for (uint32_t i = 0; i < 2; i++) { TG_ASSERT(pthread_join(threads[i], NULL) == 0); }
+    const int wrong = verify(path);
+    TG_ASSERT(tg_staging_clean(&staging) == 0); /* what could not be removed before */
     tg_staging_close(&staging);
     (void)close(fd);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    (void)unlink(path);
+    TG_ASSERT(rmdir(folder) == 0); /* nothing but the parts' names was left */
+    (void)printf("stress_staging: %" PRIu64 " epochs, %" PRIu64 " rows, %" PRIu64 " commits, %" PRIu64
+                 " attempts failed, places %s: %s\n",
+                 epoch_count, rows[0] + rows[1], commits, failed_commits,
+                 atomic_load_explicit(&full, memory_order_relaxed) ? "ran out" : "never ran out",
+                 wrong ? "FAILED" : "each row once");
+    return wrong;
 }
