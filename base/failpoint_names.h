@@ -44,6 +44,7 @@
     X("store.abort")            /* a checkpoint has failed, its files are about to be removed */ \
     X("file.append")            /* file sink without checkpoints: a block is about to be written */ \
     X("file.sync")              /* likewise: blocks are written, none of them is durable yet */ \
+    X("file.full")              /* file sink: a further part is needed; an error = there is no room for it */ \
     X("file.segment")           /* file sink: a shard's next part is about to be created */ \
     X("file.stage")             /* file sink: a block is about to be written to a part */ \
     X("file.stage_sync")        /* file sink: a part is whole, not durable */ \

@@ -310,6 +310,7 @@ static void wait_for_next(struct tg_checkpoint *checkpoint, bool succeeded, uint
     const uint64_t due_ns = checkpoint->started_ns + (uint64_t)job_of(checkpoint)->checkpoint.every * 1000;
     checkpoint->next_ns = due_ns > now_ns ? due_ns : now_ns;
     if (!succeeded && checkpoint->is_final) { checkpoint->next_ns = now_ns + RETRY_NS; }
+    atomic_store_explicit(&checkpoint->over, checkpoint->next_epoch, memory_order_release);
     checkpoint->next_epoch++;
     checkpoint->phase = TG_CHECKPOINT_WAITING;
     if (succeeded && checkpoint->is_final) {

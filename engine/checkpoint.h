@@ -58,6 +58,7 @@ struct tg_checkpoint {
     struct tg_checkpoint_health health;
     _Atomic uint64_t epoch;    /* the one to be made; a shard starts when it sees a new one */
     _Atomic uint64_t unwanted; /* epochs up to this one are given up */
+    _Atomic uint64_t over;     /* up to this one all are: committed, or given up */
     _Atomic uint64_t complete; /* newest complete epoch: positions may be told to the sources */
     _Atomic bool final_wanted; /* all input has ended: one last checkpoint, at rest */
     _Atomic bool final_over;   /* it is complete and committed */

@@ -384,11 +384,21 @@ static void tell_positions(struct tg_checkpoint_shard *part)
     }
 }
 
+/* Sinks hear that the last one is over: of one that was given up they may wait for that with rows of the next. */
+static void settle(struct tg_checkpoint_shard *part)
+{
+    if (part->settled == part->epoch) { return; }
+    if (atomic_load_explicit(&part->checkpoint->over, memory_order_acquire) < part->epoch) { return; }
+    part->settled = part->epoch;
+    for (uint32_t i = 0; i < part->outlet_count; i++) { tg_outlet_settle(&part->outlets[i]); }
+}
+
 uint32_t tg_checkpoint_shard_poll(struct tg_checkpoint_shard *part, uint64_t now_ns)
 {
     if (part->phase == TG_PART_IDLE) {
         tell_positions(part);
         const uint64_t epoch = atomic_load_explicit(&part->checkpoint->epoch, memory_order_acquire);
+        settle(part); /* after that look: who sees the next one sees that the last one is over */
         if (epoch <= part->epoch) { return 0; }
         begin(part, epoch, now_ns);
         return 1;

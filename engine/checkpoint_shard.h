@@ -74,6 +74,7 @@ struct tg_checkpoint_shard {
     uint8_t *committables[TG_SINKS_MAX + 2]; /* [TG_COMMITTABLE_BYTES_MAX] of each sink that commits; NULL = does not */
     uint32_t committable_bytes[TG_SINKS_MAX + 2];
     uint64_t told_epoch;  /* whose positions the sources know */
+    uint64_t settled;     /* epoch of which the sinks know that it is over */
     uint64_t loaded_keys; /* at the start */
     uint64_t loaded_bytes;
     uint64_t load_ns;     /* all of it */

@@ -112,9 +112,17 @@ bool tg_outlet_push_row(struct tg_outlet *outlet, const struct tg_row *row, uint
 
 uint32_t tg_outlet_poll(struct tg_outlet *outlet, uint64_t now_ns) { return outlet->ops->poll(outlet->state, now_ns); }
 
+bool tg_outlet_cut_done(struct tg_outlet *outlet)
+{
+    if (outlet->cutting && outlet->ops->flushed(outlet->state)) { outlet->cutting = false; }
+    return !outlet->cutting;
+}
+
 bool tg_outlet_flush(struct tg_outlet *outlet)
 {
     if (!outlet->flushing) {
+        /* Else the cut would wait for rows behind it, too, which may wait for the checkpoint. */
+        if (!tg_outlet_cut_done(outlet)) { return false; }
         outlet->ops->flush(outlet->state);
         outlet->flushing = true;
     }
@@ -132,15 +140,14 @@ void tg_outlet_cut(struct tg_outlet *outlet)
     }
 }
 
+void tg_outlet_settle(struct tg_outlet *outlet)
+{
+    if (outlet->ops->settle != NULL) { outlet->ops->settle(outlet->state); }
+}
+
 uint32_t tg_outlet_prepare(struct tg_outlet *outlet, uint8_t *out)
 {
     return outlet->ops->prepare != NULL ? outlet->ops->prepare(outlet->state, out) : 0;
-}
-
-bool tg_outlet_cut_done(struct tg_outlet *outlet)
-{
-    if (outlet->cutting && outlet->ops->flushed(outlet->state)) { outlet->cutting = false; }
-    return !outlet->cutting;
 }
 
 tg_status tg_outlet_failure(struct tg_outlet *outlet, struct tg_error *err)

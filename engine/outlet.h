@@ -62,6 +62,8 @@ static inline bool tg_outlet_takes(const struct tg_outlet *outlet, uint64_t epoc
 void tg_outlet_cut(struct tg_outlet *outlet);
 /* True once everything taken before the last cut is acknowledged, or staged for its commit.  @shard */
 bool tg_outlet_cut_done(struct tg_outlet *outlet);
+/* The checkpoint of the last cut is over, one way or the other.  @shard */
+void tg_outlet_settle(struct tg_outlet *outlet);
 /* What the last cut leaves to commit, once done; returns its bytes, 0 = nothing, ever.  @helper */
 uint32_t tg_outlet_prepare(struct tg_outlet *outlet, uint8_t *out);
 /* First unrecoverable error of the sink.  @shard */

@@ -86,6 +86,9 @@ struct tg_sink_ops {
     /* -- Checkpoints; all NULL where rows are visible at once and `flush` is all there is to a cut.
      * The epoch ends: a flush, and what is pushed from now on belongs to the next one.  @shard */
     void (*cut)(void *state);
+    /* The checkpoint of the last cut is over: committed, or it never will be, and its rows belong to the next one.
+     * Before the next cut is asked for, as a rule long before.  @shard */
+    void (*settle)(void *state);
     /* What `commit` needs of this shard, of all rows since the last commit, once flushed() says true after a cut; at
      * most TG_COMMITTABLE_BYTES_MAX bytes. Returns their number. The shard goes on pushing meanwhile.  @helper */
     uint32_t (*prepare)(void *state, uint8_t *out);

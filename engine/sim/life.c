@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/failpoint.h"
@@ -33,11 +34,11 @@ static void freeze(struct run *run)
 static int visited(void *self, const char *name, uint64_t count)
 {
     struct run *run = self;
-    (void)name;
     (void)count;
     run->visits++;
     if (run->visits == run->life->visits_max) { freeze(run); }
-    return run->dead ? EIO : 0;
+    const bool full = run->life->options->crowded && strcmp(name, "file.full") == 0;
+    return run->dead || full ? EIO : 0;
 }
 
 /* The process is about to change something on the disk. Death comes before that has any effect. */

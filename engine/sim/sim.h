@@ -68,6 +68,7 @@ struct tg_sim_options {
     uint32_t moves;        /* so often at most the job goes on in another directory, from a restored checkpoint; drawn
                               from nothing else */
     bool audit;            /* the job sums up what it applies; half of the seeds, drawn from nothing else */
+    bool crowded;          /* file sinks have no room for a second part; likewise a quarter of the seeds */
     bool fatal; /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
 };
 

@@ -111,6 +111,7 @@ static enum tg_outbox_result block_stage(struct file_target *target, struct tg_o
     const uint32_t shard = ((const struct tg_outbox *)block->task.owner)->shard;
     if (block->moved < block->used) {
         const int failed = tg_staging_append(&target->staging, shard, block->tag, block->data, block->used);
+        if (failed == -EAGAIN) { return TG_OUTBOX_LATER; }
         if (failed != 0) { return refused(target, block, -failed); }
         block->moved = block->used;
     }
@@ -299,6 +300,12 @@ static void file_cut(void *state)
     sink->outbox.tag++; /* the flush has closed all blocks with rows */
 }
 
+static void file_settle(void *state)
+{
+    struct file_sink *sink = state;
+    if (sink->target->staged) { tg_staging_settle(&sink->target->staging, sink->shard, sink->outbox.tag - 1); }
+}
+
 static uint32_t file_prepare(void *state, uint8_t *out)
 {
     struct file_sink *sink = state;
@@ -347,6 +354,7 @@ const struct tg_sink_ops tg_file_sink = {
     .flush = file_flush,
     .flushed = file_flushed,
     .cut = file_cut,
+    .settle = file_settle,
     .prepare = file_prepare,
     .commit = file_commit,
     .failure = file_failure,

@@ -125,10 +125,9 @@ static int begin_segment(struct tg_staging *staging, uint32_t index, uint64_t se
     const struct tg_file_ops *ops = tg_file_ops();
     struct tg_staging_shard *shard = &staging->shards[index];
     char path[PATH_BYTES];
-    const uint64_t end = atomic_load_explicit(&shard->end, memory_order_relaxed); /* our own store */
-    if (end - atomic_load_explicit(&shard->first, memory_order_acquire) == TG_STAGING_SEGMENTS_MAX) { /* S4 */
-        return -EOVERFLOW;
-    }
+    const uint64_t end = atomic_load_explicit(&shard->end, memory_order_relaxed);           /* our own store */
+    const uint64_t count = end - atomic_load_explicit(&shard->first, memory_order_acquire); /* S4 */
+    if (count == TG_STAGING_SEGMENTS_MAX || (count != 0 && TG_FAILPOINT("file.full") != 0)) { return -EAGAIN; }
     if (shard->fd >= 0) { (void)ops->close(ops->self, shard->fd); }
     shard->fd = -TG_FAILPOINT("file.segment");
     if (shard->fd == 0) {
@@ -145,12 +144,27 @@ static int begin_segment(struct tg_staging *staging, uint32_t index, uint64_t se
     return 0;
 }
 
+/* May rows of epoch `segment` go into the newest segment? Into its own, and into one that nobody reads until the
+ * epoch's cut. */
+static bool takes(const struct tg_staging_shard *shard, uint64_t segment)
+{
+    const uint64_t settled = atomic_load_explicit(&shard->settled, memory_order_acquire); /* S6 */
+    const uint64_t first = atomic_load_explicit(&shard->first, memory_order_acquire);     /* S4 */
+    const uint64_t end = atomic_load_explicit(&shard->end, memory_order_relaxed);         /* our own store */
+    if (shard->fd < 0 || first == end) { return false; }
+    return segment_at(shard, end - 1)->number == segment || settled + 1 >= segment;
+}
+
+void tg_staging_settle(struct tg_staging *staging, uint32_t index, uint64_t segment)
+{
+    atomic_store_explicit(&staging->shards[index].settled, segment, memory_order_release); /* S5 */
+}
+
 int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segment, const char *data, uint32_t bytes)
 {
     const struct tg_file_ops *ops = tg_file_ops();
     struct tg_staging_shard *shard = &staging->shards[index];
-    const uint64_t end = atomic_load_explicit(&shard->end, memory_order_relaxed); /* our own store */
-    if (shard->fd < 0 || segment_at(shard, end - 1)->number != segment) {
+    if (!takes(shard, segment)) {
         const int failed = begin_segment(staging, index, segment);
         if (failed != 0) { return failed; }
     }

@@ -15,7 +15,14 @@
  *
  *     S1  end store-release (append)      pairs with S2  end load-acquire (prepare, commit): the segment is there; its
  *                                         bytes are read once the shard knows that its last block was written
- *     S3  first store-release (commit)    pairs with S4  first load-acquire (append): its place may be used again */
+ *     S3  first store-release (commit)    pairs with S4  first load-acquire (append): its place may be used again
+ *
+ * Checkpoints may fail for hours, so epochs without one may be more than there is room for. Once the shard knows that
+ * the checkpoint of the last cut is over, nobody prepares or commits until the next cut: what is not committed is the
+ * next checkpoint's, and the newest segment goes on with rows of the current epoch. Only what comes while a checkpoint
+ * is under way needs a segment of its own, and waits for its end where there is no room for one.
+ *
+ *     S5  settled store-release (shard)   pairs with S6  settled load-acquire (append): prepare and commit have read */
 #ifndef TG_IO_FILE_STAGING_H
 #define TG_IO_FILE_STAGING_H
 
@@ -24,7 +31,7 @@
 #include "base/limits.h"
 #include "io/sink.h"
 
-enum { TG_STAGING_SEGMENTS_MAX = 4096 }; /* of one shard: epochs without a complete checkpoint in a row */
+enum { TG_STAGING_SEGMENTS_MAX = 64 }; /* of one shard, not committed */
 
 struct tg_staging_segment {
     uint64_t number;
@@ -38,6 +45,7 @@ struct tg_staging_shard {
     struct tg_staging_segment *segments; /* [TG_STAGING_SEGMENTS_MAX] first to end - 1 are not committed; a ring */
     _Atomic uint64_t first;
     _Atomic uint64_t end;
+    _Atomic uint64_t settled; /* segments up to this number are in no checkpoint that is under way */
 };
 
 struct tg_staging {
@@ -59,9 +67,12 @@ TG_MUST_USE int tg_staging_clean(struct tg_staging *staging);
 void tg_staging_close(struct tg_staging *staging);
 
 /* Append data[bytes] to `segment` of a shard, whose number never falls. 0 or -errno; nothing is left of a failed call.
- * @helper */
+ * -EAGAIN: there is no room for another segment before the checkpoint under way is over.  @helper */
 TG_MUST_USE int tg_staging_append(struct tg_staging *staging, uint32_t shard, uint64_t segment, const char *data,
                                   uint32_t bytes);
+/* No checkpoint is under way that has segments of the shard, all of which are numbered `segment` or less unless they
+ * were begun since the last cut.  @shard */
+void tg_staging_settle(struct tg_staging *staging, uint32_t shard, uint64_t segment);
 /* Make a shard's newest segment durable. 0 or -errno.  @helper */
 TG_MUST_USE int tg_staging_sync(struct tg_staging *staging, uint32_t shard);
 /* The committable of all segments of a shard up to `segment`; out[TG_COMMITTABLE_BYTES_MAX]. Returns its bytes.

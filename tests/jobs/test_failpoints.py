@@ -46,7 +46,7 @@ ENDS_THE_RUN = {"file.stage_sync": "TG1502", "file.stage_folder_sync": "TG1502",
                 "file.sync": "TG1502"}
 REFUSES_THE_START = {"store.lock", "store.generation", "store.generation_sync", "recovery.list", "recovery.read", "recovery.verify", "recovery.recommit",
                      "recovery.load"}
-DOES_NOTHING = {"checkpoint.positions", "store.abort", "file.remove", "source.batch"}
+DOES_NOTHING = {"checkpoint.positions", "store.abort", "file.remove", "file.full", "source.batch"}
 WITHOUT_CHECKPOINTS = {"file.append", "file.sync"}  # the file sink's way when there are none
 NEEDS = {"store.abort": "store.sync:1-4:error:EIO"}  # reached behind another failure only
 SERVICES = ("kafka.", "cassandra.", "ticks.")  # reached with servers only: test_failpoints_services.py

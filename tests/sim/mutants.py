@@ -221,6 +221,11 @@ RECOVERY = {
         "io/file/staging.c",
         "    int failed = ops->ftruncate(ops->self, staging->final_fd, base);\n    staging->length = base;\n",
         "    int failed = 0;\n    staging->length = ops->size(ops->self, staging->final_fd);\n"), sets=(*FILES, "crash_calls=100")),
+    "part_goes_on_early": recovery("goes on in a part that a checkpoint under way is about to commit", (
+        "io/file/staging.c", "segment_at(shard, end - 1)->number == segment || settled + 1 >= segment;", "settled + 2 >= segment;"), sets=(*FILES, "records=200")),
+    "waits_for_good": recovery("does not tell sinks of a checkpoint that was given up", (
+        "engine/checkpoint_shard.c", "{ tg_outlet_settle(&part->outlets[i]); }", "{ }"),
+        sets=(*QUICK, "cassandra=0", "crowded=1", "disk_faults=2", "records=100")),
     "commits_the_next_epoch": recovery("commits rows from behind the cut along", (
         "io/file/sink.c", "sink->outbox.tag - 1, out);", "sink->outbox.tag, out);"), sets=FILES),
     "acknowledged_before_commit": recovery("acknowledges before it commits, and trusts that at the start",

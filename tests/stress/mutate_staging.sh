@@ -1,6 +1,6 @@
 #!/bin/sh
 # Mutation proof of the file sink's staging: weakens each named ordering edge to relaxed, one at a time, and requires
-# ThreadSanitizer to report stress_staging on it. The unchanged staging must pass. One line per mutant; exit 1 when a
+# ThreadSanitizer to report stress_staging (S1 to S4) or stress_settle (S5, S6) on it. The unchanged staging must pass. One line per mutant; exit 1 when a
 # mutant survives.
 #   tests/stress/mutate_staging.sh [C compiler]     after the preset tsan was built
 set -u
@@ -11,16 +11,18 @@ trap 'rm -rf "$work"' EXIT
 export TSAN_OPTIONS="exitcode=66 halt_on_error=1"
 flags="-std=gnu11 -O1 -g -fsanitize=thread -D_GNU_SOURCE -I$source"
 libraries="$source/build/tsan/libtg_io.a $source/build/tsan/libtg_base.a" # everything else, as the build made it
-$cc $flags -c -o "$work/stress_staging.o" "$source/tests/stress/stress_staging.c" || exit 1
+for program in stress_staging stress_settle; do
+    $cc $flags -c -o "$work/$program.o" "$source/tests/stress/$program.c" || exit 1
+done
 
-# run NAME: build and run stress_staging with $work/NAME/staging.c; the result is the program's exit code.
+# run NAME PROGRAM: build and run a stress program with $work/NAME/staging.c; the result is its exit code.
 run() {
-    $cc $flags -o "$work/$1/stress" "$work/$1/staging.c" "$work/stress_staging.o" $libraries -lpthread || return 99
-    TMPDIR="$work/$1" TG_SEED=1 "$work/$1/stress" 4400 >"$work/$1/log" 2>&1
+    $cc $flags -o "$work/$1/stress" "$work/$1/staging.c" "$work/$2.o" $libraries -lpthread || return 99
+    TMPDIR="$work/$1" TG_SEED=1 "$work/$1/stress" 1500 >"$work/$1/log" 2>&1
 }
 
 status=0
-for edge in none S1 S2 S3 S4; do
+for edge in none S1 S2 S3 S4 S5 S6; do
     mkdir "$work/$edge"
     sed "/\/\* $edge \*\//s/memory_order_\(acquire\|release\)/memory_order_relaxed/" "$source/io/file/staging.c" \
         >"$work/$edge/staging.c"
@@ -29,7 +31,8 @@ for edge in none S1 S2 S3 S4; do
         status=1
         continue
     fi
-    run $edge
+    case $edge in S5 | S6) program=stress_settle ;; *) program=stress_staging ;; esac
+    run $edge $program
     code=$?
     if [ $edge = none ]; then
         [ $code -eq 0 ] && echo "unchanged: passes" || { echo "unchanged: FAILS ($code)"; cat "$work/$edge/log"; status=1; }

@@ -92,8 +92,8 @@ static void append(struct tg_prng *prng, uint32_t shard, uint64_t epoch, const c
     do {
         calls_left = tg_prng_below(prng, 4) == 0 ? 1 + tg_prng_below(prng, 4) : 0;
         failed = tg_staging_append(&staging, shard, epoch, block, bytes);
-        TG_ASSERT(failed == 0 || failed == -EIO || failed == -ENOSPC || failed == -EOVERFLOW);
-        if (failed == -EOVERFLOW) {
+        TG_ASSERT(failed == 0 || failed == -EIO || failed == -ENOSPC || failed == -EAGAIN);
+        if (failed == -EAGAIN) {
             atomic_store_explicit(&full, true, memory_order_relaxed);
             (void)usleep(100);
         }

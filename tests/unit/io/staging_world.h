@@ -72,19 +72,37 @@ static inline int stage_text(uint32_t shard, const char *text)
 
 static inline void stage(uint32_t shard, const char *text) { cr_assert_eq(stage_text(shard, text), 0, "%s", text); }
 
-/* The epoch ends for all shards; what the checkpoint keeps of it. */
-static inline void cut(struct kept *kept)
+/* The epoch ends for all shards. */
+static inline void cut(void)
 {
-    static uint8_t out[TG_COMMITTABLE_BYTES_MAX];
     for (uint32_t s = 0; s < WORLD_SHARDS; s++) {
         cr_assert_eq(tg_staging_sync(&world, s), 0);
         world_segment[s]++;
-        if (kept == NULL) { continue; } /* nobody gets as far as asking */
+    }
+}
+
+/* What the checkpoint keeps of the last cut. */
+static inline void prepare(struct kept *kept)
+{
+    static uint8_t out[TG_COMMITTABLE_BYTES_MAX];
+    for (uint32_t s = 0; s < WORLD_SHARDS; s++) {
         const uint32_t bytes = tg_staging_prepare(&world, s, world_segment[s] - 1, out);
         kept->data[s] = malloc(bytes);
         memcpy(kept->data[s], out, bytes);
         kept->list[s] = (struct tg_committable){.data = kept->data[s], .bytes = bytes};
     }
+}
+
+static inline void cut_and_prepare(struct kept *kept)
+{
+    cut();
+    prepare(kept);
+}
+
+/* The checkpoint of the last cut is over. */
+static inline void settle(void)
+{
+    for (uint32_t s = 0; s < WORLD_SHARDS; s++) { tg_staging_settle(&world, s, world_segment[s] - 1); }
 }
 
 static inline void kept_free(struct kept *kept)

@@ -1,4 +1,6 @@
 /* Rows that wait for their checkpoint: none is lost, none is there twice, and none of another run takes their place. */
+#include "base/prng.h"
+#include "tests/seed.h"
 #include "tests/unit/io/staging_world.h"
 
 TestSuite(file_staging, .init = world_make, .fini = world_remove, .timeout = 60);
@@ -9,10 +11,10 @@ Test(file_staging, no_run_uses_a_number_of_a_run_before_it)
     struct kept nothing;
     cr_assert_eq(run_begin(1, NULL), TG_OK);
     stage(0, "a\n");
-    cut(&first);
+    cut_and_prepare(&first);
     const uint64_t used = world_segment[0];
     cr_assert_eq(commit(&first), TG_OK);
-    cut(&nothing); /* a checkpoint that lists no part */
+    cut_and_prepare(&nothing); /* a checkpoint that lists no part */
     cr_assert_eq(commit(&nothing), TG_OK);
     run_end();
     cr_assert_eq(run_begin(2, &nothing), TG_OK);
@@ -28,9 +30,9 @@ Test(file_staging, going_back_to_an_older_checkpoint_takes_no_part_of_a_later_ru
     struct kept second;
     cr_assert_eq(run_begin(1, NULL), TG_OK);
     stage(0, "first\n");
-    cut(&first);
+    cut_and_prepare(&first);
     cr_assert_eq(commit(&first), TG_OK);
-    cut(&second);
+    cut_and_prepare(&second);
     cr_assert_eq(commit(&second), TG_OK);
     run_end();
     cr_assert_eq(run_begin(2, &second), TG_OK);
@@ -50,11 +52,11 @@ Test(file_staging, a_part_that_is_not_the_checkpoints_is_named_and_changes_nothi
     struct kept kept;
     cr_assert_eq(run_begin(1, NULL), TG_OK);
     stage(1, "shown\n");
-    cut(&before);
+    cut_and_prepare(&before);
     cr_assert_eq(commit(&before), TG_OK);
     stage(0, "right\n");
     stage(1, "right too\n");
-    cut(&kept);
+    cut_and_prepare(&kept);
     const uint64_t number = world_segment[1] - 1;
     write_text(part_path(1, number), "wrong too\n");
     cr_assert_eq(commit(&kept), TG_ERR_IO);
@@ -79,7 +81,7 @@ Test(file_staging, a_commit_that_was_torn_is_made_again_from_its_start)
     cr_assert_eq(run_begin(1, NULL), TG_OK);
     stage(0, "one\n");
     stage(1, "two\n");
-    cut(&kept);
+    cut_and_prepare(&kept);
     run_end();
     write_text(world_path, "one\ntx");
     cr_assert_eq(run_begin(2, &kept), TG_OK);
@@ -97,7 +99,7 @@ Test(file_staging, parts_that_are_gone_are_missed_unless_the_file_has_their_rows
     cr_assert_eq(run_begin(1, NULL), TG_OK);
     stage(0, "one\n");
     stage(1, "two\n");
-    cut(&kept);
+    cut_and_prepare(&kept);
     cr_assert_eq(commit(&kept), TG_OK);
     run_end();
     write_text(world_path, "one\ntwo\nof a later checkpoint\n");
@@ -120,7 +122,7 @@ Test(file_staging, rows_that_only_the_file_has_are_never_cut_off_for_a_strangers
     struct kept kept;
     cr_assert_eq(run_begin(1, NULL), TG_OK);
     stage(0, "mine\n");
-    cut(&kept);
+    cut_and_prepare(&kept);
     const uint64_t number = world_segment[0] - 1;
     cr_assert_eq(commit(&kept), TG_OK);
     run_end();
@@ -162,11 +164,11 @@ Test(file_staging, committables_are_format_2_byte_by_byte)
     struct kept kept;
     cr_assert_eq(run_begin(9, NULL), TG_OK);
     stage(0, "shown\n");
-    cut(&before);
+    cut_and_prepare(&before);
     cr_assert_eq(commit(&before), TG_OK);
     stage(0, "1234");
     stage(0, "56789");
-    cut(&kept);
+    cut_and_prepare(&kept);
     cr_assert_eq(kept.list[0].bytes, sizeof expected);
     cr_assert_arr_eq(kept.list[0].data, expected, sizeof expected);
     cr_assert_eq(kept.list[1].bytes, 16, "no part");
@@ -180,7 +182,7 @@ Test(file_staging, damaged_and_newer_committables_are_refused)
     struct kept kept;
     cr_assert_eq(run_begin(1, NULL), TG_OK);
     stage(0, "a\n");
-    cut(&kept);
+    cut_and_prepare(&kept);
     struct kept bad = kept;
     for (uint32_t bytes = 1; bytes < kept.list[0].bytes; bytes++) {
         if (bytes == 16) { continue; } /* a whole one without parts */
@@ -220,7 +222,7 @@ Test(file_staging, every_kth_call_of_a_commit_failing_in_every_way_is_made_good_
             world.length = 6;
             stage(0, "one\n");
             stage(1, "two\n");
-            cut(&kept);
+            cut_and_prepare(&kept);
             write_text(world_path, "shown\non"); /* torn by a run before */
             faulty_use(&faulty, way, k, 1);
             const tg_status status = commit(&kept);
@@ -237,4 +239,175 @@ Test(file_staging, every_kth_call_of_a_commit_failing_in_every_way_is_made_good_
         }
     }
     cr_assert_gt(failures, 50);
+}
+
+Test(file_staging, epochs_without_a_checkpoint_may_be_any_number)
+{
+    enum { EPOCHS = 5000 };
+    struct kept kept;
+    char row[32];
+    static char expected[WORLD_TEXT];
+    size_t used = 0;
+    cr_assert_eq(run_begin(1, NULL), TG_OK);
+    for (uint32_t epoch = 0; epoch < EPOCHS; epoch++) {
+        (void)snprintf(row, sizeof row, "row %u\n", epoch);
+        stage(0, row);
+        if (epoch % 500 == 0) { stage(1, row); }
+        used += (size_t)snprintf(expected + used, sizeof expected - used, "%s", row);
+        cut();
+        settle(); /* given up */
+    }
+    for (uint32_t epoch = 0; epoch < EPOCHS; epoch += 500) {
+        used += (size_t)snprintf(expected + used, sizeof expected - used, "row %u\n", epoch);
+    }
+    cut_and_prepare(&kept);
+    cr_assert_eq(commit(&kept), TG_OK, "%s", world_error.text);
+    cr_assert(strcmp(text_of(world_path), expected) == 0, "every row once, in order");
+    run_end();
+    kept_free(&kept);
+}
+
+/* Rows that come while a checkpoint is under way must not get into what it commits. */
+Test(file_staging, without_room_rows_wait_until_the_checkpoint_under_way_is_over)
+{
+    struct kept kept;
+    cr_assert_eq(run_begin(1, NULL), TG_OK);
+    for (uint32_t epoch = 0; epoch < TG_STAGING_SEGMENTS_MAX; epoch++) {
+        stage(0, "x\n");
+        cut();
+        if (epoch == TG_STAGING_SEGMENTS_MAX - 1) { break; }
+        stage(0, "y\n"); /* the checkpoint is under way: a segment of its own */
+        settle();
+    }
+    prepare(&kept); /* of the last one */
+    cr_assert_eq(stage_text(0, "z\n"), -EAGAIN);
+    cr_assert_eq(stage_text(1, "z\n"), 0, "the other shard has room");
+    settle(); /* it is given up behind that */
+    stage(0, "z\n");
+    kept_free(&kept);
+    cut_and_prepare(&kept);
+    cr_assert_eq(stage_text(0, "next\n"), -EAGAIN);
+    cr_assert_eq(commit(&kept), TG_OK);
+    stage(0, "next\n");
+    const char *text = text_of(world_path);
+    cr_assert_str_eq(text + strlen(text) - 8, "y\nx\nz\nz\n", "%s", text);
+    kept_free(&kept);
+    settle();
+    cut_and_prepare(&kept);
+    cr_assert_eq(commit(&kept), TG_OK);
+    text = text_of(world_path);
+    cr_assert_str_eq(text + strlen(text) - 5, "next\n");
+    run_end();
+    kept_free(&kept);
+}
+
+/* ---- at random --------------------------------------------------------------------------------------------------- */
+
+/* What must be in the file, and what waits. */
+struct model {
+    char shown[WORLD_TEXT];
+    char waiting[WORLD_SHARDS][WORLD_TEXT]; /* in the checkpoint under way, or in the next one when there is none */
+    char behind[WORLD_SHARDS][WORLD_TEXT];  /* the cut of the one under way */
+};
+static struct model model;
+
+static void model_append(char *text, const char *more)
+{
+    const size_t used = strlen(text);
+    cr_assert_lt(used + strlen(more), (size_t)WORLD_TEXT);
+    memcpy(text + used, more, strlen(more) + 1);
+}
+
+/* The checkpoint under way is over. */
+static void model_over(bool committed)
+{
+    for (uint32_t s = 0; s < WORLD_SHARDS; s++) {
+        if (committed) {
+            model_append(model.shown, model.waiting[s]);
+            model.waiting[s][0] = '\0';
+        }
+        model_append(model.waiting[s], model.behind[s]);
+        model.behind[s][0] = '\0';
+    }
+}
+
+/* What was not committed is read again by the next run, as other rows here. */
+static void model_die(void)
+{
+    for (uint32_t s = 0; s < WORLD_SHARDS; s++) {
+        model.waiting[s][0] = '\0';
+        model.behind[s][0] = '\0';
+    }
+}
+
+static uint32_t stage_some(struct tg_prng *prng, bool under_way, uint32_t *number)
+{
+    uint32_t refused = 0;
+    for (uint32_t s = 0; s < WORLD_SHARDS; s++) {
+        if (tg_prng_below(prng, 3) == 0) { continue; }
+        char row[32];
+        (void)snprintf(row, sizeof row, "%u\n", ++*number);
+        const int failed = stage_text(s, row);
+        cr_assert(failed == 0 || (failed == -EAGAIN && under_way), "%d", failed);
+        if (failed == 0) { model_append(under_way ? model.behind[s] : model.waiting[s], row); }
+        refused += failed != 0;
+    }
+    return refused;
+}
+
+Test(file_staging, at_random_every_row_of_a_checkpoint_is_shown_once_and_no_other)
+{
+    enum { STEPS = 6000 };
+    const uint64_t seed = tg_test_seed();
+    struct tg_prng prng = {seed};
+    struct kept last = {0}; /* of the newest complete checkpoint */
+    uint32_t refused = 0, commits = 0, deaths = 0, number = 0, bad_epochs = 0;
+    uint64_t generation = 1;
+    cr_assert_eq(run_begin(generation, NULL), TG_OK);
+    for (uint32_t step = 0; step < STEPS; step++) {
+        (void)stage_some(&prng, false, &number);
+        cut();
+        refused += stage_some(&prng, true, &number);
+        if (bad_epochs == 0 && tg_prng_below(&prng, 100) == 0) { bad_epochs = tg_prng_below(&prng, 200); }
+        bad_epochs -= bad_epochs != 0;
+        struct kept kept;
+        prepare(&kept);
+        refused += stage_some(&prng, true, &number);
+        const bool complete = bad_epochs == 0;
+        const bool dies = tg_prng_below(&prng, 50) == 0;
+        if (!complete || dies) {
+            if (complete) { /* decided, not committed: the next run does it */
+                kept_free(&last);
+                last = kept;
+                model_over(true);
+            } else {
+                kept_free(&kept);
+            }
+            if (dies) {
+                deaths++;
+                run_end();
+                const bool any = last.list[0].bytes != 0;
+                cr_assert_eq(run_begin(++generation, any ? &last : NULL), TG_OK, "seed %lu: %s", seed,
+                             world_error.text);
+                model_die();
+            } else {
+                model_over(false);
+                settle();
+            }
+        } else {
+            cr_assert_eq(commit(&kept), TG_OK, "seed %lu: %s", seed, world_error.text);
+            kept_free(&last);
+            last = kept;
+            commits++;
+            model_over(true);
+            settle();
+        }
+        cr_assert(strcmp(text_of(world_path), model.shown) == 0, "seed %lu step %u", seed, step);
+        if (model.shown[0] != '\0' && strlen(model.shown) > 20000) { break; }
+    }
+    run_end();
+    kept_free(&last);
+    cr_assert_gt(commits, 50);
+    cr_assert_gt(deaths, 5);
+    (void)fprintf(stderr, "%u commits, %u deaths, %u times without room\n", commits, deaths, refused);
 }
