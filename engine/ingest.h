@@ -59,6 +59,8 @@ struct tg_ingest {
     /* state of the whole */
     uint64_t last_ns;   /* of the last poll */
     bool was_blocked;   /* the last poll: what passed since was our own back-pressure */
+    uint64_t heard_ns;  /* when silence was counted last; 0 = never */
+    uint64_t settle_ns; /* after a pause: until then nobody is idle; 0 = there was none */
     uint64_t staged_ns; /* when the oldest staged row was staged; 0 = none */
     uint32_t ended_count;
     bool stopping; /* no more polls: flush and end */

@@ -1,6 +1,8 @@
 /* The clock of a partition while it is read, while it is silent, and over a restart. */
 #include "engine/partition.h"
 
+#include "base/assert.h"
+
 void tg_partition_init(struct tg_partition *partition, struct tg_published *published)
 {
     *partition = (struct tg_partition){.max_ts = TG_TS_MIN,
@@ -18,33 +20,52 @@ void tg_partition_publish(const struct tg_partition *partition, bool idle)
     atomic_store_explicit(&partition->published->idle, idle ? 1u : 0u, memory_order_relaxed);
 }
 
+bool tg_partition_shows_idle(const struct tg_partition *partition)
+{
+    return atomic_load_explicit(&partition->published->idle, memory_order_relaxed) != 0;
+}
+
 void tg_partition_arrived(struct tg_partition *partition)
 {
     partition->at_end = false;
     partition->resumed = false;
+    partition->stirred = false;
     partition->quiet_ns = 0;
     tg_partition_publish(partition, false); /* now, not when its records are through: they may have to wait */
 }
 
+static void silence_begins(struct tg_partition *partition)
+{
+    partition->quiet_ns = 0;
+    partition->idle_base_wm = partition->wm;
+    partition->idle_base_ns = 0;
+}
+
 void tg_partition_reached_end(struct tg_partition *partition)
 {
-    if (!partition->at_end && !partition->resumed) {
-        partition->quiet_ns = 0;
-        partition->idle_base_wm = partition->wm;
-        partition->idle_base_ns = 0;
-    }
+    if (!partition->at_end && !partition->resumed) { silence_begins(partition); }
     partition->resumed = false;
+    partition->stirred = false;
     partition->at_end = true;
 }
 
-/* The smallest wm of the partitions that are not idle; false when all are. One at the end of time is over, whatever
- * else is published of it: nobody follows it there. */
-static bool busy_minimum(struct tg_published *all, uint32_t count, int64_t *minimum)
+void tg_partition_stirred(struct tg_partition *partition)
+{
+    TG_ASSERT(partition->tick == TG_TICK_NONE); /* a raise that is under way knows how long it was silent */
+    silence_begins(partition);
+    partition->stirred = true;
+    tg_partition_publish(partition, false);
+}
+
+/* The smallest wm of the other partitions that are not idle; false when all are. One at the end of time is over,
+ * whatever else is published of it: nobody follows it there. */
+static bool busy_minimum(const struct tg_surroundings *around, const struct tg_published *own, int64_t *minimum)
 {
     bool found = false;
-    for (uint32_t i = 0; i < count; i++) {
-        if (atomic_load_explicit(&all[i].idle, memory_order_relaxed) != 0) { continue; }
-        const int64_t wm = atomic_load_explicit(&all[i].wm, memory_order_relaxed);
+    for (uint32_t i = 0; i < around->all_count; i++) {
+        struct tg_published *other = &around->all[i];
+        if (other == own || atomic_load_explicit(&other->idle, memory_order_relaxed) != 0) { continue; }
+        const int64_t wm = atomic_load_explicit(&other->wm, memory_order_relaxed);
         if (wm == TG_TS_MAX) { continue; }
         *minimum = !found || wm < *minimum ? wm : *minimum;
         found = true;
@@ -52,21 +73,24 @@ static bool busy_minimum(struct tg_published *all, uint32_t count, int64_t *mini
     return found;
 }
 
-bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_spec *source,
-                       const struct tg_surroundings *around)
+bool tg_partition_silent(struct tg_partition *partition, const struct tg_source_spec *source, uint64_t elapsed_ns)
+{
+    if (partition->ended || !partition->at_end) { return false; }
+    partition->quiet_ns += elapsed_ns;
+    if (!partition->has_valid && !partition->stirred) { return true; }
+    return (int64_t)(partition->quiet_ns / 1000) >= source->idle_after;
+}
+
+bool tg_partition_raise_due(struct tg_partition *partition, const struct tg_source_spec *source,
+                            const struct tg_surroundings *around)
 {
     enum { RAISE_INTERVAL_NS = 1000000000 };
-    if (partition->ended || !partition->at_end) { return false; }
-    partition->quiet_ns += around->elapsed_ns;
-    const bool idle = !partition->has_valid || (int64_t)(partition->quiet_ns / 1000) >= source->idle_after;
-    if (!idle) { return false; }
-    tg_partition_publish(partition, true);
     if (partition->tick != TG_TICK_NONE) { return false; }
     if (partition->last_raise_ns != 0 && around->now_ns - partition->last_raise_ns < RAISE_INTERVAL_NS) {
         return false;
     }
     int64_t target = TG_TS_MIN;
-    const bool anyone_busy = busy_minimum(around->all, around->all_count, &target);
+    const bool anyone_busy = busy_minimum(around, partition->published, &target);
     if (!anyone_busy) { /* everybody is silent: event time goes on at the wall clock's rate */
         if (source->idle_clock == TG_IDLE_OFF || partition->idle_base_wm == TG_TS_MIN) { return false; }
         target = partition->idle_base_wm + (int64_t)((partition->quiet_ns - partition->idle_base_ns) / 1000);
@@ -74,7 +98,8 @@ bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_sp
         target = target > limit ? limit : target;
     }
     if (target <= partition->wm) { return false; }
-    partition->raise = (struct tg_raise){.wm = target, .quiet_ns = partition->quiet_ns, .follows = anyone_busy};
+    partition->raise = (struct tg_raise){
+        .wm = target, .wall_us = around->wall_us, .quiet_ns = partition->quiet_ns, .follows = anyone_busy};
     partition->last_raise_ns = around->now_ns;
     return true;
 }

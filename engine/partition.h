@@ -21,6 +21,7 @@ struct tg_published {
 struct tg_raise {
     int64_t wm;
     int64_t offset;    /* of the record that will be judged next */
+    int64_t wall_us;   /* when it became due */
     uint64_t quiet_ns; /* of the partition, when it became due */
     bool follows;      /* a busy partition, not the wall clock */
 };
@@ -36,6 +37,7 @@ struct tg_partition {
     int64_t idle_base_wm;  /* wm when it fell silent, or when a busy partition last took it along */
     uint64_t idle_base_ns; /* quiet_ns at that moment */
     uint64_t last_raise_ns;
+    bool stirred; /* its log grew behind the reported end, and nothing came of that so far */
     bool resumed; /* it was at the end before the restart: silence goes on from there unless something comes */
     enum {
         TG_TICK_NONE,
@@ -66,8 +68,12 @@ static inline void tg_partition_accept(struct tg_partition *partition, int64_t t
 /* Records arrived, or the source reported its end.  @shard */
 void tg_partition_arrived(struct tg_partition *partition);
 void tg_partition_reached_end(struct tg_partition *partition);
-/* Let the others see wm and idleness.  @shard */
+/* The source knows of something behind the end it reported. That may be records, which arrive, or nothing for us, of
+ * which no more is heard: the silence begins anew, and must last even where it would count at once.  @shard */
+void tg_partition_stirred(struct tg_partition *partition);
+/* Let the others see wm and idleness; what they see of the latter.  @shard */
 void tg_partition_publish(const struct tg_partition *partition, bool idle);
+bool tg_partition_shows_idle(const struct tg_partition *partition);
 
 /* As a checkpoint keeps it, and back; `down_us` is how long nobody was reading since.  @shard */
 void tg_partition_save(const struct tg_partition *partition, struct tg_manifest_partition *out);
@@ -90,14 +96,15 @@ static inline bool tg_partition_balances(const struct tg_partition *partition)
 struct tg_surroundings {
     struct tg_published *all; /* [all_count] of the whole job, this partition among them */
     uint32_t all_count;
-    uint64_t elapsed_ns; /* since the last call, without what was spent blocked by our own back-pressure */
     uint64_t now_ns;
     int64_t wall_us;
 };
-/* Idleness, looked at every cycle that is not blocked. True at most once a second: then partition->raise is due.
- * @shard */
-bool tg_partition_idle(struct tg_partition *partition, const struct tg_source_spec *source,
-                       const struct tg_surroundings *around);
+/* Silence goes on for `elapsed_ns`, without what was spent blocked by our own back-pressure; told every cycle that is
+ * not blocked. True when it has lasted long enough for the partition to be idle.  @shard */
+bool tg_partition_silent(struct tg_partition *partition, const struct tg_source_spec *source, uint64_t elapsed_ns);
+/* Of one that is: true at most once a second, when partition->raise is due.  @shard */
+bool tg_partition_raise_due(struct tg_partition *partition, const struct tg_source_spec *source,
+                            const struct tg_surroundings *around);
 /* The raise that was due acts.  @shard */
 void tg_partition_raise(struct tg_partition *partition);
 

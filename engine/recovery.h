@@ -109,9 +109,7 @@ TG_MUST_USE tg_status tg_recovery_copy(const struct tg_store *from, const struct
 /* Remove what no start can need: keeps the newest `keep` (at least 3) checkpoints with their chains, and more until one
  * of them has nothing left to commit or is acknowledged; of the logs of ticks that came by restores, those of runs that
  * a kept checkpoint is of. While a manifest at or above the oldest kept one is unreadable or gone only leftovers above
- * every manifest go, and no log. Never while an epoch is being written. Errors: TG1510, TG1511,
- * TG1521.
- * @helper */
+ * every manifest go, and no log. Never while an epoch is being written. Errors: TG1510, TG1511, TG1521.  @helper */
 TG_MUST_USE tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, struct tg_error *err);
 
 #endif

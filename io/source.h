@@ -100,6 +100,10 @@ struct tg_source_ops {
     tg_status (*failure)(const void *state, struct tg_error *err);
     /* Offset of the record the partition delivers next; -1 = not known yet. NULL = offsets begin at 0.  @shard */
     int64_t (*position)(const void *state, uint32_t partition);
+    /* Asked before the silence of a partition counts, when it was polled empty or has not been for a while: does the
+     * source know of anything behind the end it reported last that it has not delivered? What it told once, and what
+     * never became a record, it need not tell again. NULL = nothing can lie unread.  @shard */
+    bool (*unread)(void *state, uint32_t partition);
     /* Records known to exist beyond our position, over the owned partitions; -1 = unknown.  @shard */
     int64_t (*lag)(const void *state);
     /* Remember upstream that every record of `partition` below `offset` has taken effect. Asynchronous, best effort

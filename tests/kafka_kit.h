@@ -177,7 +177,7 @@ static inline tg_status kit_source_open(struct kit_source *source, uint32_t shar
     env->clock = tg_clock_real();
     if (env->poll_count_max == 0) { env->poll_count_max = TG_BATCH_ROWS_MAX; }
     const tg_status found = tg_kafka_source.discover(env->options, "in", tg_clock_now_ns(&env->clock) + 10000000000,
-                                                      &env->partition_count, err);
+                                                     &env->partition_count, err);
     if (found != TG_OK) { return found; }
     cr_assert_leq(env->partition_count, KIT_PARTITIONS_MAX);
     for (uint32_t i = shard; i < env->partition_count; i += shard_count) { source->owned[env->owned_count++] = i; }
@@ -251,6 +251,23 @@ static inline void kit_run(struct kit_source *source, uint64_t count, uint32_t s
     while (kit_total(source) < count && kit_now_ns() < until && tg_kafka_source.failure(source->state, NULL) == TG_OK) {
         if (!kit_step(source)) { kit_pause_us(200); }
     }
+}
+
+/* Poll until the end was reported `count` times. */
+static inline void kit_run_to_end(struct kit_source *source, uint32_t count, uint32_t seconds)
+{
+    const uint64_t until = kit_now_ns() + (uint64_t)seconds * 1000000000u;
+    while (source->at_end_count < count && kit_now_ns() < until) {
+        if (!kit_step(source)) { kit_pause_us(200); }
+    }
+    cr_assert_geq(source->at_end_count, count, "the end was not reported");
+}
+
+/* Without a poll: does the source come to know within so many milliseconds that something is unread? */
+static inline bool kit_hears(struct kit_source *source, uint32_t partition, uint32_t ms)
+{
+    while (!tg_kafka_source.unread(source->state, partition) && ms-- > 0) { kit_pause_us(1000); }
+    return ms != UINT32_MAX;
 }
 
 /* Poll until all owned partitions have ended (bounded). */

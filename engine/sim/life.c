@@ -117,6 +117,15 @@ static tg_status take_complete(struct run *run, struct tg_error *err)
     return tg_sim_export_checkpoints(left, err);
 }
 
+/* For how long nobody of the process runs now, while the world goes on. */
+static uint64_t stop(const struct run *run)
+{
+    enum { STEPS = 3000 }; /* from one stop to the next, on average */
+    const struct tg_sim_life *life = run->life;
+    if (life->options->stop_ns == 0 || life->chaos->healed) { return 0; }
+    return tg_prng_below(life->prng, STEPS) == 0 ? tg_prng_next(life->prng) % life->options->stop_ns : 0;
+}
+
 static enum tg_sim_end work(struct run *run, struct tg_error *err)
 {
     const struct tg_sim_life *life = run->life;
@@ -130,7 +139,7 @@ static enum tg_sim_end work(struct run *run, struct tg_error *err)
         if (err->status != TG_OK) { return TG_SIM_FAILED; }
         const bool quick = idle >= patience(life->options);
         const uint64_t passed_ns = tg_prng_below(life->prng, quick ? QUICK_NS : (uint32_t)life->options->tick_ns);
-        chaos->world->now_ns += passed_ns;
+        chaos->world->now_ns += passed_ns + stop(run);
         tg_sim_chaos_step(chaos);
         idle = step(run) != 0 ? 0 : idle + 1;
         if (err->status == TG_OK) { (void)take_complete(run, err); }

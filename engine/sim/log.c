@@ -31,8 +31,8 @@ struct tg_sim_log {
     struct tg_sim_log_faults faults;
     struct tg_prng prng;
     bool down;
+    uint64_t down_ns; /* since when */
     bool frozen;
-    bool revealed;
     uint32_t partition_count;
     struct log_partition partitions[];
 };
@@ -95,8 +95,32 @@ void tg_sim_log_append(struct tg_sim_log *log, uint32_t partition, const struct 
 }
 
 void tg_sim_log_set_faults(struct tg_sim_log *log, const struct tg_sim_log_faults *faults) { log->faults = *faults; }
-void tg_sim_log_set_up(struct tg_sim_log *log, bool up) { log->down = !up; }
-void tg_sim_log_reveal(struct tg_sim_log *log) { log->revealed = true; }
+
+void tg_sim_log_set_up(struct tg_sim_log *log, bool up)
+{
+    if (up == !log->down) { return; }
+    log->down = !up;
+    if (log->down) { log->down_ns = log->world->now_ns; }
+    for (uint32_t i = 0; up && i < log->partition_count; i++) {
+        const struct log_partition *p = &log->partitions[i];
+        for (uint32_t k = 0; k < p->count; k++) {
+            const bool missed =
+                p->records[k].visible_ns > log->down_ns && p->records[k].visible_ns < log->world->now_ns;
+            if (missed) { p->records[k].visible_ns = log->world->now_ns; }
+        }
+    }
+}
+
+void tg_sim_log_reveal(struct tg_sim_log *log)
+{
+    for (uint32_t i = 0; i < log->partition_count; i++) {
+        const struct log_partition *p = &log->partitions[i];
+        for (uint32_t k = 0; k < p->count; k++) {
+            if (p->records[k].visible_ns > log->world->now_ns) { p->records[k].visible_ns = log->world->now_ns; }
+        }
+    }
+}
+
 void tg_sim_log_freeze(struct tg_sim_log *log) { log->frozen = true; }
 
 /* A commit that had time enough has arrived. */
@@ -120,6 +144,17 @@ void tg_sim_log_crash(struct tg_sim_log *log)
 int64_t tg_sim_log_committed(const struct tg_sim_log *log, uint32_t partition)
 {
     return log->partitions[partition].committed;
+}
+
+static bool visible_at(const struct tg_sim_log *log, const struct log_partition *p, uint64_t offset, uint64_t at_ns)
+{
+    if (log->down && at_ns > log->down_ns) { at_ns = log->down_ns; }
+    return offset < p->count && p->records[offset].visible_ns <= at_ns;
+}
+
+bool tg_sim_log_was_silent(const struct tg_sim_log *log, uint32_t partition, int64_t offset, uint64_t at_ns)
+{
+    return !visible_at(log, &log->partitions[partition], offset < 0 ? 0 : (uint64_t)offset, at_ns);
 }
 
 /* ---- the source -------------------------------------------------------------------------------------------------- */
@@ -193,7 +228,7 @@ static tg_status open_source(void *state, const struct tg_source_env *env, struc
 
 static bool visible(const struct tg_sim_log *log, const struct log_partition *p, uint32_t offset)
 {
-    return offset < p->count && (log->revealed || p->records[offset].visible_ns <= log->world->now_ns);
+    return visible_at(log, p, offset, log->world->now_ns);
 }
 
 /* Records into the batch, at most `count`. */
@@ -267,6 +302,17 @@ static tg_status failure(const void *state, struct tg_error *err)
     return TG_OK;
 }
 
+static bool unread(void *state, uint32_t partition)
+{
+    const struct log_source *source = state;
+    for (uint32_t i = 0; i < source->count; i++) {
+        const struct reader *reader = &source->readers[i];
+        if (reader->partition != partition) { continue; }
+        return visible(source->log, &source->log->partitions[partition], reader->next);
+    }
+    return false;
+}
+
 static int64_t lag(const void *state)
 {
     const struct log_source *source = state;
@@ -303,6 +349,7 @@ const struct tg_source_ops tg_sim_log_source = {
     .open = open_source,
     .poll = poll_source,
     .failure = failure,
+    .unread = unread,
     .lag = lag,
     .commit = commit,
     .close = close_source,

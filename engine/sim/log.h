@@ -34,10 +34,14 @@ void tg_sim_log_use(struct tg_sim_log *log);
 void tg_sim_log_append(struct tg_sim_log *log, uint32_t partition, const struct tg_sim_log_record *record);
 /* From now on.  @setup */
 void tg_sim_log_set_faults(struct tg_sim_log *log, const struct tg_sim_log_faults *faults);
-/* Take the broker away or bring it back.  @setup */
+/* Take the broker away or bring it back. Records that were to become visible meanwhile do so then: there was nobody to
+ * take them.  @setup */
 void tg_sim_log_set_up(struct tg_sim_log *log, bool up);
-/* Everything appended is visible.  @setup */
+/* Everything appended is visible from now on.  @setup */
 void tg_sim_log_reveal(struct tg_sim_log *log);
+/* Was nothing to be seen of the record at `offset` at the instant `at_ns`, nor of any behind it? -1 = the first. @setup
+ */
+bool tg_sim_log_was_silent(const struct tg_sim_log *log, uint32_t partition, int64_t offset, uint64_t at_ns);
 
 /* The process is dead: nothing is fetched or committed until the crash below.  @setup */
 void tg_sim_log_freeze(struct tg_sim_log *log);
@@ -46,7 +50,9 @@ void tg_sim_log_crash(struct tg_sim_log *log);
 /* Committed position of a partition; -1 = none.  @setup */
 int64_t tg_sim_log_committed(const struct tg_sim_log *log, uint32_t partition);
 
-/* Reports of the end (TG_RAW_AT_END) come in the middle of the log too, wherever nothing newer was visible. Idleness
+/* What is visible counts as fetched: the client behind the source knows of it, whether the engine polls or not.
+ *
+ * Reports of the end (TG_RAW_AT_END) come in the middle of the log too, wherever nothing newer was visible. Idleness
  * acts on them: a job whose results must not depend on it sets idle_after out of reach. A partition without any good
  * record is idle at once, so it tells its end only behind its first one, and behind its last record.  @any */
 extern const struct tg_source_ops tg_sim_log_source;

@@ -61,6 +61,7 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     static const uint32_t grows_ms[] = {0, 500, 8000};
     static const tg_us idle_afters[] = {0, 5000, 50000, 500000};
     static const uint32_t idle_grows_ms[] = {3000, 10000};
+    static const uint32_t stops_ms[] = {0, 0, 100, 2000};
     static const tg_us checkpoints[] = {0, 1000, 3000, 10000, 30000, 200000};
     options->log = tg_prng_below(prng, 2) == 0;
     options->cassandra = tg_prng_below(prng, 2) == 0;
@@ -88,6 +89,7 @@ static void draw_world(struct tg_sim_options *options, struct tg_prng *prng, uin
     const uint64_t idle_grow_ns = pick(prng, 2, idle_grows_ms) * UINT64_C(1000000);
     if (options->idle_after != 0) { options->grow_ns = idle_grow_ns; }
     options->max_age = tg_prng_below(prng, 4) == 0 ? 50 * options->checkpoint : 0;
+    options->stop_ns = pick(prng, 4, stops_ms) * UINT64_C(1000000);
     reconcile(options);
 }
 
@@ -178,6 +180,7 @@ bool tg_sim_options_set(struct tg_sim_options *options, const char *setting)
         FIELD("chain", chain),
         FIELD("tick_ns", tick_ns),
         FIELD("grow_ns", grow_ns),
+        FIELD("stop_ns", stop_ns),
         FIELD("budget", budget),
         FIELD("idle_after_us", idle_after),
         FIELD("max_age_us", max_age),
@@ -215,10 +218,11 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
                   "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " checkpoint_us=%" PRId64
                   " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
                   "crash_calls=%u reshard=%d chain=%d fatal=%d idle_after_us=%" PRId64 " max_age_us=%" PRId64
-                  " audit=%d moves_max=%u",
+                  " audit=%d stop_ns=%" PRIu64 " moves_max=%u",
                   options->log, options->cassandra, options->nodes, options->protocol, options->timeout, options->flush,
                   options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults, options->net_faults,
                   options->cql_faults, options->outage_ns, options->heal_ns, options->checkpoint, options->crashes,
                   options->crash_steps, options->crash_visits, options->crash_calls, options->reshard, options->chain,
-                  options->fatal, options->idle_after, options->max_age, options->audit, options->moves);
+                  options->fatal, options->idle_after, options->max_age, options->audit, options->stop_ns,
+                  options->moves);
 }

@@ -38,6 +38,7 @@ struct scenario {
     struct tg_tick_watch tick_watch;
     struct tg_tick *ticks; /* [tick_count] that acted, in any life */
     uint64_t tick_count;
+    char early[160]; /* the first tick that counted silence where there was none; "" = there is none */
 };
 
 /* ---- the job ----------------------------------------------------------------------------------------------------- */
@@ -178,6 +179,11 @@ static void note_tick(void *self, const struct tg_tick *tick)
     struct scenario *s = self;
     TG_ASSERT(s->tick_count < TICKS_MAX);
     s->ticks[s->tick_count++] = *tick;
+    const uint64_t at_ns = (uint64_t)(tick->wall_us - s->world.start_us) * 1000;
+    if (s->early[0] != '\0' || tg_sim_log_was_silent(s->log, tick->partition, tick->offset, at_ns)) { return; }
+    (void)snprintf(s->early, sizeof s->early,
+                   "the clock of partition %u was raised at %.6f s for its silence, and record %" PRId64 " lay unread",
+                   tick->partition, (double)at_ns / 1e9, tick->offset);
 }
 
 /* ---- lives ------------------------------------------------------------------------------------------------------- */
@@ -328,6 +334,7 @@ tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_c
     s.tick_watch = (struct tg_tick_watch){.acted = note_tick, .self = &s};
     tg_status status = make_world(&s, err);
     if (status == TG_OK) { status = live(&s, outcome, err); }
+    if (status == TG_OK && s.early[0] != '\0') { status = tg_fail(err, TG1403, 0, "%s", s.early); }
     outcome->now_ns = s.world.now_ns;
     outcome->ticks = s.tick_count;
     outcome->restores = s.witness.restores;

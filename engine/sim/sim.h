@@ -56,6 +56,7 @@ struct tg_sim_options {
     enum tg_sim_level net_faults;
     enum tg_sim_level cql_faults;
     uint64_t outage_ns;    /* something goes down, or comes back, every so often; 0 = never */
+    uint64_t stop_ns;      /* now and then the process stands still for up to so long; 0 = never */
     uint64_t heal_ns;      /* all is well from then on, when the crashes are over */
     uint32_t crashes;      /* so many lives end before their time, unless one is quicker; 0 unless asked for */
     tg_us checkpoint;      /* from one to the next; 0 = none, and every life begins from nothing */

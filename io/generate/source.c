@@ -48,7 +48,7 @@ struct generate_source {
     tg_ts start;        /* the schedule's record 0 ... */
     uint64_t opened_ns; /* ... is due at this monotonic instant */
     bool paced;
-    bool seeks; /* goes on at the positions given */
+    bool seeks;    /* goes on at the positions given */
     uint32_t turn; /* partition asked next */
     uint32_t owned_count;
     struct generate_partition partitions[];
@@ -193,8 +193,10 @@ static tg_status open_source(void *state, const struct tg_source_env *env, struc
     TG_ASSERT(config.partitions == env->partition_count);
     if (!tg_option(env->options, "seed")->is_set) { config.seed = env->seed; }
     if (env->bounded && config.count == 0) {
-        return tg_fail(err, TG1004, 0, "source %s is endless and the run is to end with its input: set "
-                       "sources.%s.generate.count", env->source_name, env->source_name);
+        return tg_fail(err, TG1004, 0,
+                       "source %s is endless and the run is to end with its input: set "
+                       "sources.%s.generate.count",
+                       env->source_name, env->source_name);
     }
     const struct tg_option_value *rate = tg_option(env->options, "rate");
     if (!rate->is_set && config.count == 0) { config.rate = LIVE_RATE; }
@@ -288,6 +290,16 @@ static tg_status failure(const void *state, struct tg_error *err)
     return TG_OK; /* nothing can go wrong after open */
 }
 
+static bool unread(void *state, uint32_t number)
+{
+    const struct generate_source *source = state;
+    const tg_ts until = due_now(source, tg_clock_now_ns(&source->env.clock));
+    for (uint32_t i = 0; i < source->owned_count; i++) {
+        if (source->env.partitions[i] == number) { return tg_generator_due(&source->partitions[i].generator) <= until; }
+    }
+    return false;
+}
+
 /* Paced: what is due and was not taken. Otherwise what is left of a counted run. */
 static int64_t lag(const void *state)
 {
@@ -337,6 +349,7 @@ const struct tg_source_ops tg_generate_source = {
     .open = open_source,
     .poll = poll_source,
     .failure = failure,
+    .unread = unread,
     .lag = lag,
     .commit = commit,
     .close = close_source,

@@ -14,9 +14,9 @@
 #include "base/assert.h"
 
 enum {
-    ROOM_BYTES = 16384,      /* less than this left in the buffer: the batch ends */
-    OVERSIZE_BYTES = 4096,   /* kept of a record beyond TG_RECORD_BYTES_MAX */
-    ROUSE_NS = 1000000,      /* at most one wake-up a millisecond */
+    ROOM_BYTES = 16384,    /* less than this left in the buffer: the batch ends */
+    OVERSIZE_BYTES = 4096, /* kept of a record beyond TG_RECORD_BYTES_MAX */
+    ROUSE_NS = 1000000,    /* at most one wake-up a millisecond */
     ROUSE_IDLE_NS = 20000000,
 };
 
@@ -38,9 +38,11 @@ static TG_COLD void take_error(struct tg_kafka_intake *intake, const struct tg_k
     switch ((int)message->err) {
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-        intake->status = tg_fail(error, TG1205, 0, "topic \"%s\" partition %u: offset %lld is no longer in the log\n  "
+        intake->status = tg_fail(error, TG1205, 0,
+                                 "topic \"%s\" partition %u: offset %lld is no longer in the log\n  "
                                  "records were deleted before the job read them: raise the topic's retention. To begin "
-                                 "anew: --fresh", intake->topic, partition->number, (long long)partition->next);
+                                 "anew: --fresh",
+                                 intake->topic, partition->number, (long long)partition->next);
         return;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
@@ -113,6 +115,7 @@ static TG_HOT void on_message(rd_kafka_message_t *message, void *opaque)
             /* Behind compacted records and transaction marks the end lies beyond the last record we saw. */
             if (message->offset > partition->next) { partition->next = message->offset; }
             if (message->offset > partition->high) { partition->high = message->offset; }
+            partition->heard = message->offset;
             partition->at_end = true;
             out->flags |= TG_RAW_AT_END;
         }
@@ -188,6 +191,19 @@ void tg_kafka_intake_check(struct tg_kafka_intake *intake, const struct tg_kafka
         return;
     }
     if (rd_kafka_queue_length(partition->queue) == 0) { rouse(intake, now_ns); }
+}
+
+/* What the log has grown to is told once, not as long as it lies there: it need not become a record. A transaction that
+ * is open, or was aborted, reaches beyond what can be read; of one that stays open for long only what it adds counts.
+ * The client knows the log's length before it has the records, so there is no moment in which they are in neither. */
+bool tg_kafka_intake_unread(const struct tg_kafka_intake *intake, struct tg_kafka_partition *partition)
+{
+    int64_t low = 0;
+    int64_t high = 0;
+    (void)rd_kafka_get_watermark_offsets(intake->client->rk, intake->topic, (int32_t)partition->number, &low, &high);
+    const bool grew = high > partition->heard;
+    if (grew) { partition->heard = high; }
+    return grew || partition->held != NULL || rd_kafka_queue_length(partition->queue) > 0;
 }
 
 /* Record size of a batch from its ends: enough for an estimate. */

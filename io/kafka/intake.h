@@ -10,14 +10,15 @@
 struct tg_kafka_partition {
     rd_kafka_queue_t *queue; /* NULL until open */
     uint32_t number;
-    bool at_end;   /* the broker had nothing more when asked last */
-    bool ended;    /* bounded input is complete, and the receiver knows */
-    bool was_full; /* the queue came near its limit: the broker thread may sleep on it */
-    int64_t next;  /* lowest offset still wanted: the fence */
-    int64_t end;   /* bounded: first offset not wanted; INT64_MAX otherwise */
-    int64_t high;  /* last known end of the log, for lag */
-    int64_t commit;       /* to be told upstream; -1 = nothing so far */
-    int64_t commit_told;  /* handed to the client */
+    bool at_end;           /* the broker had nothing more when asked last */
+    bool ended;            /* bounded input is complete, and the receiver knows */
+    bool was_full;         /* the queue came near its limit: the broker thread may sleep on it */
+    int64_t next;          /* lowest offset still wanted: the fence */
+    int64_t end;           /* bounded: first offset not wanted; INT64_MAX otherwise */
+    int64_t high;          /* last known end of the log, for lag */
+    int64_t heard;         /* end of the log as reported, or as told by `unread` since */
+    int64_t commit;        /* to be told upstream; -1 = nothing so far */
+    int64_t commit_told;   /* handed to the client */
     uint32_t record_bytes; /* of the last batch, on average */
     uint64_t fenced;       /* records dropped because they came a second time */
     /* The record that arrived when there was no room: the callback is the only moment it can be had. */
@@ -46,6 +47,9 @@ TG_HOT uint32_t tg_kafka_intake_poll(struct tg_kafka_intake *intake, struct tg_k
 /* Now and then, for a partition that was polled empty: rouse the broker thread when the log is known to hold more.
  * @shard */
 void tg_kafka_intake_check(struct tg_kafka_intake *intake, const struct tg_kafka_partition *partition, uint64_t now_ns);
+/* Is there anything behind the end that was reported last, as far as the client knows? It goes on listening while we do
+ * not. Nothing is sent.  @shard */
+bool tg_kafka_intake_unread(const struct tg_kafka_intake *intake, struct tg_kafka_partition *partition);
 /* Drop the held record.  @shard */
 void tg_kafka_partition_close(struct tg_kafka_partition *partition);
 

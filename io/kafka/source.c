@@ -13,13 +13,13 @@
 #include "io/kafka/positions.h"
 
 enum {
-    SERVE_NS = 5000000,            /* callbacks of the client, watermarks, commits are looked at this often */
-    COMMIT_NS = 1000000000,        /* positions are sent upstream at most this often */
-    RETRY_NS = 1000000000,         /* between two rounds of questions about positions */
-    CLOSE_MS = 5000,               /* the last commit may take this long */
-    SERVE_PARTITIONS = 64,         /* whose watermarks are read in one go */
+    SERVE_NS = 5000000,     /* callbacks of the client, watermarks, commits are looked at this often */
+    COMMIT_NS = 1000000000, /* positions are sent upstream at most this often */
+    RETRY_NS = 1000000000,  /* between two rounds of questions about positions */
+    CLOSE_MS = 5000,        /* the last commit may take this long */
+    SERVE_PARTITIONS = 64,  /* whose watermarks are read in one go */
     SERVE_EVENTS_MAX = 64,
-    BYTES_PER_MESSAGE = 640,       /* queued: about 310 bytes of the client's own, and a payload */
+    BYTES_PER_MESSAGE = 640, /* queued: about 310 bytes of the client's own, and a payload */
     QUEUE_MESSAGES_MIN = 100,
 };
 #define QUEUE_BYTES_PER_SHARD (1LL << 30)
@@ -51,7 +51,7 @@ struct kafka_source {
     struct tg_kafka_intake intake;
     struct tg_kafka_positions positions;
     enum tg_start_kind start;
-    bool has_positions;  /* assigned: records may come */
+    bool has_positions; /* assigned: records may come */
     uint64_t served_ns;
     uint64_t retry_ns;
     uint64_t missing_ns; /* when the cluster first said that it has no such topic or partition; 0 = it did not */
@@ -81,8 +81,13 @@ static tg_status discover(const struct tg_options *options, const char *source_n
                           uint32_t *partition_count, struct tg_error *err)
 {
     static const struct tg_kafka_setting fixed[] = {{"allow.auto.create.topics", "false"}, {NULL, NULL}};
-    const struct tg_kafka_setup setup = {.kind = "sources", .name = source_name, .options = options,
-                                         .defaults = defaults, .fixed = fixed, .quiet = true, .shard = -1};
+    const struct tg_kafka_setup setup = {.kind = "sources",
+                                         .name = source_name,
+                                         .options = options,
+                                         .defaults = defaults,
+                                         .fixed = fixed,
+                                         .quiet = true,
+                                         .shard = -1};
     struct tg_kafka_client client;
     tg_status status = tg_kafka_client_open(&client, &setup, err);
     if (status != TG_OK) { return status; }
@@ -103,8 +108,13 @@ static tg_status identify(const struct tg_options *options, const char *source_n
 {
     static const struct tg_kafka_setting fixed[] = {
         {"allow.auto.create.topics", "false"}, {"isolation.level", "read_committed"}, {NULL, NULL}};
-    const struct tg_kafka_setup setup = {.kind = "sources", .name = source_name, .options = options,
-                                         .defaults = defaults, .fixed = fixed, .quiet = true, .shard = -1};
+    const struct tg_kafka_setup setup = {.kind = "sources",
+                                         .name = source_name,
+                                         .options = options,
+                                         .defaults = defaults,
+                                         .fixed = fixed,
+                                         .quiet = true,
+                                         .shard = -1};
     return tg_kafka_identify(&setup, deadline_ns, log, err);
 }
 
@@ -146,8 +156,12 @@ static tg_status client_open(struct kafka_source *source, struct tg_error *err)
         {"fetch.message.max.bytes", fetch},
         {NULL, NULL},
     };
-    const struct tg_kafka_setup setup = {.kind = "sources", .name = source->env.source_name, .options = options,
-                                         .defaults = defaults, .fixed = fixed, .shard = (int)source->env.shard};
+    const struct tg_kafka_setup setup = {.kind = "sources",
+                                         .name = source->env.source_name,
+                                         .options = options,
+                                         .defaults = defaults,
+                                         .fixed = fixed,
+                                         .shard = (int)source->env.shard};
     const tg_status status = tg_kafka_client_open(&source->client, &setup, err);
     if (status != TG_OK) { return status; }
     source->client.owner = source;
@@ -165,8 +179,8 @@ static tg_status queues_open(struct kafka_source *source, struct tg_error *err)
         partition->number = source->env.partitions[i];
         partition->commit = -1;
         partition->commit_told = -1;
-        partition->queue = rd_kafka_queue_get_partition(source->client.rk, source->intake.topic,
-                                                        (int32_t)partition->number);
+        partition->queue =
+            rd_kafka_queue_get_partition(source->client.rk, source->intake.topic, (int32_t)partition->number);
         if (partition->queue == NULL) {
             return tg_fail(err, TG1206, 0, "topic \"%s\" partition %u has no queue", source->intake.topic,
                            partition->number);
@@ -462,6 +476,16 @@ static int64_t position(const void *state, uint32_t number)
     return -1;
 }
 
+static bool unread(void *state, uint32_t number)
+{
+    struct kafka_source *source = state;
+    for (uint32_t i = 0; source->has_positions && i < source->owned_count; i++) {
+        struct tg_kafka_partition *partition = &source->partitions[i];
+        if (partition->number == number) { return tg_kafka_intake_unread(&source->intake, partition); }
+    }
+    return false;
+}
+
 static int64_t lag(const void *state)
 {
     const struct kafka_source *source = state;
@@ -498,6 +522,7 @@ const struct tg_source_ops tg_kafka_source = {
     .poll = poll_source,
     .failure = failure,
     .position = position,
+    .unread = unread,
     .lag = lag,
     .commit = commit,
     .close = close_source,

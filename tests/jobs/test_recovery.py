@@ -480,6 +480,30 @@ class Refusals(RecoveryTest):
         self.assert_table(self.case, second)
         self.assertEqual(self.live_to_end(self.case, outputs="table").records(), 0, "its checkpoints are whole")
 
+    def stopped_at(self, plan, *flags):
+        """A life that stands still there (TURGO_FAILPOINT)."""
+        life = self.live(self.case, "--poll-size", 1, *flags, every="10ms", outputs="table", env={"TURGO_FAILPOINT": plan})
+        deadline = time.monotonic() + 60
+        while pathlib.Path(f"/proc/{life.run.pid}/stat").read_text().rpartition(") ")[2][0] != "T":
+            self.assertTrue(life.run.running(), life.run.text()[-3000:])
+            self.assertLess(time.monotonic(), deadline, f"nobody stopped at {plan}")
+            time.sleep(0.001)
+        return life
+
+    def test_one_that_was_replaced_behind_its_decision_removes_nothing_of_the_other_ones(self):
+        first = self.stopped_at("checkpoint.commit:1:stop")
+        (first.checkpoints / "LOCK").unlink()
+        # Its files are there and nothing names them yet; it dies once something does.
+        second = self.stopped_at("manifest.create:1:stop,checkpoint.commit:1:kill", "--shards", 3)
+        first.run.send(signal.SIGCONT)
+        self.assert_refused(first.run, 75, "TG1521")
+        second.run.send(signal.SIGCONT)
+        self.assertEqual(second.run.wait(60), -signal.SIGKILL, second.run.text()[-3000:])
+        newest = second.newest()
+        third = self.live_to_end(self.case, outputs="table")
+        self.assertIn(f"restored checkpoint {newest}:", third.run.text(), "it is whole")
+        self.assert_table(self.case, third)
+
     def test_fresh_does_not_remove_what_is_another_jobs(self):
         life = self.live_to_end(self.case, outputs="table")
         newest = life.newest()

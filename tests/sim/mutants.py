@@ -142,12 +142,12 @@ RECOVERY = {
     # ---- the tables ----
     "changed_after_the_cut": recovery("does not write an entry before it changes", (
         "state/snapshot.c",
-        "    if (is_due(snapshot, mark, value)) {\n",
-        "    if (snapshot->unwanted && is_due(snapshot, mark, value)) {\n")),
+        "    if (is_due(snapshot, mark, value)) { ",
+        "    if (snapshot->unwanted && is_due(snapshot, mark, value)) { ")),
     "removed_after_the_cut": recovery("does not write an identity before it is forgotten", (
         "state/snapshot.c",
-        "    if ((mark->bits & snapshot->changed) == 0 && is_due(snapshot, mark, value)) {\n",
-        "    if (snapshot->unwanted && is_due(snapshot, mark, value)) {\n"),
+        "    if ((mark->bits & snapshot->changed) == 0 && is_due(snapshot, mark, value)) { ",
+        "    if (snapshot->unwanted && is_due(snapshot, mark, value)) { "),
         sets=(*IDS, "rate=1", "window_us=60000000", "delay_us=0", "keys=5", "id_chars=1")),
     "no_deletes": recovery("writes no removals into deltas", (
         "state/snapshot.c", "    if ((mark->bits & TG_MARK_SAVED) != 0 && snapshot->complete", "    if ((mark->bits & 64) != 0 && snapshot->complete"), sets=SHORT),
@@ -276,6 +276,9 @@ RECOVERY = {
          "    } else if (tg_tick_lane_order(ingest->ticks, &tick, &ingest->partitions[owned])) {\n        ingest->ordered++;\n    }\n",
          "    } else if (tg_tick_lane_order(ingest->ticks, &tick, &ingest->partitions[owned])) {\n        tg_ingest_act(ingest, owned);\n    }\n"),
         sets=SILENT),
+    "unread_is_silence": recovery("does not ask the source before silence counts", ("engine/ingest_ticks.c",
+        "    return ops->unread != NULL && ops->unread(ingest->state, ingest->owned[owned]);\n",
+        "    (void)ops;\n    (void)owned;\n    return false;\n"), sets=(*SILENT, "stop_ns=2000000000")),
     "ticks_forgotten": recovery("lets no tick act again after a crash", ("engine/partition.c",
         "    partition->replay_offset = count != 0 ? replay[0].offset : INT64_MAX;\n",
         "    partition->replay_offset = INT64_MAX;\n"), sets=SILENT),

@@ -314,7 +314,7 @@ SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.tes
 RATE = ["tests.jobs.test_hostile_rate"]  # not under a sanitizer
 CLI = ["tests.jobs.test_cli", "tests.jobs.test_operator_api", "tests.jobs.test_checkpoint", "tests.jobs.test_restore_ticks",
        "tests.jobs.test_checkpoint_check"]
-RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again"]
+RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_races"]
 SANITIZED = {"TURGO_BIN": str(ROOT / "build/asan/turgo"), "TURGO_QUICK": "1"}
 
 

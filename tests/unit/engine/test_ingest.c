@@ -22,6 +22,8 @@ static struct {
     const char *value; /* its record; NULL = none */
     int64_t record_us; /* stamp of records */
     int64_t offsets[PARTITIONS];
+    bool unread; /* the source knows of something in partition 1 */
+    uint32_t asked;
     int64_t stamp_s; /* of partition 0's records */
 } script;
 
@@ -69,6 +71,12 @@ static uint32_t poll_source(void *state, struct tg_raw_batch *out, uint64_t now_
     give(out, 0, value, tg_buffer_acquire(script.pool, 1));
     return 1;
 }
+static bool unread(void *state, uint32_t partition)
+{
+    (void)state;
+    script.asked += partition == 1;
+    return partition == 1 && script.unread;
+}
 static tg_status no_failure(const void *state, struct tg_error *err)
 {
     (void)state;
@@ -86,6 +94,7 @@ static const struct tg_source_ops scripted = {.name = "scripted",
                                               .state_bytes = state_bytes,
                                               .open = open_source,
                                               .poll = poll_source,
+                                              .unread = unread,
                                               .failure = no_failure,
                                               .lag = no_lag,
                                               .close = close_source};
@@ -219,7 +228,120 @@ Test(ingest, a_pause_of_the_process_is_not_silence)
     cr_assert(is_idle(1));
 }
 
-#define TEN_PAST 1704067800000000LL /* 2024-01-01T00:10:00Z */
+#define TEN_PAST 1704067800000000LL                  /* 2024-01-01T00:10:00Z */
+#define TWO (TEN_PAST - 600 * S + 7200 * S - 30 * S) /* partition 0's clock */
+
+Test(ingest, what_lies_unread_after_a_pause_is_not_judged_by_the_silence_before_it)
+{
+    script.busy = true;
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_AT_END);
+    run_for(8 * NS);
+    cr_assert(is_idle(1));
+    const int64_t before = atomic_load(&published[1].wm);
+    script.stamp_s = 7200;
+    ingest.held = true;
+    run_for(60 * NS);
+    script.unread = true; /* came in the last moment */
+    ingest.held = false;
+    run_for(8 * CYCLE_NS); /* others' records are before it */
+    cr_assert_eq(atomic_load(&published[1].wm), before);
+    run_for(NS);
+    cr_assert_eq(atomic_load(&published[1].wm), before);
+    cr_assert_not(is_idle(1));
+    script.unread = false;
+    script.busy = false;
+    tell("{\"at\":\"2024-01-01T01:30:00Z\"}", 0);
+    cr_assert_eq(tg_counter_read(&progress.late), 0);
+    cr_assert_eq(atomic_load(&published[1].wm), TEN_PAST + 80 * 60 * S - 30 * S, "it moved the clock itself");
+}
+
+Test(ingest, one_just_short_of_idleness_asks_before_it_counts)
+{
+    script.busy = true;
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_AT_END);
+    run_for(5 * NS - 4 * CYCLE_NS);
+    cr_assert_not(is_idle(1));
+    script.unread = true; /* too short a pause to be noticed, or none */
+    run_for(6 * CYCLE_NS);
+    cr_assert_not(is_idle(1));
+    cr_assert_eq(atomic_load(&published[1].wm), TEN_PAST - 30 * S);
+}
+
+Test(ingest, one_that_never_had_a_record_asks_too)
+{
+    script.busy = true;
+    script.unread = true;
+    tell(NULL, TG_RAW_AT_END);
+    run_for(CYCLE_NS);
+    cr_assert_eq(script.asked, 1);
+    cr_assert_eq(atomic_load(&published[1].wm), TG_TS_MIN);
+    script.unread = false; /* nothing came of it: an aborted transaction, of which no more is heard */
+    run_for(4 * NS);
+    cr_assert_not(is_idle(1));
+    run_for(2 * NS);
+    cr_assert(is_idle(1), "but not for ever");
+    cr_assert_eq(atomic_load(&published[1].wm), atomic_load(&published[0].wm));
+}
+
+Test(ingest, silence_that_was_disturbed_for_nothing_goes_on)
+{
+    script.busy = true;
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_AT_END);
+    run_for(6 * NS);
+    cr_assert(is_idle(1));
+    script.unread = true;
+    script.stamp_s = 7200;
+    run_for(NS);
+    cr_assert_not(is_idle(1));
+    script.unread = false;
+    run_for(6 * NS); /* without another report of the end */
+    cr_assert(is_idle(1));
+    cr_assert_eq(atomic_load(&published[1].wm), TWO);
+}
+
+Test(ingest, a_source_is_asked_when_it_matters_and_not_every_cycle)
+{
+    script.busy = true;
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_AT_END);
+    run_for(4 * NS);
+    cr_assert_eq(script.asked, 0);
+    script.stamp_s = 7200;
+    run_for(2 * NS);
+    cr_assert_eq(script.asked, 1, "it falls silent");
+    for (uint32_t i = 0; i < 10; i++) {
+        script.stamp_s++;
+        run_for(NS);
+    }
+    cr_assert_geq(script.asked, 10, "a raise a second");
+    cr_assert_leq(script.asked, 12);
+}
+
+Test(ingest, after_a_stop_nobody_is_idle_before_the_source_can_have_heard)
+{
+    script.busy = true;
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_AT_END);
+    run_for(6 * NS);
+    const int64_t before = atomic_load(&published[1].wm);
+    script.stamp_s = 7200;
+    now_ns += 60 * NS; /* the client's threads stood still as well */
+    run_for(8 * CYCLE_NS);
+    cr_assert_eq(atomic_load(&published[1].wm), before);
+    run_for(5 * CYCLE_NS);
+    cr_assert_eq(atomic_load(&published[1].wm), TWO);
+}
+
+Test(ingest, on_a_core_that_is_always_busy_partitions_fall_silent_all_the_same)
+{
+    script.busy = true;
+    script.stamp_s = 7200;
+    tell("{\"at\":\"2024-01-01T00:10:00Z\"}", TG_RAW_AT_END);
+    for (uint32_t i = 0; i < 600; i++) { /* each poll comes late, and 20 ms of each count */
+        now_ns += 500000000;
+        (void)tg_ingest_poll(&ingest, now_ns, 8);
+    }
+    cr_assert(is_idle(1));
+    cr_assert_eq(atomic_load(&published[1].wm), TWO);
+}
 
 Test(ingest, a_record_too_far_ahead_of_its_own_stamp_does_not_move_the_clock)
 {
@@ -357,8 +479,6 @@ static void order_a_tick(void)
     live_for(6 * NS);
     cr_assert_eq(ingest.partitions[1].tick, TG_TICK_ORDERED);
 }
-
-#define TWO (TEN_PAST - 600 * S + 7200 * S - 30 * S) /* partition 0's clock */
 
 Test(ingest_ticks, a_raise_acts_when_its_tick_is_durable)
 {

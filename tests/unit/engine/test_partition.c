@@ -18,8 +18,10 @@ static void setup(void)
 
 static bool idle(int p, uint64_t elapsed_ns, uint64_t now_ns, int64_t wall_us)
 {
-    const struct tg_surroundings around = {published, 3, elapsed_ns, now_ns, wall_us};
-    if (!tg_partition_idle(&partitions[p], &source, &around)) { return false; }
+    const struct tg_surroundings around = {published, 3, now_ns, wall_us};
+    if (!tg_partition_silent(&partitions[p], &source, elapsed_ns)) { return false; }
+    tg_partition_publish(&partitions[p], true);
+    if (!tg_partition_raise_due(&partitions[p], &source, &around)) { return false; }
     tg_partition_raise(&partitions[p]);
     return true;
 }

@@ -1,7 +1,7 @@
 /* A file sink's staging in a folder of its own: runs (numbered starts) that append to parts, committables that are kept
  * as a checkpoint would, and what the files hold. */
-#ifndef TG_TESTS_STAGING_WORLD_H
-#define TG_TESTS_STAGING_WORLD_H
+#ifndef TG_TESTS_UNIT_IO_STAGING_WORLD_H
+#define TG_TESTS_UNIT_IO_STAGING_WORLD_H
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -81,8 +81,13 @@ Test(generate, bench_partitions_hold_every_record_once)
 /* Vectors from the Java client's own test of its murmur2. */
 Test(generate, murmur2_is_kafkas)
 {
-    static const struct { const char *key; int32_t hash; } vectors[] = {
-        {"21", -973932308}, {"foobar", -790332482}, {"a-little-bit-long-string", -985981536},
+    static const struct {
+        const char *key;
+        int32_t hash;
+    } vectors[] = {
+        {"21", -973932308},
+        {"foobar", -790332482},
+        {"a-little-bit-long-string", -985981536},
         {"a-little-bit-longer-string", -1486304829},
         {"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971},
     };
@@ -94,9 +99,17 @@ Test(generate, murmur2_is_kafkas)
 
 static struct tg_generate_config tx_config(uint64_t seed)
 {
-    return (struct tg_generate_config){.kind = TG_GENERATE_TX, .partitions = 4, .seed = seed, .count = 40003,
-                                       .rate = 1000, .start = TG_GENERATE_BENCH_START, .keys = 1000, .ids = true,
-                                       .disorder = 3000000, .late_ppm = 30000, .malformed_ppm = 20000,
+    return (struct tg_generate_config){.kind = TG_GENERATE_TX,
+                                       .partitions = 4,
+                                       .seed = seed,
+                                       .count = 40003,
+                                       .rate = 1000,
+                                       .start = TG_GENERATE_BENCH_START,
+                                       .keys = 1000,
+                                       .ids = true,
+                                       .disorder = 3000000,
+                                       .late_ppm = 30000,
+                                       .malformed_ppm = 20000,
                                        .duplicate_ppm = 10000};
 }
 
@@ -322,9 +335,11 @@ Test(generate_source, a_paced_source_keeps_its_rate_and_says_when_it_is_at_the_e
         cr_assert_eq(count, ms + 1, "one record each millisecond");
     }
     cr_assert_geq(at_end, 2000);
+    cr_assert_not(tg_generate_source.unread(bench.state, 0) && tg_generate_source.unread(bench.state, 3));
     clock_ns += 3000000000;
     const int64_t lag = tg_generate_source.lag(bench.state);
     cr_assert(lag >= 2998 && lag <= 3004, "three seconds were not taken: %ld", (long)lag);
+    for (uint32_t p = 0; p < 4; p++) { cr_assert(tg_generate_source.unread(bench.state, p)); }
     source_close(&bench);
 }
 
@@ -359,8 +374,9 @@ Test(generate_source, no_free_buffer_is_back_pressure_not_loss)
 
 Test(generate_source, wrong_options_are_refused)
 {
-    static const char *const pairs[][2] = {{"partitions", "0"}, {"keys", "3"}, {"late", "1.5"}, {"count", "0"},
-                                           {"start_time", "tomorrow"}, {"partitions", "5000"}};
+    static const char *const pairs[][2] = {
+        {"partitions", "0"},        {"keys", "3"},         {"late", "1.5"}, {"count", "0"},
+        {"start_time", "tomorrow"}, {"partitions", "5000"}};
     for (uint32_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         struct tg_test_options options;
         struct tg_error err = {0};

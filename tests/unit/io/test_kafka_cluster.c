@@ -35,9 +35,14 @@ Test(kafka_client, missing_brokers_and_refused_settings_are_named_without_their_
     struct tg_error err;
     KIT_OPTIONS(&source, "topic", "numbers");
     cr_assert_eq(discover_code(&source.options, 0, &err), TG1003);
-    static const char *const wrong[] = {"group.id=x", "enable.auto.commit=true", "isolation.level=read_uncommitted",
-                                        "sasl.password=hunter2", "no.such.setting=hunter2", "socket.timeout.ms=hunter2",
-                                        "security.protocol=hunter2", "bootstrap.servers=hunter2"};
+    static const char *const wrong[] = {"group.id=x",
+                                        "enable.auto.commit=true",
+                                        "isolation.level=read_uncommitted",
+                                        "sasl.password=hunter2",
+                                        "no.such.setting=hunter2",
+                                        "socket.timeout.ms=hunter2",
+                                        "security.protocol=hunter2",
+                                        "bootstrap.servers=hunter2"};
     for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         KIT_OPTIONS(&source, "topic", "numbers", "brokers", "127.0.0.1:1", "client", wrong[i]);
         cr_expect_eq(discover_code(&source.options, 0, &err), TG1202, "%s: %s", wrong[i], err.text);
@@ -83,8 +88,13 @@ static void topic_open(void)
     (void)snprintf(topic, sizeof topic, "test_kafka_%llx", (unsigned long long)kit_now_ns());
     tg_test_options(&admin_options, tg_kafka_sink.options, tg_kafka_sink.option_count, "brokers", brokers, "topic",
                     topic, NULL);
-    const struct tg_kafka_setup setup = {.kind = "test", .options = &admin_options.options, .defaults = none,
-                                         .fixed = none, .producer = true, .quiet = true, .shard = -1};
+    const struct tg_kafka_setup setup = {.kind = "test",
+                                         .options = &admin_options.options,
+                                         .defaults = none,
+                                         .fixed = none,
+                                         .producer = true,
+                                         .quiet = true,
+                                         .shard = -1};
     cr_assert_eq(tg_kafka_client_open(&admin, &setup, &err), TG_OK, "%s", err.text);
     cr_assert_eq(tg_kafka_topic_create(&admin, topic, PARTITIONS, &created, &err), TG_OK, "%s", err.text);
     cr_assert(created);
@@ -173,6 +183,46 @@ Test(kafka_broker, aborted_records_and_transaction_marks_at_the_end_do_not_hang_
     kit_drain(&source, 30);
     cr_assert_eq(source.counts[0], 200);
     cr_assert_eq(tg_kafka_source.lag(source.state), 0);
+    kit_source_close(&source);
+    kit_producer_close(&producer);
+}
+
+/* Of an open transaction nothing can be read, of an aborted one nothing ever comes: each growth of the log is told
+ * once, so that silence can go on; and behind what can be read the end is reported again. */
+Test(kafka_broker, what_never_becomes_a_record_is_told_once)
+{
+    struct kit_producer producer;
+    kit_producer_open(&producer, brokers, topic);
+    cr_assert_null(rd_kafka_init_transactions(producer.rk, 20000));
+    put_transaction(&producer, 0, 100, true);
+    struct kit_source source = {.numbered = true};
+    struct tg_error err = {0};
+    KIT_OPTIONS(&source, "brokers", brokers, "topic", topic);
+    cr_assert_eq(kit_source_open(&source, 0, 1, KIT_POOL, &err), TG_OK, "%s", err.text);
+    kit_run(&source, 100, 20);
+    kit_run_to_end(&source, PARTITIONS, 20);
+    cr_assert_not(tg_kafka_source.unread(source.state, 0), "the mark behind the records is not unread");
+
+    cr_assert_null(rd_kafka_begin_transaction(producer.rk));
+    for (uint32_t i = 0; i < 2; i++) {
+        kit_put(&producer, topic, 0, "x", 1);
+        cr_assert_eq(rd_kafka_flush(producer.rk, 20000), RD_KAFKA_RESP_ERR_NO_ERROR);
+        cr_assert(kit_hears(&source, 0, 5000), "an open transaction writes");
+        cr_assert_not(kit_step(&source));
+        cr_assert_not(kit_hears(&source, 0, 300), "and is told once");
+    }
+    const uint32_t before = source.at_end_count;
+    cr_assert_null(rd_kafka_abort_transaction(producer.rk, 20000));
+    cr_assert(kit_hears(&source, 0, 5000), "its end");
+    kit_run_to_end(&source, before + 1, 20);
+    cr_assert_not(tg_kafka_source.unread(source.state, 0));
+    cr_assert_eq(source.counts[0], 100);
+
+    put_transaction(&producer, 100, 100, true);
+    cr_assert(kit_hears(&source, 0, 5000));
+    kit_run_to_end(&source, before + 2, 20);
+    cr_assert_eq(source.counts[0], 200);
+    cr_assert_not(tg_kafka_source.unread(source.state, 0));
     kit_source_close(&source);
     kit_producer_close(&producer);
 }

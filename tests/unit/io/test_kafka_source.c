@@ -73,6 +73,32 @@ Test(kafka_source, an_unbounded_source_says_at_end_and_goes_on)
     kit_mock_close(&mock);
 }
 
+Test(kafka_source, what_lies_unread_is_known_without_a_poll)
+{
+    struct kit_mock mock;
+    kit_mock_open(&mock, 1, TOPIC, 2);
+    struct kit_source source = {.numbered = true};
+    struct tg_error err = {0};
+    KIT_OPTIONS(&source, "brokers", mock.brokers, "topic", TOPIC);
+    cr_assert_eq(kit_source_open(&source, 0, 1, KIT_POOL, &err), TG_OK, "%s", err.text);
+    kit_run_to_end(&source, 2, 20); /* both are empty */
+    for (uint64_t round = 0; round < 3; round++) {
+        cr_assert_not(tg_kafka_source.unread(source.state, 0));
+        const uint32_t before = source.at_end_count;
+        kit_put_numbers(&mock.producer, TOPIC, 0, round * 500, 500, 8);
+        cr_assert(kit_hears(&source, 0, 5000), "round %lu", (unsigned long)round);
+        for (uint32_t i = 0; i < 100; i++) { /* as long as it lies there */
+            kit_pause_us(1000);
+            cr_assert(tg_kafka_source.unread(source.state, 0));
+        }
+        cr_assert_not(tg_kafka_source.unread(source.state, 1));
+        kit_run_to_end(&source, before + 1, 20);
+        cr_assert_eq(source.counts[0], (round + 1) * 500);
+    }
+    kit_source_close(&source);
+    kit_mock_close(&mock);
+}
+
 Test(kafka_source, start_latest_begins_behind_what_is_there)
 {
     struct kit_mock mock;
@@ -180,17 +206,22 @@ Test(kafka_source, records_below_the_fence_are_dropped_and_counted)
     kit_put_numbers(&mock.producer, TOPIC, 0, 0, 1000, 8);
     KIT_OPTIONS(&source, "brokers", mock.brokers, "topic", TOPIC);
     static const struct tg_kafka_setting fixed[] = {{"group.id", "g"}, {"enable.partition.eof", "true"}, {NULL, NULL}};
-    const struct tg_kafka_setup setup = {.kind = "sources", .name = "in", .options = &source.options.options,
-                                         .fixed = fixed};
+    const struct tg_kafka_setup setup = {
+        .kind = "sources", .name = "in", .options = &source.options.options, .fixed = fixed};
     cr_assert_eq(tg_kafka_client_open(&client, &setup, &err), TG_OK, "%s", err.text);
     const struct tg_buffer_pool_config pool = {2, 65536, 1};
     cr_assert_eq(tg_arena_open(&source.arena, tg_buffer_pool_bytes(&pool) + 8192, &err), TG_OK);
     cr_assert_eq(tg_buffer_pool_init(&source.pool, &pool, &source.arena, &err), TG_OK);
-    struct tg_kafka_intake intake = {.client = &client, .topic = TOPIC, .fill = {.pool = &source.pool},
-                                     .poll_count_max = 100, .queue_messages = 100000, .queue_bytes = 1 << 20,
-                                     .user = "", .password = ""};
-    struct tg_kafka_partition partition = {.queue = rd_kafka_queue_get_partition(client.rk, TOPIC, 0), .next = 500,
-                                           .end = 1000};
+    struct tg_kafka_intake intake = {.client = &client,
+                                     .topic = TOPIC,
+                                     .fill = {.pool = &source.pool},
+                                     .poll_count_max = 100,
+                                     .queue_messages = 100000,
+                                     .queue_bytes = 1 << 20,
+                                     .user = "",
+                                     .password = ""};
+    struct tg_kafka_partition partition = {
+        .queue = rd_kafka_queue_get_partition(client.rk, TOPIC, 0), .next = 500, .end = 1000};
     rd_kafka_queue_forward(partition.queue, NULL);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, TOPIC, 0)->offset = 0;

@@ -169,7 +169,7 @@ static void write_ticks(const struct tg_store *store)
 static bool finds_all_or_nothing(uint64_t seed, uint64_t call)
 {
     cr_assert_eq(open_store(), TG_OK, "seed %" PRIu64 " call %" PRIu64 ": %s", seed, call, err.text);
-    struct tg_recovery_wanted wanted = world_wanted(&life.world);
+    const struct tg_recovery_wanted wanted = world_wanted(&life.world);
     struct tg_arena arena;
     struct tg_recovery_choice choice;
     struct tg_tick_totals ticks = {0};

@@ -40,8 +40,13 @@ static void open_reader(bool fresh, bool bounded)
     cr_assert_eq(count, PARTITIONS);
     cr_assert_eq(tg_arena_open(&arena, (size_t)64 << 20, &err), TG_OK);
     cr_assert_eq(tg_buffer_pool_init(&buffers, &pool, &arena, &err), TG_OK);
-    const struct tg_source_env env = {.partitions = partitions, .owned_count = PARTITIONS, .bounded = bounded,
-                                      .fresh = fresh, .poll_count_max = 7, .buffers = &buffers, .arena = &arena};
+    const struct tg_source_env env = {.partitions = partitions,
+                                      .owned_count = PARTITIONS,
+                                      .bounded = bounded,
+                                      .fresh = fresh,
+                                      .poll_count_max = 7,
+                                      .buffers = &buffers,
+                                      .arena = &arena};
     state = calloc(1, tg_sim_log_source.state_bytes(NULL, PARTITIONS));
     cr_assert_eq(tg_sim_log_source.open(state, &env, &err), TG_OK);
 }
@@ -111,6 +116,29 @@ Test(log, nothing_comes_while_the_broker_is_away_or_the_record_is_not_there_yet)
     tg_sim_log_set_up(slog, true);
     read_all(&seen, 10000, 1);
     cr_assert_eq(seen.next[0], RECORDS);
+    close_reader();
+}
+
+Test(log, the_client_knows_what_is_visible_whether_it_is_polled_or_not)
+{
+    struct seen seen = {0};
+    make_log(1, 1000000);
+    open_reader(true, false);
+    world.now_ns = 20500000; /* 21 records */
+    cr_assert(tg_sim_log_source.unread(state, 1));
+    read_all(&seen, 100, 0);
+    cr_assert_eq(seen.next[1], 21);
+    cr_assert_not(tg_sim_log_source.unread(state, 1));
+    cr_assert(tg_sim_log_was_silent(slog, 1, 21, world.now_ns));
+    cr_assert_not(tg_sim_log_was_silent(slog, 1, 20, world.now_ns));
+    tg_sim_log_set_up(slog, false);
+    world.now_ns += 5000000;
+    cr_assert_not(tg_sim_log_source.unread(state, 1), "a broker that is away takes no records");
+    cr_assert(tg_sim_log_was_silent(slog, 1, 21, world.now_ns));
+    tg_sim_log_set_up(slog, true);
+    cr_assert(tg_sim_log_source.unread(state, 1));
+    cr_assert(tg_sim_log_was_silent(slog, 1, 21, world.now_ns - 1), "nor did it have them before");
+    cr_assert_not(tg_sim_log_was_silent(slog, 1, 21, world.now_ns));
     close_reader();
 }
 
