@@ -71,6 +71,39 @@ static bool has_todays_tables(const struct tg_state_header *header, const struct
     return same;
 }
 
+/* A max_keys with which each of `shard_count` shards has room for its part of any so many keys: their groups may be one
+ * more than another shard's, and six standard deviations above their mean in keys. */
+static uint64_t roomy_max_keys(uint64_t key_count, uint32_t shard_count)
+{
+    const uint64_t groups = (TG_KEY_GROUP_COUNT + shard_count - 1) / shard_count;
+    const uint64_t mean = (key_count * groups + TG_KEY_GROUP_COUNT - 1) / TG_KEY_GROUP_COUNT;
+    uint64_t root = 1;
+    while (root * root < mean) { root++; } /* at most 46,341: max_keys is below 2^31 */
+    return shard_count * (mean + 6 * root + 1);
+}
+
+/* Keys do not fall evenly: what found room on some shards may not on another number of them. */
+static tg_status no_room(const struct load *load, const char *step, struct tg_error *err)
+{
+    const struct tg_manifest *manifest = &load->checkpoint->choice.manifest;
+    const uint64_t max_keys = load->plan->job->engine.max_keys;
+    const uint32_t shard_count = load->plan->shard_count;
+    *err = (struct tg_error){0};
+    if (manifest->shard_count == shard_count) {
+        return tg_fail(err, TG1601, 0,
+                       "step %s: checkpoint %" PRIu64 " has more keys for shard %" PRIu32 " of %" PRIu32
+                       " than its part of engine.max_keys: %" PRIu64 "; it was larger when the checkpoint was made",
+                       step, manifest->epoch, load->part->shard, shard_count, max_keys);
+    }
+    return tg_fail(err, TG1601, 0,
+                   "step %s: checkpoint %" PRIu64 " has more keys for shard %" PRIu32 " of %" PRIu32
+                   " than its part of engine.max_keys: %" PRIu64 "; with %" PRIu64 " all keys that %" PRIu32
+                   " shard%s had room for find it again",
+                   step, manifest->epoch, load->part->shard, shard_count, max_keys,
+                   roomy_max_keys(max_keys + manifest->shard_count, shard_count), manifest->shard_count,
+                   manifest->shard_count == 1 ? "" : "s");
+}
+
 /* Every record of a file, as many of a block at a time as are applied together; `ours` maps its tables to the job's. */
 static tg_status load_records(struct load *load, struct tg_state_reader *reader, const uint32_t *ours,
                               struct tg_error *err)
@@ -83,6 +116,11 @@ static tg_status load_records(struct load *load, struct tg_state_reader *reader,
         if (count < TG_RESTORE_RECORDS_MAX && !tg_state_reader_block_ends(reader)) { continue; }
         struct tg_restore *restore = &load->restores[ours[records[0].table]]; /* a block is of one table */
         const tg_status status = tg_restore_records(restore, records, count, reader->input.name, err);
+        const struct tg_state_layout *layout = restore->now;
+        const bool is_full = tg_table_count(restore->table) >= load->plan->stages[0].keys_per_shard;
+        if (status != TG_OK && err->code == TG1601 && is_full && layout->owner_kind == TG_STATE_OF_STEP) {
+            return no_room(load, layout->owner, err);
+        }
         if (status != TG_OK) { return status; }
         count = 0;
     }

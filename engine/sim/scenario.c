@@ -201,7 +201,7 @@ static bool entitled(const struct scenario *s, const struct tg_sim_outcome *outc
 /* Go on elsewhere, now and then. A damaged checkpoint is not moved: the next start has to live with it. */
 static tg_status move(struct scenario *s, struct tg_sim_outcome *outcome, struct tg_error *err)
 {
-    if (outcome->moves == s->options->moves || tg_prng_below(&s->chaos.prng, 3) != 0) { return TG_OK; }
+    if (outcome->moves == s->options->moves || tg_prng_below(&s->chaos.prng, 2) != 0) { return TG_OK; }
     char to[PATH_BYTES];
     bool moved;
     (void)snprintf(to, sizeof to, "/state/moved-%u", outcome->lives);
@@ -209,7 +209,7 @@ static tg_status move(struct scenario *s, struct tg_sim_outcome *outcome, struct
                                        .prng = &s->chaos.prng,
                                        .from = s->checkpoints,
                                        .to = to,
-                                       .calls_max = 60,
+                                       .calls_max = 28 + 6 * tg_sim_shards_max(s->options),
                                        .power_only = s->options->power_only};
     tg_sim_chaos_calm(&s->chaos, true);
     const tg_status status = tg_sim_move_run(&config, &moved, err);

@@ -340,6 +340,25 @@ class Stops(RecoveryTest):
         self.assert_result(its_case, again)
 
 
+CROWDED = """
+job: crowded
+state_dir: "%(folder)s/state"
+engine: {max_keys: 300}
+checkpoint: {every: 1h}
+sources:
+  tx:
+    file: {path: "%(folder)s/in", topic: tx}
+    fields: {user: {type: text, path: userId, required: true}, at: {type: timestamp, path: transactionTimestamp, required: true}}
+    event_time: at
+    watermark: {delay: 1s, idle_after: 1h, max_skew: off}
+    partitioned_by: [user]
+steps: {counts: {process: {operator: purchase_count, from: tx, key: [user], params: {window: 5m, idle: 30s}}}}
+sinks: {counts: {from: counts, "null": {}}}
+dead_letters: {"null": {}}
+late: {"null": {}}
+"""
+
+
 class Refusals(RecoveryTest):
     """What a start says to a directory that does not fit."""
 
@@ -366,6 +385,28 @@ class Refusals(RecoveryTest):
                               env={"TURGO_IN": self.case.folder / "in", "TURGO_OUT": folder / "out"})
         self.addCleanup(process.__exit__)
         return process
+
+    def test_keys_that_do_not_fit_another_number_of_shards_name_the_max_keys_that_does(self):
+        folder = self.case.folder / "crowded"
+        (folder / "in").mkdir(parents=True, exist_ok=True)
+        at = "2026-03-01T10:00:00Z"
+        lines = [json.dumps({"userId": f"u{number}", "transactionTimestamp": at}) + "\n" for number in range(300)]
+        (folder / "in" / "p0.jsonl").write_text("".join(lines))
+        job = folder / "job.yaml"
+        job.write_text(CROWDED % {"folder": folder})
+        flags = ("--until", "end", "--no-drain")
+        code, text = turgo.run("run", job, "--shards", 1, *flags)
+        self.assertEqual(code, 0, text)
+        code, text = turgo.run("run", job, "--shards", 8, *flags)
+        self.assertEqual(code, 74, text)
+        self.assertRegex(text, r"TG1601 step counts: checkpoint \d+ has more keys for shard \d of 8 than its part of engine\.max_keys: 300; "
+                               r"with \d+ all keys that 1 shard had room for find it again")
+        enough = re.search(r"300; with (\d+) all keys", text)[1]
+        code, text = turgo.run("run", job, "--shards", 8, "--set", f"engine.max_keys={enough}", *flags)
+        self.assertEqual(code, 0, text)
+        self.assertIn("300 keys", text)
+        code, text = turgo.run("run", job, "--shards", 8, "--set", "engine.max_keys=100", *flags)
+        self.assertIn("engine.max_keys: 100; it was larger when the checkpoint was made", text)
 
     def test_another_topic_is_refused(self):
         first = self.live_to_end(self.case)

@@ -31,9 +31,9 @@ DELTAS = ("checkpoint_us=1000", "keys=200", "records=800", "poll=1", "budget=1",
 SHORT = (*DELTAS, "window_us=1000000", "idle_us=1000000", "rate=5")  # users come and go
 QUICK = ("checkpoint_us=1000", "tick_ns=20000", "grow_ns=0", "bias=0", "sink_rows=0", "crash_steps=5000", "records=800")
 # Partitions fall silent in the middle of their log, and most ticks are behind the last checkpoint.
-SILENT = ("log=1", "idle_after_us=5000", "grow_ns=10000000000", "partitions=3", "records=800", "checkpoint_us=1000000", "delay_us=0", "bias=0",
-          "no_drain=1", "rate=100", "chain=0")
-MOVED = (*SILENT, "moves_max=10", "crash_steps=5000")
+SILENT = ("log=1", "chain=0", "checkpoint_us=1000000", "idle_after_us=5000", "grow_ns=10000000000", "partitions=3", "records=800", "delay_us=0",
+          "bias=0", "no_drain=1", "rate=100")
+MOVED = (*SILENT, "moves_max=20", "crash_steps=5000", "shards=1", "reshard=0")
 IDS = (*QUICK, "cassandra=0", "ids=1", "duplicate_ppm=50000", "id_chars=2", "window_us=300000000", "rate=5")
 
 # Runs without crashes.
