@@ -35,20 +35,19 @@ static TG_COLD void take_error(struct tg_kafka_intake *intake, const struct tg_k
     const char *text = rd_kafka_message_errstr(message);
     struct tg_error *error = &intake->error;
     if (intake->status != TG_OK) { return; }
+    if (tg_kafka_is_missing(message->err)) { /* to be made sure of: see source.c */
+        intake->missing = true;
+        return;
+    }
     switch ((int)message->err) {
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-        intake->status = tg_fail(error, TG1205, 0,
-                                 "topic \"%s\" partition %u: offset %lld is no longer in the log\n  "
-                                 "records were deleted before the job read them: raise the topic's retention. To begin "
-                                 "anew: --fresh",
-                                 intake->topic, partition->number, (long long)partition->next);
-        return;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        intake->status = tg_fail(error, TG1203, 0, "topic \"%s\" partition %u does not exist any more on %s",
-                                 intake->topic, partition->number, intake->client->brokers);
+        intake->status =
+            tg_fail(error, TG1205, 0,
+                    "topic \"%s\" partition %u: offset %lld is no longer in the log\n  "
+                    "records were deleted before the job read them (raise the topic's retention), or the topic "
+                    "was created again. To begin anew: --fresh",
+                    intake->topic, partition->number, (long long)partition->next);
         return;
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:

@@ -37,6 +37,7 @@ struct tg_kafka_intake {
     const char *password;
     uint64_t roused_ns;
     uint64_t rouse_count;
+    bool missing;     /* the client was told that the topic, or a partition of it, is unknown */
     tg_status status; /* first failure */
     struct tg_error error;
 };
