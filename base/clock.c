@@ -23,3 +23,10 @@ struct tg_clock tg_clock_real(void)
 {
     return (struct tg_clock){.monotonic_ns = real_monotonic_ns, .wall_us = real_wall_us, .self = NULL};
 }
+
+uint64_t tg_clock_cpu_ns(void)
+{
+    struct timespec t = {0};
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}

@@ -50,7 +50,6 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
         .transactional = commits_output(checkpoint->config.plan),
         .accept_duplicates = checkpoint->config.accept_duplicates,
         .threads = checkpoint->config.threads,
-        .every_byte = true, /* damage found while loading would be found too late to choose another one */
     };
     checkpoint->identities = tg_arena_alloc(&checkpoint->arena, job->source_count * sizeof *checkpoint->identities, 8);
     if (checkpoint->identities == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for checkpoints"); }
@@ -213,8 +212,10 @@ static tg_status commit_all(struct tg_checkpoint *checkpoint, const struct tg_ma
             if (strcmp(spec->name, sink->name) != 0 || spec->ops->commit == NULL) { continue; }
             const int failed = TG_FAILPOINT("checkpoint.commit_sink");
             if (failed != 0) { return tg_fail(err, TG1502, failed, "commit rows of sink %s", spec->name); }
-            const tg_status status =
-                spec->ops->commit(checkpoint->shared[i], sink->committables, sink->committable_count, err);
+            tg_status status = tg_store_still_ours(&checkpoint->store, err);
+            if (status == TG_OK) {
+                status = spec->ops->commit(checkpoint->shared[i], sink->committables, sink->committable_count, err);
+            }
             if (status != TG_OK) { return status; }
             *count += sink->committable_count;
         }
@@ -258,7 +259,7 @@ static void run_clean(struct tg_task *task)
         failed == 0 && commit_all(checkpoint, &checkpoint->manifest, &count, &checkpoint->error) == TG_OK;
     if (!checkpoint->committed) { return; }
     if (tg_store_acknowledge(&checkpoint->store, epoch, count, &error) != TG_OK ||
-        tg_recovery_collect(&checkpoint->store, job_of(checkpoint)->checkpoint.keep, 0, &error) != TG_OK) {
+        tg_recovery_collect(&checkpoint->store, job_of(checkpoint)->checkpoint.keep, &error) != TG_OK) {
         checkpoint->error = error;
         checkpoint->status = error.status;
     }
@@ -435,6 +436,10 @@ static uint32_t poll_cleaning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 {
     if (!checkpoint->task_done || now_ns < checkpoint->retry_ns) { return 0; }
     uint64_t suppressed = 0;
+    if (checkpoint->error.code == TG1521) { /* its rows are the business of who has taken over */
+        checkpoint->fatal = checkpoint->error;
+        return 0;
+    }
     if (!checkpoint->committed) {
         if (tg_log_allowed(&checkpoint->log_limit, now_ns, &suppressed)) {
             tg_log(TG_LOG_WARN, TG2501, -1, NULL,
@@ -456,7 +461,7 @@ static uint32_t poll_cleaning(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 
 uint32_t tg_checkpoint_poll(struct tg_checkpoint *checkpoint, uint64_t now_ns)
 {
-    (void)tg_checkpoint_health_poll(&checkpoint->health, now_ns);
+    tg_checkpoint_health_poll(&checkpoint->health, now_ns);
     switch (checkpoint->phase) {
     case TG_CHECKPOINT_WAITING: return poll_waiting(checkpoint, now_ns);
     case TG_CHECKPOINT_BEGINNING: return poll_beginning(checkpoint, now_ns);

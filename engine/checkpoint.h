@@ -81,7 +81,7 @@ struct tg_checkpoint {
     bool task_done;
     tg_status status; /* of the task, with error */
     struct tg_error error;
-    struct tg_error fatal; /* the job must stop: nobody knows whether a checkpoint is complete */
+    struct tg_error fatal; /* the job must stop: nobody knows whether a checkpoint is complete, or it was replaced */
     struct tg_manifest manifest;
     struct tg_arena manifest_arena;
     uint8_t *manifest_bytes;        /* [TG_MANIFEST_BYTES_MAX] */
@@ -123,13 +123,13 @@ TG_MUST_USE tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkp
 /* Does the chosen checkpoint have something of a sink's to commit?  @setup */
 bool tg_checkpoint_resumes(const struct tg_checkpoint *checkpoint, uint32_t sink);
 /* Commit what the chosen checkpoint decided: its run may have died before it did. Again and again with the same
- * outcome. Errors: the sinks'.  @setup */
+ * outcome. Errors: the sinks', TG1521.  @setup */
 TG_MUST_USE tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, struct tg_error *err);
 
 /* Tell people what came back, once all shards have loaded; nothing when the start was fresh.  @any */
 void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint);
 
-/* What the checkpoints were and cost, as one JSON object; the shards are at rest.  @any */
+/* What the checkpoints were and cost, as one JSON object; the shards are at rest.  @setup */
 void tg_checkpoint_write_json(const struct tg_checkpoint *checkpoint, FILE *out);
 
 /* One step of shard 0's side. Returns a work count.  @shard */

@@ -27,11 +27,12 @@ static tg_status may_forget(struct tg_checkpoint *checkpoint, struct tg_error *e
     return status;
 }
 
-/* Ticks first: without a checkpoint they would be gone on with. */
+/* ticks.log first: without a checkpoint it would be gone on with. Those of other runs are of no use without one. */
 tg_status tg_checkpoint_forget(struct tg_checkpoint *checkpoint, struct tg_error *err)
 {
     const struct tg_store_keep nothing = {0};
     tg_status status = may_forget(checkpoint, err);
     if (status == TG_OK) { status = tg_tick_file_remove(&checkpoint->store, err); }
-    return status == TG_OK ? tg_store_sweep(&checkpoint->store, &nothing, err) : status;
+    if (status == TG_OK) { status = tg_store_sweep(&checkpoint->store, &nothing, err); }
+    return status == TG_OK ? tg_tick_file_sweep(&checkpoint->store, 0, NULL, err) : status;
 }

@@ -11,7 +11,7 @@ static void set(_Atomic uint64_t *value, uint64_t to) { atomic_store_explicit(va
 
 bool tg_checkpoint_health_holds(const struct tg_checkpoint_health *health)
 {
-    return atomic_load_explicit(&health->held, memory_order_relaxed);
+    return get(&health->held_since_ns) != 0;
 }
 
 bool tg_checkpoint_health_good(const struct tg_checkpoint_health *health)
@@ -51,7 +51,6 @@ void tg_checkpoint_health_complete(struct tg_checkpoint_health *health, uint64_t
            (double)(now_ns - get(&health->held_since_ns)) / 1e9);
     set(&health->held_ns, tg_checkpoint_health_held_ns(health, now_ns));
     set(&health->held_since_ns, 0);
-    atomic_store_explicit(&health->held, false, memory_order_relaxed);
 }
 
 void tg_checkpoint_health_failed(struct tg_checkpoint_health *health)
@@ -62,19 +61,17 @@ void tg_checkpoint_health_failed(struct tg_checkpoint_health *health)
     tg_log(TG_LOG_WARN, TG2503, -1, NULL, "unhealthy: %" PRIu64 " checkpoints in a row have failed", failed);
 }
 
-uint32_t tg_checkpoint_health_poll(struct tg_checkpoint_health *health, uint64_t now_ns)
+void tg_checkpoint_health_poll(struct tg_checkpoint_health *health, uint64_t now_ns)
 {
     if (health->complete_ns == 0) {
         health->complete_ns = now_ns;
         set(&health->protected_ns, now_ns);
     }
-    if (health->max_age == TG_TS_MAX || tg_checkpoint_health_holds(health)) { return 0; }
+    if (health->max_age == TG_TS_MAX || tg_checkpoint_health_holds(health)) { return; }
     const uint64_t quiet_ns = now_ns - health->complete_ns;
-    if (quiet_ns / 1000 <= (uint64_t)health->max_age) { return 0; }
+    if (quiet_ns / 1000 <= (uint64_t)health->max_age) { return; }
     tg_log(TG_LOG_WARN, TG2502, -1, NULL,
            "no checkpoint was completed for %.1f s (checkpoint.max_age is %.1f s): reading stops until one is complete",
            (double)quiet_ns / 1e9, (double)health->max_age / 1e6);
     set(&health->held_since_ns, now_ns);
-    atomic_store_explicit(&health->held, true, memory_order_relaxed);
-    return 1;
 }

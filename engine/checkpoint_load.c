@@ -6,7 +6,6 @@
 #include "base/assert.h"
 #include "base/failpoint.h"
 #include "base/key.h"
-#include "engine/amounts.h"
 #include "engine/checkpoint.h"
 #include "state/restore.h"
 
@@ -230,7 +229,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
                          .same_tables = true};
     begin_tables(&load, choosers);
     const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
-    const uint64_t cpu_begin_ns = tg_checkpoint_cpu_ns();
+    const uint64_t cpu_begin_ns = tg_clock_cpu_ns();
     const bool same_shards = manifest->shard_count == load.plan->shard_count;
     tg_status status = TG_OK;
     for (uint32_t f = 0; status == TG_OK && f < manifest->file_count; f++) {
@@ -254,36 +253,6 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
     const uint64_t end_ns = tg_clock_now_ns(&checkpoint->config.clock);
     part->timers_ns = end_ns - timers_begin_ns;
     part->load_ns = end_ns - begin_ns;
-    part->load_cpu_ns = tg_checkpoint_cpu_ns() - cpu_begin_ns;
+    part->load_cpu_ns = tg_clock_cpu_ns() - cpu_begin_ns;
     return status;
-}
-
-void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint)
-{
-    if (checkpoint == NULL || !checkpoint->choice.found) { return; }
-    uint64_t keys = 0;
-    uint64_t bytes = 0;
-    uint64_t longest_ns = 0;
-    for (uint32_t i = 0; i < checkpoint->config.plan->shard_count; i++) {
-        const struct tg_checkpoint_shard *part = &checkpoint->parts[i];
-        keys += part->loaded_keys;
-        bytes += part->loaded_bytes;
-        longest_ns = part->load_ns > longest_ns ? part->load_ns : longest_ns;
-    }
-    for (uint32_t i = 0; i < checkpoint->choice.skipped_count && i < TG_RECOVERY_SKIPPED_MAX; i++) {
-        tg_log(TG_LOG_WARN, TG1512, -1, NULL, "checkpoint %" PRIu64 " was passed over: %s",
-               checkpoint->choice.skipped[i].epoch, checkpoint->choice.skipped[i].why.text);
-    }
-    char count[TG_AMOUNT_BYTES];
-    char size[TG_AMOUNT_BYTES];
-    char records[TG_AMOUNT_BYTES];
-    char replay[64] = "";
-    if (checkpoint->replay == 0) { (void)snprintf(replay, sizeof replay, "; nothing to replay"); }
-    if (checkpoint->replay > 0) {
-        (void)snprintf(replay, sizeof replay, "; replaying %s records",
-                       tg_count_text((double)checkpoint->replay, records));
-    }
-    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "restored checkpoint %" PRIu64 ": %s keys, %s, %.1f s%s",
-           checkpoint->choice.epoch, tg_count_text((double)keys, count), tg_bytes_text((int64_t)bytes, size),
-           (double)longest_ns / 1e9, replay);
 }

@@ -5,7 +5,6 @@
 #include "engine/checkpoint_shard.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "base/failpoint.h"
@@ -247,13 +246,6 @@ static bool cuts_made(const struct tg_checkpoint_shard *part)
     return true;
 }
 
-uint64_t tg_checkpoint_cpu_ns(void)
-{
-    struct timespec time = {0};
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
 /* What bounds a slice: the wall clock, which costs no system call. A thread that lost its core meanwhile stops early.
  */
 static uint64_t slice_clock_ns(const struct tg_checkpoint *checkpoint)
@@ -282,7 +274,7 @@ static bool sweep(struct tg_checkpoint_shard *part)
 {
     if (!is_writing(part)) { return false; }
     if (must_wait(part)) { return true; }
-    const uint64_t cpu_begin_ns = tg_checkpoint_cpu_ns();
+    const uint64_t cpu_begin_ns = tg_clock_cpu_ns();
     const uint64_t begin_ns = slice_clock_ns(part->checkpoint);
     uint64_t spent_ns = 0;
     bool more = false;
@@ -297,7 +289,7 @@ static bool sweep(struct tg_checkpoint_shard *part)
         if (done) { part->puts += snapshot->written; }
         more = more || !done;
     }
-    tg_histogram_record(&part->slices, tg_checkpoint_cpu_ns() - cpu_begin_ns, 1);
+    tg_histogram_record(&part->slices, tg_clock_cpu_ns() - cpu_begin_ns, 1);
     tg_histogram_record(&part->pauses, spent_ns, 1);
     return more;
 }

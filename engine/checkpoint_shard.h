@@ -92,8 +92,6 @@ size_t tg_checkpoint_shard_bytes(const struct tg_plan *plan);
 /* Track the changes of the shard's tables from now on. Stages and ingests are open. Errors: TG1601.  @setup */
 TG_MUST_USE tg_status tg_checkpoint_shard_open(struct tg_checkpoint_shard *part, struct tg_arena *arena,
                                                struct tg_error *err);
-/* Time the calling thread has run.  @any */
-uint64_t tg_checkpoint_cpu_ns(void);
 /* One step. Returns a work count.  @shard */
 uint32_t tg_checkpoint_shard_poll(struct tg_checkpoint_shard *part, uint64_t now_ns);
 

@@ -2,12 +2,13 @@
 #include "engine/conservation.h"
 
 #include <inttypes.h>
-#include <string.h>
 
-/* Offsets are ordinals of records from 0, without gaps. */
-static bool counts_from_zero(const struct tg_manifest_source *source)
+#include "io/registry.h"
+
+static bool offsets_count_records(const struct tg_manifest_source *source)
 {
-    return strcmp(source->connector, "file") == 0 || strcmp(source->connector, "generate") == 0;
+    const struct tg_source_ops *ops = tg_source_find(source->connector);
+    return ops != NULL && ops->offsets_count_records;
 }
 
 static tg_status check_partition(const struct tg_manifest_source *source, uint32_t index, struct tg_error *err)
@@ -21,7 +22,7 @@ static tg_status check_partition(const struct tg_manifest_source *source, uint32
                        source->name, index, p->records, p->accepted, p->dead, p->late, p->late_in_part, p->duplicates);
     }
     const uint64_t below = p->next_offset > 0 ? (uint64_t)p->next_offset : 0;
-    if (p->records <= below && (p->records == below || !counts_from_zero(source))) { return TG_OK; }
+    if (p->records <= below && (p->records == below || !offsets_count_records(source))) { return TG_OK; }
     return tg_fail(err, TG1529, 0,
                    "source %s, partition %" PRIu32 ": %" PRIu64 " records are counted below offset %" PRIu64,
                    source->name, index, p->records, below);

@@ -7,7 +7,7 @@
 
 /* What is checked of each partition:
  *   records = dead + (late - late_in_part) + duplicates + accepted
- *   records = next offset        where offsets count records from 0 (connectors file, generate)
+ *   records = next offset        where offsets count records from 0 (the connector says so)
  *   records <= next offset       elsewhere: offsets may have gaps and begin anywhere
  *   applied + ignored + refused = accepted, in each step that reads the source; with rows that were late for some steps
  *                                 only, at most that and at least accepted - late_in_part

@@ -108,8 +108,6 @@ TG_MUST_USE tg_status tg_manifest_encode(const struct tg_manifest *manifest, str
  * damaged, with the byte; TG1513 a newer format; TG1601.  @any */
 TG_MUST_USE tg_status tg_manifest_decode(const uint8_t *data, size_t bytes, const char *name, struct tg_arena *arena,
                                          struct tg_manifest *out, struct tg_error *err);
-/* Same content.  @any */
-bool tg_manifest_equal(const struct tg_manifest *a, const struct tg_manifest *b);
 /* The source of that name, NULL when there is none.  @any */
 const struct tg_manifest_source *tg_manifest_source_find(const struct tg_manifest *manifest, const char *name);
 /* Does a sink hold a committable that is not empty?  @any */

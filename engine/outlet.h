@@ -29,8 +29,9 @@ struct tg_outlet_env {
     uint32_t shard;
     int64_t version_base;
     bool create_tables;
-    bool staged;  /* the job makes checkpoints */
-    bool resumes; /* and a checkpoint has something of the sink's to commit */
+    bool staged;         /* the job makes checkpoints */
+    bool resumes;        /* and a checkpoint has something of the sink's to commit */
+    uint64_t generation; /* of the checkpoint directory, with `staged` */
     void *shared;
     struct tg_arena *arena;
     struct tg_loop *loop;
@@ -61,7 +62,7 @@ static inline bool tg_outlet_takes(const struct tg_outlet *outlet, uint64_t epoc
 void tg_outlet_cut(struct tg_outlet *outlet);
 /* True once everything taken before the last cut is acknowledged, or staged for its commit.  @shard */
 bool tg_outlet_cut_done(struct tg_outlet *outlet);
-/* What the last cut leaves to commit, once done; returns its bytes, 0 = nothing, ever. On the helper.  @any */
+/* What the last cut leaves to commit, once done; returns its bytes, 0 = nothing, ever.  @helper */
 uint32_t tg_outlet_prepare(struct tg_outlet *outlet, uint8_t *out);
 /* First unrecoverable error of the sink.  @shard */
 tg_status tg_outlet_failure(struct tg_outlet *outlet, struct tg_error *err);

@@ -61,13 +61,9 @@ static tg_status is_same_log(const struct tg_manifest *manifest, const struct tg
     if (stored->cluster[0] == '\0' || wanted->cluster[0] == '\0' || strcmp(stored->cluster, wanted->cluster) == 0) {
         return TG_OK;
     }
-    if (strcmp(stored->connector, "kafka") == 0) {
-        return tg_fail(err, TG1516, 0,
-                       "checkpoint %" PRIu64 " was made from cluster %s, source %s reads cluster %s now",
-                       manifest->epoch, stored->cluster, wanted->name, wanted->cluster);
-    }
     return tg_fail(err, TG1516, 0,
-                   "checkpoint %" PRIu64 " was made from other input than source %s has now (%s, now %s)",
+                   "checkpoint %" PRIu64 " was made from another cluster or other files than source %s reads now "
+                   "(%s, now %s)",
                    manifest->epoch, wanted->name, stored->cluster, wanted->cluster);
 }
 
@@ -179,20 +175,12 @@ void tg_recovery_file_close(struct tg_recovery_file *file)
     tg_store_reading_close(&file->reading);
 }
 
+/* Every byte: damage found while loading would be found too late to choose another one. */
 static tg_status check_files(const struct tg_store *store, const struct tg_recovery_wanted *wanted,
                              const struct tg_manifest *manifest, struct tg_error *err)
 {
     struct tg_recovery_totals totals;
-    if (wanted->every_byte) {
-        return tg_recovery_verify(store, manifest, wanted->threads == 0 ? 1 : wanted->threads, &totals, err);
-    }
-    tg_status status = TG_OK;
-    for (uint32_t i = 0; status == TG_OK && i < manifest->file_count; i++) {
-        struct tg_recovery_file file;
-        status = tg_recovery_file_open(store, manifest, i, &file, err);
-        tg_recovery_file_close(&file);
-    }
-    return status;
+    return tg_recovery_verify(store, manifest, wanted->threads == 0 ? 1 : wanted->threads, &totals, err);
 }
 
 /* ---- choosing ---------------------------------------------------------------------------------------------------- */
@@ -210,8 +198,8 @@ static bool may_be_outside(const struct tg_store *store, const struct tg_recover
                            const struct tg_manifest *manifest)
 {
     if (manifest->epoch != 0) { return tg_manifest_commits(manifest); } /* readable */
-    const int64_t committed = tg_store_acknowledged(store, epoch);
-    return committed == -1 ? wanted->transactional : committed > 0;
+    const enum tg_store_ack ack = tg_store_acknowledged(store, epoch);
+    return ack == TG_STORE_ACK_NONE ? wanted->transactional : ack != TG_STORE_ACK_EMPTY;
 }
 
 /* One candidate: TG_OK = take it; otherwise *err says why not. */
@@ -226,9 +214,6 @@ static tg_status examine(const struct tg_store *store, const struct tg_recovery_
         return status;
     }
     status = is_ours(manifest, wanted, err);
-    if (status == TG_OK && wanted->damaged_epoch != 0 && epoch >= wanted->damaged_epoch) {
-        status = tg_fail(err, TG1512, 0, "checkpoint %" PRIu64 " could not be loaded", epoch);
-    }
     struct tg_recovery_source now[TG_SOURCES_MAX];
     memcpy(now, wanted->sources, wanted->source_count * sizeof now[0]);
     if (status == TG_OK && wanted->ask != NULL) { status = wanted->ask(wanted->ask_self, manifest, arena, now, err); }
@@ -258,8 +243,8 @@ static void note_skipped(struct tg_recovery_choice *out, uint64_t epoch, const s
 bool tg_recovery_is_settled(const struct tg_store *store, const struct tg_manifest *manifest)
 {
     if (!tg_manifest_commits(manifest)) { return true; }
-    const int64_t committed = tg_store_acknowledged(store, manifest->epoch);
-    return committed >= 0 && committed != UINT32_MAX;
+    const enum tg_store_ack ack = tg_store_acknowledged(store, manifest->epoch);
+    return ack == TG_STORE_ACK_EMPTY || ack == TG_STORE_ACK_COMMITTED;
 }
 
 /* Chosen: read it again into the caller's arena. */
@@ -268,7 +253,6 @@ static tg_status take(const struct tg_store *store, uint64_t epoch, struct tg_ar
 {
     const tg_status status = tg_recovery_read_manifest(store, epoch, arena, &out->manifest, err);
     if (status != TG_OK) { return status; }
-    out->acknowledged = tg_recovery_is_settled(store, &out->manifest);
     out->epoch = epoch;
     out->found = true;
     return TG_OK;

@@ -1,7 +1,7 @@
 /* Which checkpoint a start loads: the newest complete one that is whole and belongs to this job. A damaged one is
- * passed over only while that cannot double anything outside; everything else that does not fit is refused with its
- * reason. Also: opening its files one by one, verifying every byte, writing one again as the newest, and what may be
- * deleted. All through a store. */
+ * passed over only while that cannot double anything outside, and so is one that was acknowledged and whose manifest is
+ * gone; everything else that does not fit is refused with its reason. Also: opening its files one by one, verifying
+ * every byte, writing one again as the newest, and what may be deleted. All through a store. */
 #ifndef TG_ENGINE_RECOVERY_H
 #define TG_ENGINE_RECOVERY_H
 
@@ -31,10 +31,7 @@ struct tg_recovery_wanted {
     void *ask_self;
     bool transactional;     /* a sink of today's job commits output with checkpoints */
     bool accept_duplicates; /* --accept-duplicates */
-    bool every_byte;        /* verify all blocks before choosing, not only headers and footers */
-    uint32_t threads;       /* to do that with; 0 = the caller's alone */
-    /* Tried and found damaged while loading: this one and newer ones are passed over by the same rule. 0 = none */
-    uint64_t damaged_epoch;
+    uint32_t threads;       /* to verify with; 0 = the caller's alone */
 };
 
 enum { TG_RECOVERY_SKIPPED_MAX = 8 };
@@ -43,7 +40,6 @@ struct tg_recovery_choice {
     uint64_t epoch;  /* the chosen one */
     uint64_t newest; /* largest epoch number in use: the next one is newest + 1 */
     struct tg_manifest manifest;
-    bool acknowledged;      /* nothing is left to commit; else commit the manifest's committables again */
     uint32_t skipped_count; /* damaged ones passed over, newest first; reasons of the first few are kept */
     struct {
         uint64_t epoch;
@@ -51,14 +47,12 @@ struct tg_recovery_choice {
     } skipped[TG_RECOVERY_SKIPPED_MAX];
 };
 
-/* Choose. The manifest and the listing live in `arena` (TG_RECOVERY_ARENA_BYTES). TG_OK with found = false when no
- * manifest exists. Errors:
- *   TG1512  every checkpoint is damaged            TG1513  the newest is of a newer format
- *   TG1514  of another job                         TG1515  of another job graph
- *   TG1516  of another topic, cluster or partition count, of files that were others
- *   TG1517  the log is shorter than the checkpoint TG1205  the log no longer has what comes next
- *   TG1518  the newest is damaged and its output may be outside: needs --accept-duplicates
- *   TG1511, TG1601.  @setup */
+/* Choose, every byte of it verified. The manifest and the listing live in `arena` (TG_RECOVERY_ARENA_BYTES). TG_OK with
+ * found = false when no manifest exists and none is missed. Errors: TG1512  every checkpoint is damaged TG1513  the
+ * newest is of a newer format TG1514  of another job                         TG1515  of another job graph TG1516  of
+ * another topic, cluster or partition count, of files that were others TG1517  the log is shorter than the checkpoint
+ * TG1205  the log no longer has what comes next TG1518  the newest is damaged and its output may be outside: needs
+ * --accept-duplicates TG1511, TG1601.  @setup */
 #define TG_RECOVERY_ARENA_BYTES ((size_t)1 << 30)
 TG_MUST_USE tg_status tg_recovery_choose(const struct tg_store *store, const struct tg_recovery_wanted *wanted,
                                          struct tg_arena *arena, struct tg_recovery_choice *out, struct tg_error *err);
@@ -105,17 +99,17 @@ TG_MUST_USE tg_status tg_recovery_verify(const struct tg_store *store, const str
                                          uint32_t threads, struct tg_recovery_totals *totals, struct tg_error *err);
 
 /* Write a checkpoint again as `epoch` of `to`, larger than any number in use there, so that the next start loads it.
- * Every record is checked on the way, *totals as by tg_recovery_verify. `from` and `to` may be one directory. It is
- * there whole or not at all. Errors: TG1510, TG1511, TG1512, TG1513, TG1519, TG1521, TG1601.  @setup */
+ * Every record is checked on the way, *totals as by tg_recovery_verify. `from` and `to` may be one directory; else the
+ * run's ticks are brought along, durable before the checkpoint is. It is there whole or not at all. Errors: TG1510,
+ * TG1511, TG1512, TG1513, TG1519, TG1521, TG1601.  @setup */
 TG_MUST_USE tg_status tg_recovery_copy(const struct tg_store *from, const struct tg_manifest *manifest,
                                        struct tg_store *to, uint64_t epoch, struct tg_recovery_totals *totals,
                                        struct tg_error *err);
 
 /* Remove what no start can need: keeps the newest `keep` (at least 3) checkpoints with their chains, and more until one
- * of them has nothing left to commit or is acknowledged. While a manifest at or above the oldest kept one is unreadable
- * only leftovers above every manifest go. `current` = the epoch being written, 0 = none. Errors: TG1510, TG1511.  @any
- */
-TG_MUST_USE tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, uint64_t current,
-                                          struct tg_error *err);
+ * of them has nothing left to commit or is acknowledged; of the logs of ticks that came by restores, those of runs that
+ * a kept checkpoint is of. While a manifest at or above the oldest kept one is unreadable or gone only leftovers above
+ * every manifest go, and no log. Never while an epoch is being written. Errors: TG1510, TG1511, TG1521.  @helper */
+TG_MUST_USE tg_status tg_recovery_collect(struct tg_store *store, uint32_t keep, struct tg_error *err);
 
 #endif

@@ -1,10 +1,11 @@
 /* A checkpoint written again as the newest one: each shard's chain, every record checked on the way, as one base. The
  * same order of syncs and the same decision as a checkpoint of a run, so that whatever happens in between, there is the
- * new one, whole, or there is what was there before. */
+ * new one, whole and with the ticks of its run, or there is what was there before. */
 #include <string.h>
 
 #include "base/assert.h"
 #include "engine/recovery.h"
+#include "engine/tick_log.h"
 
 struct copy {
     const struct tg_store *from;
@@ -166,6 +167,7 @@ static tg_status publish(const struct copy *copy, struct tg_manifest_file *files
     manifest.files = files;
     struct tg_bytes_out out = {.data = copy->encoded, .capacity = TG_MANIFEST_BYTES_MAX};
     tg_status status = tg_store_epoch_sync(copy->to, copy->epoch, err);
+    if (status == TG_OK) { status = tg_tick_log_restore(copy->from, copy->to, copy->manifest, err); }
     if (status == TG_OK) { status = tg_manifest_encode(&manifest, &out, err); }
     if (status == TG_OK) { status = tg_store_publish(copy->to, copy->epoch, out.data, out.used, decided, err); }
     return status;

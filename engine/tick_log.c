@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -45,29 +46,68 @@ static uint64_t not_held(const struct tg_manifest *manifest, const struct tg_tic
     return tg_ticks_condense(out, count);
 }
 
-static tg_status another_run(const struct tg_manifest *manifest, struct tg_error *err)
+static tg_status another_run(const char *name, const struct tg_manifest *manifest, struct tg_error *err)
 {
-    return tg_fail(err, TG1512, 0, TG_TICK_FILE_NAME " is of another run than checkpoint %" PRIu64, manifest->epoch);
+    return tg_fail(err, TG1512, 0, "%s is of another run than checkpoint %" PRIu64, name, manifest->epoch);
 }
 
-static tg_status take(struct tg_tick_log *log, const struct tg_ticks *ticks, const struct tg_manifest *chosen,
+void tg_tick_log_name(const struct tg_run_id *run_id, char name[TG_STORE_NAME_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[TG_TICK_FILE_RUN_DIGITS + 1] = {0};
+    static_assert(2 * sizeof run_id->bytes == TG_TICK_FILE_RUN_DIGITS, "a run id in hexadecimal digits");
+    for (uint32_t i = 0; i < sizeof run_id->bytes; i++) {
+        text[2 * i] = digits[run_id->bytes[i] >> 4];
+        text[2 * i + 1] = digits[run_id->bytes[i] & 15];
+    }
+    (void)snprintf(name, TG_STORE_NAME_BYTES, TG_TICK_FILE_PREFIX "%s" TG_TICK_FILE_SUFFIX, text);
+}
+
+tg_status tg_tick_log_find(const struct tg_store *store, const struct tg_run_id *run_id, struct tg_arena *arena,
+                           struct tg_tick_log_found *out, struct tg_error *err)
+{
+    const uint8_t *data = NULL;
+    size_t bytes;
+    tg_status status = TG_OK;
+    *out = (struct tg_tick_log_found){0};
+    if (run_id != NULL) {
+        tg_tick_log_name(run_id, out->name);
+        status = tg_tick_file_read(store, out->name, arena, &data, &bytes, err);
+    }
+    if (status == TG_OK && data == NULL) {
+        (void)snprintf(out->name, sizeof out->name, TG_TICK_FILE_NAME);
+        status = tg_tick_file_read(store, out->name, arena, &data, &bytes, err);
+    }
+    out->there = status == TG_OK && data != NULL;
+    return out->there ? tg_ticks_decode(data, bytes, out->name, arena, &out->ticks, err) : status;
+}
+
+tg_status tg_tick_log_is_beside(const struct tg_tick_log_found *found, const struct tg_manifest *manifest,
+                                struct tg_error *err)
+{
+    const struct tg_run_id *run_id = &found->ticks.header.run_id;
+    if (!found->there || memcmp(run_id, &manifest->run_id, sizeof *run_id) == 0) { return TG_OK; }
+    return another_run(found->name, manifest, err);
+}
+
+static tg_status take(struct tg_tick_log *log, const struct tg_tick_log_found *found, const struct tg_manifest *chosen,
                       struct tg_error *err)
 {
+    const struct tg_ticks *ticks = &found->ticks;
     const bool same_job = tg_ticks_same_job(&log->header, &ticks->header);
     const bool same_logs = tg_ticks_same_logs(&log->header, &ticks->header);
     if (chosen == NULL && !(same_job && same_logs)) { return TG_OK; } /* nobody needs it: the first tick replaces it */
-    if (chosen != NULL && (!same_job || memcmp(&chosen->run_id, &ticks->header.run_id, sizeof chosen->run_id) != 0)) {
-        return another_run(chosen, err);
-    }
+    if (chosen != NULL && tg_tick_log_is_beside(found, chosen, err) != TG_OK) { return TG_ERR_DATA; }
+    if (chosen != NULL && !same_job) { return another_run(found->name, chosen, err); }
     struct tg_tick *replay = tg_arena_alloc(&log->arena, ticks->count * sizeof *replay + 1, 8);
-    if (replay == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to read " TG_TICK_FILE_NAME); }
+    if (replay == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to read %s", found->name); }
     log->replay = replay;
     log->replay_count = not_held(chosen, ticks, replay);
     log->header.run_id = ticks->header.run_id;
     log->header.tag = ticks->header.tag;
     log->frames = ticks->frames;
     log->found = true;
-    return tg_tick_file_open(&log->file, log->file.store, ticks->bytes, err);
+    return tg_tick_file_open(&log->file, log->file.store, found->name, ticks->bytes, err);
 }
 
 tg_status tg_tick_log_open(struct tg_tick_log *log, const struct tg_store *store, const struct tg_ticks_header *header,
@@ -77,20 +117,16 @@ tg_status tg_tick_log_open(struct tg_tick_log *log, const struct tg_store *store
     TG_ASSERT(header->source_count <= TG_SOURCES_MAX);
     memcpy(log->sources, header->sources, header->source_count * sizeof log->sources[0]);
     log->header.sources = log->sources;
-    tg_status status = tg_tick_file_open(&log->file, store, 0, err);
+    tg_status status = tg_tick_file_open(&log->file, store, TG_TICK_FILE_NAME, 0, err);
     if (status == TG_OK) {
         status = tg_arena_open(&log->arena, 4 * tg_ticks_decode_bytes(TG_TICK_FILE_BYTES_MAX), err);
     }
     if (status != TG_OK) { return status; }
     log->frame = tg_arena_alloc(&log->arena, TG_TICKS_FRAME_BYTES_MAX, 64);
-    if (log->frame == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for " TG_TICK_FILE_NAME); }
-    const uint8_t *data;
-    size_t bytes;
-    struct tg_ticks ticks;
-    status = tg_tick_file_read(store, &log->arena, &data, &bytes, err);
-    if (status != TG_OK || data == NULL) { return status; }
-    status = tg_ticks_decode(data, bytes, TG_TICK_FILE_NAME, &log->arena, &ticks, err);
-    return status == TG_OK ? take(log, &ticks, chosen, err) : status;
+    if (log->frame == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for %s", log->file.name); }
+    struct tg_tick_log_found found;
+    status = tg_tick_log_find(store, chosen != NULL ? &chosen->run_id : NULL, &log->arena, &found, err);
+    return status == TG_OK && found.there ? take(log, &found, chosen, err) : status;
 }
 
 void tg_tick_log_close(struct tg_tick_log *log)
@@ -127,20 +163,17 @@ const struct tg_tick *tg_tick_log_replay(const struct tg_tick_log *log, uint32_t
 static tg_status verify(const struct tg_store *store, const struct tg_manifest *manifest, struct tg_arena *arena,
                         struct tg_tick_totals *totals, struct tg_error *err)
 {
-    const uint8_t *data;
-    size_t bytes;
-    struct tg_ticks ticks;
-    tg_status status = tg_tick_file_read(store, arena, &data, &bytes, err);
-    if (status != TG_OK || data == NULL) { return status; }
-    status = tg_ticks_decode(data, bytes, TG_TICK_FILE_NAME, arena, &ticks, err);
-    if (status != TG_OK) { return status; }
-    if (memcmp(&manifest->run_id, &ticks.header.run_id, sizeof manifest->run_id) != 0) {
-        return another_run(manifest, err);
-    }
-    struct tg_tick *waiting = tg_arena_alloc(arena, ticks.count * sizeof *waiting + 1, 8);
-    if (waiting == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to read " TG_TICK_FILE_NAME); }
-    *totals = (struct tg_tick_totals){
-        .found = true, .bytes = ticks.bytes, .ticks = ticks.count, .waiting = not_held(manifest, &ticks, waiting)};
+    struct tg_tick_log_found found;
+    tg_status status = tg_tick_log_find(store, &manifest->run_id, arena, &found, err);
+    if (status == TG_OK) { status = tg_tick_log_is_beside(&found, manifest, err); }
+    if (status != TG_OK || !found.there) { return status; }
+    struct tg_tick *waiting = tg_arena_alloc(arena, found.ticks.count * sizeof *waiting + 1, 8);
+    if (waiting == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to read %s", found.name); }
+    *totals = (struct tg_tick_totals){.found = true,
+                                      .bytes = found.ticks.bytes,
+                                      .ticks = found.ticks.count,
+                                      .waiting = not_held(manifest, &found.ticks, waiting)};
+    memcpy(totals->name, found.name, sizeof totals->name);
     return TG_OK;
 }
 
@@ -166,7 +199,7 @@ static tg_status replace(struct tg_tick_log *log, const struct tg_tick *ticks, u
     const size_t room = TG_TICKS_HEADER_BYTES_MAX + frames * TG_TICKS_FRAME_HEAD_BYTES + count * TG_TICK_BYTES;
     struct tg_bytes_out out = {.data = tg_arena_alloc(arena, room, 64), .capacity = room};
     if (out.data == NULL || !tg_ticks_header_encode(&log->header, &out)) {
-        return tg_fail(err, TG1601, ENOMEM, "no memory for " TG_TICK_FILE_NAME);
+        return tg_fail(err, TG1601, ENOMEM, "no memory for %s", log->file.name);
     }
     for (uint64_t f = 0; f < frames; f++) {
         const uint64_t left = count - f * TG_TICKS_FRAME_MAX;
@@ -190,18 +223,18 @@ static tg_status create(struct tg_tick_log *log, struct tg_error *err)
 }
 
 /* Leave out of list[*count] what every checkpoint of this run holds: which one a start will choose is not known, and
- * one that was restored is older than its number. False = one of them cannot be read: nobody knows what may go. */
-static bool drop_held(const struct tg_tick_log *log, struct tg_arena *arena, struct tg_tick *list, uint64_t *count)
+ * one that was restored is older than its number. When one of them cannot be read nobody knows what may go. */
+static void drop_held(const struct tg_tick_log *log, struct tg_arena *arena, struct tg_tick *list, uint64_t *count)
 {
     struct tg_store_listing listing;
-    if (tg_store_list(log->file.store, arena, &listing, NULL) != TG_OK) { return false; }
+    if (tg_store_list(log->file.store, arena, &listing, NULL) != TG_OK) { return; }
     struct tg_manifest manifests[MANIFESTS_MAX];
     uint32_t of_run = 0;
     for (uint32_t i = 0; i < listing.manifest_count; i++) {
-        if (of_run == MANIFESTS_MAX) { return false; }
+        if (of_run == MANIFESTS_MAX) { return; }
         struct tg_manifest *manifest = &manifests[of_run];
         if (tg_recovery_read_manifest(log->file.store, listing.manifests[i].epoch, arena, manifest, NULL) != TG_OK) {
-            return false;
+            return;
         }
         of_run += memcmp(&manifest->run_id, &log->header.run_id, sizeof manifest->run_id) == 0;
     }
@@ -214,21 +247,20 @@ static bool drop_held(const struct tg_tick_log *log, struct tg_arena *arena, str
         if (!held_by_all) { list[left++] = list[i]; }
     }
     *count = left;
-    return true;
 }
 
 static tg_status write_what_counts(struct tg_tick_log *log, struct tg_arena *arena, struct tg_error *err)
 {
     struct tg_ticks ticks;
     uint8_t *data = tg_arena_alloc(arena, log->file.bytes, 16);
-    if (data == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to trim " TG_TICK_FILE_NAME); }
+    if (data == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to trim %s", log->file.name); }
     tg_status status = tg_tick_file_again(&log->file, data, log->file.bytes, err);
-    if (status == TG_OK) { status = tg_ticks_decode(data, log->file.bytes, TG_TICK_FILE_NAME, arena, &ticks, err); }
+    if (status == TG_OK) { status = tg_ticks_decode(data, log->file.bytes, log->file.name, arena, &ticks, err); }
     if (status != TG_OK) { return status; }
     struct tg_tick *left = tg_arena_alloc(arena, ticks.count * sizeof *left + 1, 8);
-    if (left == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to trim " TG_TICK_FILE_NAME); }
+    if (left == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to trim %s", log->file.name); }
     uint64_t count = not_held(NULL, &ticks, left);
-    (void)drop_held(log, arena, left, &count);
+    drop_held(log, arena, left, &count);
     return replace(log, left, count, arena, err);
 }
 
@@ -313,6 +345,10 @@ static void task_done(struct tg_task *task)
     struct tg_tick_lane *lane = task->owner;
     const uint64_t now_ns = tg_clock_now_ns(&lane->clock);
     lane->under_way = false;
+    if (lane->error.code == TG1521) { /* records of these partitions wait until the job has stopped */
+        lane->fatal = lane->error;
+        return;
+    }
     if (lane->status != TG_OK) { warn(lane, now_ns); }
     lane->next_ns = now_ns + (lane->doubtful ? DOUBT_NS : PACE_NS);
     if (lane->doubtful) { return; }
@@ -325,7 +361,7 @@ static void task_done(struct tg_task *task)
 uint32_t tg_tick_lane_poll(struct tg_tick_lane *lane, uint64_t now_ns)
 {
     const bool nothing = lane->gathered_count == 0 && lane->order_count == 0;
-    if (lane->under_way || nothing || now_ns < lane->next_ns) { return 0; }
+    if (lane->under_way || nothing || now_ns < lane->next_ns || lane->fatal.status != TG_OK) { return 0; }
     if (lane->order_count == 0) {
         struct tg_tick_order *orders = lane->orders;
         lane->orders = lane->gathered;

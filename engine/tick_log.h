@@ -31,9 +31,10 @@ struct tg_tick_log {
     uint8_t *frame;      /* [TG_TICKS_FRAME_BYTES_MAX] */
 };
 
-/* Read what is there. `header` is today's job, without a run id; `chosen` the manifest to go on with, NULL = none.
- * Then a log of the same job is gone on with, too, and any other one is as good as none. Errors: TG1512 damaged, or of
- * another run; TG1513, TG1510, TG1511, TG1601.  @setup */
+/* Read what is there. `header` is today's job, without a run id; `chosen` the manifest to go on with, whose run's log
+ * it is; NULL = none. Then the log of a run of the same job that was born here is gone on with, too, and any other one
+ * is as good as none. The header's sources are copied; their texts and the job's name are borrowed until
+ * tg_tick_log_close. Errors: TG1512 damaged, or of another run; TG1513, TG1510, TG1511, TG1521, TG1601.  @setup */
 TG_MUST_USE tg_status tg_tick_log_open(struct tg_tick_log *log, const struct tg_store *store,
                                        const struct tg_ticks_header *header, const struct tg_manifest *chosen,
                                        struct tg_error *err);
@@ -44,18 +45,39 @@ void tg_tick_log_begin(struct tg_tick_log *log, const struct tg_run_id *run_id);
 /* Ticks of a partition that act again, *count of them, in their order; NULL = none.  @any */
 const struct tg_tick *tg_tick_log_replay(const struct tg_tick_log *log, uint32_t source, uint32_t partition,
                                          uint32_t *count);
-/* Make ticks[count] durable. After an error none of them is, unless log->file.doubtful. Errors: TG1510.  @any */
+/* Make ticks[count] durable. After an error none of them is, unless log->file.doubtful. Errors: TG1510, TG1511, TG1521,
+ * TG1601.  @helper */
 TG_MUST_USE tg_status tg_tick_log_append(struct tg_tick_log *log, const struct tg_tick *ticks, uint32_t count,
                                          struct tg_error *err);
 
-/* A checkpoint of run `run_id` in `from` was copied into `to`: give `to` the ticks of that run which either has, and no
- * others. No job runs on `to`. Errors: TG1512 damaged in `from`, TG1513, TG1510, TG1511, TG1601.  @setup */
+/* The file that is the log of a run, or would be: the one named after the run, which a restore has written, else
+ * ticks.log, which belongs to the run that was born in the directory. */
+struct tg_tick_log_found {
+    char name[TG_STORE_NAME_BYTES];
+    bool there;
+    struct tg_ticks ticks; /* in `arena` */
+};
+/* The name that a run's own log has.  @any */
+void tg_tick_log_name(const struct tg_run_id *run_id, char name[TG_STORE_NAME_BYTES]);
+/* Find and read it; run_id NULL = ticks.log, whosever it is. Whether it is the run's is for the caller to see. Errors:
+ * TG1512 damaged, TG1513, TG1511, TG1601.  @setup */
+TG_MUST_USE tg_status tg_tick_log_find(const struct tg_store *store, const struct tg_run_id *run_id,
+                                       struct tg_arena *arena, struct tg_tick_log_found *out, struct tg_error *err);
+/* Is a log that was found the one that belongs beside `manifest`? Errors: TG1512.  @any */
+TG_MUST_USE tg_status tg_tick_log_is_beside(const struct tg_tick_log_found *found, const struct tg_manifest *manifest,
+                                            struct tg_error *err);
+
+/* Checkpoint `manifest` of `from` is about to become one of `to`: give `to` the ticks of its run that either has,
+ * durably, in a log of their own. A start that chooses another run's checkpoint, or finds none, does not see it. In one
+ * directory there is nothing to do but to look. No job runs on `to`. Errors: TG1512 damaged in `from` or of another
+ * run, TG1513, TG1510, TG1511, TG1521, TG1601.  @setup */
 TG_MUST_USE tg_status tg_tick_log_restore(const struct tg_store *from, const struct tg_store *to,
-                                          const struct tg_run_id *run_id, struct tg_error *err);
+                                          const struct tg_manifest *manifest, struct tg_error *err);
 
 /* What a log holds beside a checkpoint. */
 struct tg_tick_totals {
     bool found;
+    char name[TG_STORE_NAME_BYTES];
     uint64_t bytes;
     uint64_t ticks;
     uint64_t waiting; /* of them, not held by the checkpoint */
@@ -93,6 +115,7 @@ struct tg_tick_lane {
     uint64_t next_ns;
     tg_status status; /* of the task, with error */
     struct tg_error error;
+    struct tg_error fatal; /* the job must stop: its directory is another process's (TG1521) */
     struct tg_log_limit log_limit;
 };
 

@@ -77,6 +77,7 @@ static bool check_failures(struct tg_worker *worker)
     if (error.status == TG_OK && worker->part != NULL && worker->index == 0) {
         error = worker->cluster->checkpoint->fatal;
     }
+    if (error.status == TG_OK) { error = worker->ticks.fatal; }
     if (error.status == TG_OK) { return false; }
     fail(worker, &error);
     return true;

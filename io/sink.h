@@ -30,7 +30,8 @@ struct tg_sink_env {
     uint64_t max_keys; /* of the job: how many different row keys may be pending */
     /* Rows become visible with checkpoints, where the sink can do that: what is pushed is staged until `commit`. */
     bool staged;
-    bool resumes; /* `commit` follows `share`, with what the checkpoint says: keep what earlier runs committed */
+    bool resumes;        /* `commit` follows `share`, with what the checkpoint says: keep what earlier runs committed */
+    uint64_t generation; /* with `staged`: number of the start, larger than those of all before it */
     struct tg_histogram *latency; /* arrival (batch->arrived_ns) to acknowledged, one value per row */
     struct tg_arena *arena;
     struct tg_loop *loop;
@@ -86,11 +87,10 @@ struct tg_sink_ops {
      * The epoch ends: a flush, and what is pushed from now on belongs to the next one.  @shard */
     void (*cut)(void *state);
     /* What `commit` needs of this shard, of all rows since the last commit, once flushed() says true after a cut; at
-     * most TG_COMMITTABLE_BYTES_MAX bytes. Returns their number. On the helper, while the shard goes on pushing.  @any
-     */
+     * most TG_COMMITTABLE_BYTES_MAX bytes. Returns their number. The shard goes on pushing meanwhile.  @helper */
     uint32_t (*prepare)(void *state, uint8_t *out);
     /* The checkpoint is complete: make the rows visible. One element per shard of the run that prepared them. Again
-     * after a crash or an error, with the same outcome. On the helper while a job runs; may block.  @any */
+     * after a crash or an error, with the same outcome. May block.  @helper */
     tg_status (*commit)(void *shared, const struct tg_committable *list, uint32_t count, struct tg_error *err);
     /* First unrecoverable error, TG_OK while there is none; a peer that is away is not one: the sink retries.
      * @shard */

@@ -79,6 +79,7 @@ struct tg_source_ops {
     const char *name; /* config key, e.g. "kafka" */
     const struct tg_option *options;
     uint32_t option_count;
+    bool offsets_count_records; /* from 0 and without gaps: so many records are below an offset; false = at most */
     /* Number of partitions (1 to TG_PARTITIONS_MAX); may wait for a peer until the monotonic instant `deadline_ns`.
      * TG_ERR_UNAVAILABLE with TG1201 means "not reachable yet": run retries it, check reports it; other errors are
      * final.  @setup */

@@ -145,10 +145,7 @@ static bool is_due(const struct tg_snapshot *snapshot, const struct tg_mark *mar
 void tg_snapshot_touch_first(struct tg_snapshot *snapshot, void *value)
 {
     struct tg_mark *mark = mark_of(snapshot, value);
-    if (is_due(snapshot, mark, value)) {
-        entry_write(snapshot, value);
-        snapshot->written_early++;
-    }
+    if (is_due(snapshot, mark, value)) { entry_write(snapshot, value); }
     mark->bits |= snapshot->changed;
     list_append(snapshot, value);
 }
@@ -163,10 +160,7 @@ void tg_snapshot_born(struct tg_snapshot *snapshot, void *value)
 void tg_snapshot_removing(struct tg_snapshot *snapshot, void *value)
 {
     struct tg_mark *mark = mark_of(snapshot, value);
-    if ((mark->bits & snapshot->changed) == 0 && is_due(snapshot, mark, value)) {
-        entry_write(snapshot, value);
-        snapshot->written_early++;
-    }
+    if ((mark->bits & snapshot->changed) == 0 && is_due(snapshot, mark, value)) { entry_write(snapshot, value); }
     if ((mark->bits & TG_MARK_SAVED) != 0 && snapshot->complete && !snapshot->removals_follow) {
         removal_write(snapshot, tg_table_key(snapshot->table, value));
     }
@@ -194,7 +188,6 @@ void tg_snapshot_cut(struct tg_snapshot *snapshot, bool base)
     snapshot->sweep_end = base ? tg_table_slot_end(snapshot->table) : snapshot->list_counts[snapshot->parity];
     snapshot->phase = base ? TG_SNAPSHOT_WRITING_BASE : TG_SNAPSHOT_WRITING_DELTA;
     snapshot->written = 0;
-    snapshot->written_early = 0;
     snapshot->written_bytes = 0;
     snapshot->parity ^= 1;
     snapshot->changed_old = snapshot->changed;

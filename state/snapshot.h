@@ -57,11 +57,10 @@ struct tg_snapshot {
     uint32_t sweep_next; /* delta: index into the old list; base: slot */
     uint32_t sweep_end;
     uint64_t written;       /* entries in the epoch being written */
-    uint64_t written_early; /* of them, written because they were about to change */
     uint64_t written_bytes; /* of values */
 };
 enum {
-    TG_SNAPSHOT_REMOVED_MAX = 32,       /* blocks of removed keys; beyond them the next epoch is a base */
+    TG_SNAPSHOT_REMOVED_MAX = 32,      /* blocks of removed keys; beyond them the next epoch is a base */
     TG_SNAPSHOT_STEP_BYTES = 8 * 1024, /* a step ends with the entry that passes it */
 };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/timestamp.h"
 #include "engine/checkpoint_dump.h"
 #include "engine/conservation.h"
@@ -36,9 +37,11 @@ struct summary {
     uint64_t puts;
     uint64_t deletes;
     uint32_t deltas; /* of the longest chain */
+    bool knows_ticks;
+    uint64_t ticks; /* that a start from it lets act again */
 };
 
-/* Headers and footers of the chain. */
+/* Headers and footers of the chain, and every byte of the log of ticks. */
 static tg_status look(const struct tg_store *store, const struct tg_manifest *manifest, struct summary *summary,
                       struct tg_error *err)
 {
@@ -59,7 +62,13 @@ static tg_status look(const struct tg_store *store, const struct tg_manifest *ma
             tg_recovery_file_close(&file);
         }
     }
-    return status;
+    struct tg_tick_totals ticks;
+    struct tg_error unread = {0};
+    const tg_status found = tg_tick_log_verify(store, manifest, &ticks, &unread);
+    summary->knows_ticks = found == TG_OK;
+    summary->ticks = ticks.waiting;
+    if (status == TG_OK && found != TG_OK) { *err = unread; }
+    return status == TG_OK ? found : status;
 }
 
 static void print_cells(const struct tg_manifest *manifest, const struct summary *summary, const char *ack)
@@ -68,6 +77,8 @@ static void print_cells(const struct tg_manifest *manifest, const struct summary
     char kind[24];
     char keys[32];
     char age[32];
+    char ticks[32] = "-";
+    if (summary->knows_ticks) { (void)snprintf(ticks, sizeof ticks, "%" PRIu64, summary->ticks); }
     const struct tg_clock clock = tg_clock_real();
     const int64_t second = manifest->created_us - manifest->created_us % 1000000;
     time[tg_ts_format(second, time)] = '\0';
@@ -79,8 +90,8 @@ static void print_cells(const struct tg_manifest *manifest, const struct summary
                    summary->deltas == 0 && summary->deletes == 0 ? "" : "<=", summary->puts);
     struct tg_conservation_totals sum;
     tg_conservation_sum(manifest, &sum);
-    (void)printf("%8" PRIu64 "  %-20s  %-8s  %6" PRIu32 "  %12" PRIu64 "  %10s  %12" PRIu64 "  %-10s  %-6s",
-                 manifest->epoch, time, kind, manifest->file_count, summary->bytes, keys, sum.records,
+    (void)printf("%8" PRIu64 "  %-20s  %-8s  %6" PRIu32 "  %12" PRIu64 "  %10s  %12" PRIu64 "  %5s  %-10s  %-6s",
+                 manifest->epoch, time, kind, manifest->file_count, summary->bytes, keys, sum.records, ticks,
                  is_odd ? "-" : age, ack);
 }
 
@@ -95,8 +106,8 @@ static void print_checkpoint(const struct request *request, const struct tg_stor
         status = tg_recovery_read_manifest(&request->store, listed->epoch, &arena, &manifest, &err);
     }
     if (status != TG_OK) {
-        (void)printf("%8" PRIu64 "  %-20s  %-8s  %6s  %12s  %10s  %12s  %-10s  %-6s", listed->epoch, "-", "-", "-", "-",
-                     "-", "-", "-", listed->acknowledged ? "yes" : "-");
+        (void)printf("%8" PRIu64 "  %-20s  %-8s  %6s  %12s  %10s  %12s  %5s  %-10s  %-6s", listed->epoch, "-", "-", "-",
+                     "-", "-", "-", "-", "-", listed->acknowledged ? "yes" : "-");
     } else {
         status = look(&request->store, &manifest, &summary, &err);
         const bool commits = tg_manifest_commits(&manifest);
@@ -115,8 +126,8 @@ static int list(const struct request *request)
 {
     const struct tg_store_listing *listing = &request->listing;
     bool is_damaged = false;
-    (void)printf("%8s  %-20s  %-8s  %6s  %12s  %10s  %12s  %-10s  %-6s  %s\n", "EPOCH", "TIME", "KIND", "FILES",
-                 "BYTES", "KEYS", "RECORDS", "AGE", "ACKED", "STATE");
+    (void)printf("%8s  %-20s  %-8s  %6s  %12s  %10s  %12s  %5s  %-10s  %-6s  %s\n", "EPOCH", "TIME", "KIND", "FILES",
+                 "BYTES", "KEYS", "RECORDS", "TICKS", "AGE", "ACKED", "STATE");
     for (uint32_t i = 0; i < listing->manifest_count; i++) {
         if (request->epoch != 0 && listing->manifests[i].epoch != request->epoch) { continue; }
         print_checkpoint(request, &listing->manifests[i], &is_damaged);
@@ -153,8 +164,8 @@ static tg_status verify(const struct request *request, const struct tg_manifest 
                  " duplicates, in every partition and step\n",
                  sum.records, sum.accepted, sum.dead, sum.late - sum.late_in_part, sum.duplicates);
     if (ticks.found) {
-        (void)printf("ok  ticks.log: %" PRIu64 " bytes, %" PRIu64 " ticks, %" PRIu64 " of them behind the checkpoint\n",
-                     ticks.bytes, ticks.ticks, ticks.waiting);
+        (void)printf("ok  %s: %" PRIu64 " bytes, %" PRIu64 " ticks, %" PRIu64 " of them behind the checkpoint\n",
+                     ticks.name, ticks.bytes, ticks.ticks, ticks.waiting);
     }
     return TG_OK;
 }
@@ -253,6 +264,8 @@ static int restore(const struct tg_args *args, const struct request *request, co
         .epoch = request->epoch,
         .accept_duplicates = tg_args_given(args, "accept-duplicates"),
     };
+    struct tg_error err = {0};
+    if (tg_failpoint_arm(getenv("TURGO_FAILPOINT"), &err) != TG_OK) { return tg_print_error(&err); }
     return tg_checkpoint_restore(&wanted);
 }
 

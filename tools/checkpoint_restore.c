@@ -10,7 +10,6 @@
 #include "engine/amounts.h"
 #include "engine/plan.h"
 #include "engine/state_layout.h"
-#include "engine/tick_log.h"
 #include "tools/checkpoint.h"
 #include "tools/report.h"
 
@@ -63,7 +62,8 @@ static bool has_shown_rows(const struct restore *restore, uint64_t epoch)
     const bool readable = tg_recovery_read_manifest(&restore->to, epoch, &arena, &manifest, NULL) == TG_OK;
     const bool is_before = readable && epoch <= restore->manifest.epoch &&
                            memcmp(&manifest.run_id, &restore->manifest.run_id, sizeof manifest.run_id) == 0;
-    const bool shown = readable ? tg_manifest_commits(&manifest) : tg_store_acknowledged(&restore->to, epoch) != 0;
+    const bool shown =
+        readable ? tg_manifest_commits(&manifest) : tg_store_acknowledged(&restore->to, epoch) != TG_STORE_ACK_EMPTY;
     tg_arena_close(&arena);
     return shown && !is_before;
 }
@@ -142,9 +142,6 @@ int tg_checkpoint_restore(const struct tg_checkpoint_restoring *wanted)
             restore->there.newest > restore->manifest.epoch ? restore->there.newest : restore->manifest.epoch;
         if (status == TG_OK) {
             status = tg_recovery_copy(&restore->from, &restore->manifest, &restore->to, newest + 1, &totals, &err);
-        }
-        if (status == TG_OK && strcmp(wanted->from, wanted->to) != 0) {
-            status = tg_tick_log_restore(&restore->from, &restore->to, &restore->manifest.run_id, &err);
         }
         if (status == TG_OK) { tell(restore, newest + 1, &totals); }
     }

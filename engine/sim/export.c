@@ -58,6 +58,7 @@ tg_status tg_sim_export_checkpoints(struct tg_sim_export *state, struct tg_error
     tg_sim_disk_look_begin(state->disk);
     status = tg_store_open(&store, &config, err);
     if (status == TG_OK) { status = dump_new(state, &store, &arena, err); }
+    tg_store_close(&store);
     tg_sim_disk_look_end(state->disk);
     tg_arena_close(&arena);
     if (status != TG_OK && err->os_errno == ENOENT) { /* the job has made none yet */

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "engine/sim/log.h"
 #include "engine/sim/sim.h"
-#include "engine/sim/tally.h"
+#include "engine/sim/window_rows.h"
 #include "io/registry.h"
 #include "jobs/jobs.h"
 
@@ -87,7 +87,7 @@ static int run(const struct arguments *arguments, uint64_t seed)
     tg_sim_options_print(&options, stdout);
     (void)printf(" records_in=%" PRIu64 " duplicates=%" PRIu64 " ignored=%" PRIu64, outcome.totals.records_in,
                  outcome.totals.duplicates, outcome.totals.ignored);
-    (void)printf(" ticks=%" PRIu64, outcome.ticks);
+    (void)printf(" ticks=%" PRIu64 " moves=%" PRIu32, outcome.ticks, outcome.moves);
     (void)printf(" crashes=%u power_cuts=%u failures=%u restores=%" PRIu64 " deltas=%" PRIu64 " faults=%" PRIu64
                  " writes=%" PRIu64 " steps=%" PRIu64 " healed_steps=%" PRIu64
                  " seconds=%.3f healed_seconds=%.3f result=%s\n",
@@ -107,7 +107,7 @@ int main(int argc, char **argv)
         return 64;
     }
     tg_jobs_register();
-    tg_operator_register(&tg_operator_sim_tally);
+    tg_operator_register(&tg_operator_sim_window_rows);
     tg_source_register(&tg_sim_log_source);
     tg_log_configure(&(struct tg_log_config){.level_min = TG_LOG_ERROR}); /* faults are the rule here */
     if (mkdir(arguments.dir, 0777) != 0 && errno != EEXIST) {

@@ -34,6 +34,7 @@ static void reconcile(struct tg_sim_options *options)
 {
     if (options->cassandra || options->checkpoint != 0) { options->max_keys = 0; }
     if (options->crashes == 0) { options->reshard = false; }
+    if (options->crashes == 0 || options->checkpoint == 0) { options->moves = 0; }
     if (options->chain) { options->max_keys = 0; }
     /* Without checkpoints the lives of a run have different ticks, and nothing is their common result; the job's clock
      * depends on when they come. */
@@ -132,6 +133,7 @@ void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed, uint32_t
     options->id_chars = options->ids ? tg_prng_below(&prng, 3) : 0;
     options->project = tg_prng_below(&prng, 2) == 0;
     options->audit = seed % 2 == 1;
+    options->moves = seed % 3 == 0 ? 3 : 0;
     options->max_keys = pick(&prng, 5, key_limits);
     draw_world(options, &prng, crashes_max);
 }
@@ -183,6 +185,7 @@ bool tg_sim_options_set(struct tg_sim_options *options, const char *setting)
         FIELD("idle_after_us", idle_after),
         FIELD("max_age_us", max_age),
         FIELD("audit", audit),
+        FIELD("moves_max", moves),
 #undef FIELD
     };
     const char *equals = strchr(setting, '=');
@@ -215,10 +218,11 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
                   "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " checkpoint_us=%" PRId64
                   " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
                   "crash_calls=%u reshard=%d chain=%d fatal=%d idle_after_us=%" PRId64 " max_age_us=%" PRId64
-                  " audit=%d stop_ns=%" PRIu64,
+                  " audit=%d stop_ns=%" PRIu64 " moves_max=%u",
                   options->log, options->cassandra, options->nodes, options->protocol, options->timeout, options->flush,
                   options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults, options->net_faults,
                   options->cql_faults, options->outage_ns, options->heal_ns, options->checkpoint, options->crashes,
                   options->crash_steps, options->crash_visits, options->crash_calls, options->reshard, options->chain,
-                  options->fatal, options->idle_after, options->max_age, options->audit, options->stop_ns);
+                  options->fatal, options->idle_after, options->max_age, options->audit, options->stop_ns,
+                  options->moves);
 }

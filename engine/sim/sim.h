@@ -65,6 +65,8 @@ struct tg_sim_options {
     uint32_t crash_visits; /* 0; or half of them end at a failpoint, at the latest at its visit of this number */
     uint32_t crash_calls;  /* 0; or half of the others end at a call to the disk, at the latest at so many */
     bool power_only;       /* every crash is a power cut */
+    uint32_t moves;        /* so often at most the job goes on in another directory, from a restored checkpoint; drawn
+                              from nothing else */
     bool audit;            /* the job sums up what it applies; half of the seeds, drawn from nothing else */
     bool fatal; /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
 };
@@ -92,6 +94,7 @@ struct tg_sim_outcome {
     uint64_t ticks;          /* raises of idle partitions' clocks that acted, again and again over lives */
     struct tg_totals totals; /* of the last life */
     uint32_t lives;
+    uint32_t moves;           /* between them */
     uint32_t partition_count; /* of a run that came to its end by working; else 0 */
     struct tg_manifest_partition partitions[TG_SIM_PARTITIONS_MAX]; /* [partition_count] since the job's birth */
     struct tg_tally tallies[TG_SIM_PARTITIONS_MAX];                 /* [partition_count] of the job's step */

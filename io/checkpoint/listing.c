@@ -11,10 +11,10 @@
 #include "io/checkpoint/place.h"
 #include "io/file_ops.h"
 
-const char *place_of(const char *directory, const char *name, char out[PLACE_BYTES])
+const char *tg_place_of(const char *directory, const char *name, char out[TG_PLACE_BYTES])
 {
-    const int bytes = snprintf(out, PLACE_BYTES, "%s/%s", directory, name);
-    TG_ASSERT(bytes > 0 && bytes < PLACE_BYTES);
+    const int bytes = snprintf(out, TG_PLACE_BYTES, "%s/%s", directory, name);
+    TG_ASSERT(bytes > 0 && bytes < TG_PLACE_BYTES);
     return out;
 }
 
@@ -90,6 +90,12 @@ tg_status tg_store_scan(const struct tg_store *store, struct tg_store_names *out
     return failed == 0 ? TG_OK : not_read(store, "list", "it", failed, err);
 }
 
+static tg_status too_many(const struct tg_store *store, struct tg_error *err)
+{
+    return tg_fail(err, TG1511, 0, "checkpoint directory %s holds more than %d entries of one kind", store->path,
+                   TG_STORE_LIST_MAX);
+}
+
 tg_status tg_store_scan_lists(const struct tg_store *store, struct tg_arena *arena, struct tg_store_names *out,
                               struct tg_error *err)
 {
@@ -109,8 +115,7 @@ tg_status tg_store_scan_lists(const struct tg_store *store, struct tg_arena *are
     if (out->manifest_count > TG_STORE_LIST_MAX || out->epoch_count > TG_STORE_LIST_MAX ||
         out->ack_count > TG_STORE_LIST_MAX || out->generation_count > TG_STORE_LIST_MAX ||
         out->leftover_count > TG_STORE_LIST_MAX) {
-        return tg_fail(err, TG1511, 0, "checkpoint directory %s holds more than %d entries of one kind", store->path,
-                       TG_STORE_LIST_MAX);
+        return too_many(store, err);
     }
     return TG_OK;
 }
@@ -120,6 +125,15 @@ static int newest_first(const void *a, const void *b)
     const uint64_t x = *(const uint64_t *)a;
     const uint64_t y = *(const uint64_t *)b;
     return (x < y) - (x > y);
+}
+
+/* Acknowledgements above every manifest; both lists newest first. */
+static uint32_t count_lost(const struct tg_store_names *names)
+{
+    const uint64_t newest = names->manifest_count == 0 ? 0 : names->manifests[0];
+    uint32_t count = 0;
+    while (count < names->ack_count && names->acks[count] > newest) { count++; }
+    return count;
 }
 
 static bool is_in(const uint64_t *list, uint32_t count, uint64_t number)
@@ -140,17 +154,21 @@ tg_status tg_store_list(const struct tg_store *store, struct tg_arena *arena, st
     qsort(names.manifests, names.manifest_count, sizeof(uint64_t), newest_first);
     qsort(names.epochs, names.epoch_count, sizeof(uint64_t), newest_first);
     qsort(names.acks, names.ack_count, sizeof(uint64_t), newest_first);
-    out->manifests = tg_arena_alloc(arena, names.manifest_count * sizeof *out->manifests, 16);
+    const uint32_t lost = count_lost(&names);
+    const uint32_t manifest_count = lost + names.manifest_count;
+    if (manifest_count > TG_STORE_LIST_MAX) { return too_many(store, err); }
+    out->manifests = tg_arena_alloc(arena, manifest_count * sizeof *out->manifests, 16);
     out->leftovers = tg_arena_alloc(arena, names.leftover_count * sizeof *out->leftovers, 16);
     if (out->manifests == NULL || out->leftovers == NULL) {
         return tg_fail(err, TG1601, 0, "checkpoint directory %s: no memory to list it", store->path);
     }
-    for (uint32_t i = 0; i < names.manifest_count; i++) {
-        out->manifests[i].epoch = names.manifests[i];
-        out->manifests[i].acknowledged = is_in(names.acks, names.ack_count, names.manifests[i]);
+    for (uint32_t i = 0; i < manifest_count; i++) {
+        const uint64_t epoch = i < lost ? names.acks[i] : names.manifests[i - lost];
+        out->manifests[i].epoch = epoch;
+        out->manifests[i].acknowledged = is_in(names.acks, names.ack_count, epoch);
     }
     for (uint32_t i = 0; i < names.leftover_count; i++) { out->leftovers[i] = names.leftovers[i]; }
-    out->manifest_count = names.manifest_count;
+    out->manifest_count = manifest_count;
     out->epoch_count = names.epoch_count;
     out->epochs = names.epochs;
     out->ack_count = names.ack_count;
@@ -166,9 +184,9 @@ tg_status tg_store_list(const struct tg_store *store, struct tg_arena *arena, st
 static tg_status reading_open(const struct tg_store *store, struct tg_store_reading *out, struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[PLACE_BYTES];
+    char path[TG_PLACE_BYTES];
     out->store = store;
-    out->fd = ops->open(ops->self, place_of(store->path, out->name, path), O_RDONLY, 0);
+    out->fd = ops->open(ops->self, tg_place_of(store->path, out->name, path), O_RDONLY, 0);
     if (out->fd == -ENOENT) { return tg_fail(err, TG1512, 0, "%s is missing", out->name); }
     if (out->fd < 0) { return not_read(store, "open", out->name, out->fd, err); }
     const int64_t bytes = ops->size(ops->self, out->fd);
@@ -226,22 +244,22 @@ tg_status tg_store_read_manifest(const struct tg_store *store, uint64_t epoch, s
     return status;
 }
 
-int64_t tg_store_acknowledged(const struct tg_store *store, uint64_t epoch)
+enum tg_store_ack tg_store_acknowledged(const struct tg_store *store, uint64_t epoch)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[PLACE_BYTES];
+    char path[TG_PLACE_BYTES];
     char name[TG_STORE_NAME_BYTES];
     char text[TG_STORE_NAME_BYTES] = {0};
     (void)snprintf(name, sizeof name, "ACK-%" PRIu64, epoch);
-    const int fd = ops->open(ops->self, place_of(store->path, name, path), O_RDONLY, 0);
-    if (fd == -ENOENT) { return -1; }
-    if (fd < 0) { return UINT32_MAX; }
+    const int fd = ops->open(ops->self, tg_place_of(store->path, name, path), O_RDONLY, 0);
+    if (fd == -ENOENT) { return TG_STORE_ACK_NONE; }
+    if (fd < 0) { return TG_STORE_ACK_UNREADABLE; }
     const int64_t bytes = ops->pread(ops->self, fd, text, sizeof text - 1, 0);
     (void)ops->close(ops->self, fd);
     const char *rest = "";
-    if (bytes == (int64_t)strlen("committed 0\n") && strcmp(text, "committed 0\n") == 0) { return 0; }
+    if (bytes == (int64_t)strlen("committed 0\n") && strcmp(text, "committed 0\n") == 0) { return TG_STORE_ACK_EMPTY; }
     const uint64_t committed = bytes > 0 ? number_of(text, "committed ", &rest) : 0;
-    return committed > 0 && committed < UINT32_MAX && strcmp(rest, "\n") == 0 ? (int64_t)committed : UINT32_MAX;
+    return committed > 0 && strcmp(rest, "\n") == 0 ? TG_STORE_ACK_COMMITTED : TG_STORE_ACK_UNREADABLE;
 }
 
 /* ---- removing ---------------------------------------------------------------------------------------------------- */
@@ -265,17 +283,17 @@ int tg_store_remove_epoch(const struct tg_store *store, uint64_t epoch)
 {
     const struct tg_file_ops *ops = tg_file_ops();
     char name[TG_STORE_NAME_BYTES];
-    char folder[PLACE_BYTES];
-    char path[PLACE_BYTES];
+    char folder[TG_PLACE_BYTES];
+    char path[TG_PLACE_BYTES];
     (void)snprintf(name, sizeof name, "e%" PRIu64, epoch);
-    (void)place_of(store->path, name, folder);
+    (void)tg_place_of(store->path, name, folder);
     for (uint32_t pass = 0; pass < FOLDER_PASSES_MAX; pass++) {
         struct folder_names batch = {.count = 0};
         const int failed = ops->list(ops->self, folder, found_in_folder, &batch);
         if (failed != 0) { return failed == -ENOENT ? 0 : failed; }
         if (batch.count == 0) { break; }
         for (uint32_t i = 0; i < batch.count; i++) {
-            const int kept = ops->unlink(ops->self, place_of(folder, batch.names[i], path));
+            const int kept = ops->unlink(ops->self, tg_place_of(folder, batch.names[i], path));
             if (kept != 0 && kept != -ENOENT) { return kept; }
         }
     }
@@ -289,11 +307,11 @@ static tg_status remove_files(const struct tg_store *store, const char *prefix, 
 {
     const struct tg_file_ops *ops = tg_file_ops();
     char name[TG_STORE_NAME_BYTES];
-    char path[PLACE_BYTES];
+    char path[TG_PLACE_BYTES];
     for (uint32_t i = 0; i < count; i++) {
         if (is_in(keep->manifests, keep->manifest_count, list[i])) { continue; }
         (void)snprintf(name, sizeof name, "%s%" PRIu64, prefix, list[i]);
-        const int failed = ops->unlink(ops->self, place_of(store->path, name, path));
+        const int failed = ops->unlink(ops->self, tg_place_of(store->path, name, path));
         if (failed != 0 && failed != -ENOENT) {
             return tg_fail(err, TG1510, -failed, "checkpoint directory %s: cannot remove %s", store->path, name);
         }
@@ -305,7 +323,7 @@ static tg_status remove_rest(const struct tg_store *store, const struct tg_store
                              const struct tg_store_keep *keep, struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[PLACE_BYTES];
+    char path[TG_PLACE_BYTES];
     for (uint32_t i = 0; i < names->epoch_count; i++) {
         if (is_in(keep->epochs, keep->epoch_count, names->epochs[i])) { continue; }
         const int failed = tg_store_remove_epoch(store, names->epochs[i]);
@@ -315,13 +333,13 @@ static tg_status remove_rest(const struct tg_store *store, const struct tg_store
         }
     }
     for (uint32_t i = 0; i < names->leftover_count; i++) {
-        const int failed = ops->unlink(ops->self, place_of(store->path, names->leftovers[i], path));
+        const int failed = ops->unlink(ops->self, tg_place_of(store->path, names->leftovers[i], path));
         if (failed != 0 && failed != -ENOENT) {
             return tg_fail(err, TG1510, -failed, "checkpoint directory %s: cannot remove %s", store->path,
                            names->leftovers[i]);
         }
     }
-    uint32_t older = 0; /* a newer one is somebody else's, who has replaced us */
+    uint32_t older = 0;
     for (uint32_t i = 0; i < names->generation_count; i++) {
         if (names->generations[i] < store->generation) { names->generations[older++] = names->generations[i]; }
     }
@@ -334,6 +352,21 @@ static tg_status may_sweep(const struct tg_store *store, int failed, struct tg_e
     return failed == 0 ? TG_OK : tg_fail(err, TG1510, failed, "checkpoint directory %s: cannot remove", store->path);
 }
 
+static tg_status sync_removals(const struct tg_store *store, struct tg_error *err)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    int failed = -TG_FAILPOINT("sweep.sync");
+    if (failed == 0) { failed = ops->sync_dir(ops->self, store->path); }
+    if (failed == 0) { return TG_OK; }
+    return tg_fail(err, TG1510, -failed, "checkpoint directory %s: removals are not durable", store->path);
+}
+
+static tg_status remove_acks(const struct tg_store *store, const struct tg_store_names *names,
+                             const struct tg_store_keep *keep, struct tg_error *err)
+{
+    return remove_files(store, "ACK-", names->acks, names->ack_count, keep, err);
+}
+
 tg_status tg_store_sweep(struct tg_store *store, const struct tg_store_keep *keep, struct tg_error *err)
 {
     TG_ASSERT(store->lock_fd >= 0);
@@ -342,20 +375,18 @@ tg_status tg_store_sweep(struct tg_store *store, const struct tg_store_keep *kee
     if (status != TG_OK) { return status; }
     struct tg_store_names names;
     status = tg_store_scan_lists(store, &arena, &names, err);
+    if (status == TG_OK) { status = tg_store_check_newest(store, &names, err); }
     if (status == TG_OK) { status = may_sweep(store, TG_FAILPOINT("sweep.manifests"), err); }
+    if (status == TG_OK && keep->manifest_count == 0) { /* an acknowledgement alone would tell of a lost manifest */
+        status = remove_acks(store, &names, keep, err);
+        if (status == TG_OK) { status = sync_removals(store, err); }
+    }
     if (status == TG_OK) {
         status = remove_files(store, "MANIFEST-", names.manifests, names.manifest_count, keep, err);
     }
-    if (status == TG_OK) {
-        const struct tg_file_ops *ops = tg_file_ops();
-        int failed = -TG_FAILPOINT("sweep.sync");
-        if (failed == 0) { failed = ops->sync_dir(ops->self, store->path); }
-        if (failed != 0) {
-            status = tg_fail(err, TG1510, -failed, "checkpoint directory %s: removals are not durable", store->path);
-        }
-    }
+    if (status == TG_OK) { status = sync_removals(store, err); }
     if (status == TG_OK) { status = may_sweep(store, TG_FAILPOINT("sweep.files"), err); }
-    if (status == TG_OK) { status = remove_files(store, "ACK-", names.acks, names.ack_count, keep, err); }
+    if (status == TG_OK) { status = remove_acks(store, &names, keep, err); }
     if (status == TG_OK) { status = remove_rest(store, &names, keep, err); }
     tg_arena_close(&arena);
     return status;

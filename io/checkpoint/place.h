@@ -4,10 +4,10 @@
 
 #include "io/checkpoint/store.h"
 
-enum { PLACE_BYTES = TG_STORE_PATH_BYTES + 2 * TG_STORE_NAME_BYTES };
+enum { TG_PLACE_BYTES = TG_STORE_PATH_BYTES + 2 * TG_STORE_NAME_BYTES };
 
 /* "directory/name" in out; returns out.  @any */
-const char *place_of(const char *directory, const char *name, char out[PLACE_BYTES]);
+const char *tg_place_of(const char *directory, const char *name, char out[TG_PLACE_BYTES]);
 
 /* One pass over the directory. Lists of numbers are unsorted; arrays may be NULL, then only counts and maxima. */
 struct tg_store_names {
@@ -22,7 +22,10 @@ TG_MUST_USE tg_status tg_store_scan(const struct tg_store *store, struct tg_stor
 /* The same with the lists, in `arena`.  @any */
 TG_MUST_USE tg_status tg_store_scan_lists(const struct tg_store *store, struct tg_arena *arena,
                                           struct tg_store_names *out, struct tg_error *err);
-/* Remove e<N> and what is in it; 0 or -errno, 0 when it is not there.  @any */
+/* Are these names of a directory that nobody has claimed since `store` did? Errors: TG1521.  @helper */
+TG_MUST_USE tg_status tg_store_check_newest(const struct tg_store *store, const struct tg_store_names *names,
+                                            struct tg_error *err);
+/* Remove e<N> and what is in it; 0 or -errno, 0 when it is not there.  @helper */
 int tg_store_remove_epoch(const struct tg_store *store, uint64_t epoch);
 
 #endif

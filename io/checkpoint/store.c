@@ -36,15 +36,15 @@ static int sync_and_close(int fd, int failed)
 static int open_in(const struct tg_store *store, const char *name, int flags)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[PLACE_BYTES];
-    return ops->open(ops->self, place_of(store->path, name, path), flags, FILE_MODE);
+    char path[TG_PLACE_BYTES];
+    return ops->open(ops->self, tg_place_of(store->path, name, path), flags, FILE_MODE);
 }
 
 static int remove_in(const struct tg_store *store, const char *name)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[PLACE_BYTES];
-    return ops->unlink(ops->self, place_of(store->path, name, path));
+    char path[TG_PLACE_BYTES];
+    return ops->unlink(ops->self, tg_place_of(store->path, name, path));
 }
 
 static int sync_folder(const char *path)
@@ -158,28 +158,35 @@ void tg_store_close(struct tg_store *store)
     store->lock_fd = -1;
 }
 
-/* ---- files of an epoch ------------------------------------------------------------------------------------------- */
+/* ---- whose is it? ------------------------------------------------------------------------------------------------ */
 
-static tg_status still_ours(const struct tg_store *store, struct tg_error *err)
+tg_status tg_store_check_newest(const struct tg_store *store, const struct tg_store_names *names, struct tg_error *err)
+{
+    if (names->generation == store->generation) { return TG_OK; }
+    return tg_fail(err, TG1521, 0, "checkpoint directory %s belongs to generation %" PRIu64 " now, we are %" PRIu64,
+                   store->path, names->generation, store->generation);
+}
+
+tg_status tg_store_still_ours(const struct tg_store *store, struct tg_error *err)
 {
     struct tg_store_names names;
     const tg_status status = tg_store_scan(store, &names, err);
-    if (status != TG_OK || names.generation == store->generation) { return status; }
-    return tg_fail(err, TG1521, 0, "checkpoint directory %s belongs to generation %" PRIu64 " now, we are %" PRIu64,
-                   store->path, names.generation, store->generation);
+    return status == TG_OK ? tg_store_check_newest(store, &names, err) : status;
 }
+
+/* ---- files of an epoch ------------------------------------------------------------------------------------------- */
 
 tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg_error *err)
 {
     TG_ASSERT(store->lock_fd >= 0 && epoch > 0);
     const struct tg_file_ops *ops = tg_file_ops();
     char name[TG_STORE_NAME_BYTES];
-    char path[PLACE_BYTES];
-    const tg_status status = still_ours(store, err);
+    char path[TG_PLACE_BYTES];
+    const tg_status status = tg_store_still_ours(store, err);
     if (status != TG_OK) { return status; }
     (void)snprintf(name, sizeof name, "e%" PRIu64, epoch);
     int failed = -TG_FAILPOINT("store.epoch");
-    if (failed == 0) { failed = ops->mkdir(ops->self, place_of(store->path, name, path), FOLDER_MODE); }
+    if (failed == 0) { failed = ops->mkdir(ops->self, tg_place_of(store->path, name, path), FOLDER_MODE); }
     return failed == 0 ? TG_OK : not_written(store, "create", name, failed, err);
 }
 
@@ -230,10 +237,10 @@ tg_status tg_store_file_finish(struct tg_store *store, struct tg_store_file *fil
 tg_status tg_store_epoch_sync(struct tg_store *store, uint64_t epoch, struct tg_error *err)
 {
     char name[TG_STORE_NAME_BYTES];
-    char path[PLACE_BYTES];
+    char path[TG_PLACE_BYTES];
     (void)snprintf(name, sizeof name, "e%" PRIu64, epoch);
     int failed = -TG_FAILPOINT("store.folder_sync");
-    if (failed == 0) { failed = sync_folder(place_of(store->path, name, path)); }
+    if (failed == 0) { failed = sync_folder(tg_place_of(store->path, name, path)); }
     if (failed == 0) { failed = -TG_FAILPOINT("store.root_sync"); }
     if (failed == 0) { failed = sync_folder(store->path); }
     return failed == 0 ? TG_OK : not_written(store, "make durable", name, failed, err);
@@ -259,8 +266,8 @@ static tg_status write_whole(struct tg_store *store, const char *name, const voi
 {
     const struct tg_file_ops *ops = tg_file_ops();
     char temporary[TG_STORE_NAME_BYTES];
-    char from[PLACE_BYTES];
-    char to[PLACE_BYTES];
+    char from[TG_PLACE_BYTES];
+    char to[TG_PLACE_BYTES];
     const int length = snprintf(temporary, sizeof temporary, "%s.tmp", name);
     TG_ASSERT(length > 0 && (size_t)length < sizeof temporary);
     int failed = remove_in(store, temporary); /* what an earlier try could not remove */
@@ -275,7 +282,7 @@ static tg_status write_whole(struct tg_store *store, const char *name, const voi
     failed = sync_and_close(fd, failed);
     if (failed == 0) { failed = failed_rename(is_ack); }
     if (failed == 0) {
-        failed = ops->rename(ops->self, place_of(store->path, temporary, from), place_of(store->path, name, to));
+        failed = ops->rename(ops->self, tg_place_of(store->path, temporary, from), tg_place_of(store->path, name, to));
     }
     if (failed == 0) { return TG_OK; }
     (void)remove_in(store, temporary);
@@ -289,7 +296,7 @@ tg_status tg_store_publish(struct tg_store *store, uint64_t epoch, const void *m
     *decided = false;
     char name[TG_STORE_NAME_BYTES];
     (void)snprintf(name, sizeof name, "MANIFEST-%" PRIu64, epoch);
-    tg_status status = still_ours(store, err);
+    tg_status status = tg_store_still_ours(store, err);
     if (status == TG_OK) { status = write_whole(store, name, manifest, bytes, err); }
     if (status != TG_OK) { return status; }
     *decided = true;
@@ -305,7 +312,8 @@ tg_status tg_store_acknowledge(struct tg_store *store, uint64_t epoch, uint32_t 
     char text[TG_STORE_NAME_BYTES];
     (void)snprintf(name, sizeof name, "ACK-%" PRIu64, epoch);
     const int bytes = snprintf(text, sizeof text, "committed %" PRIu32 "\n", committed);
-    const tg_status status = write_whole(store, name, text, (size_t)bytes, err);
+    tg_status status = tg_store_still_ours(store, err);
+    if (status == TG_OK) { status = write_whole(store, name, text, (size_t)bytes, err); }
     if (status != TG_OK) { return status; }
     int failed = -TG_FAILPOINT("ack.folder_sync");
     if (failed == 0) { failed = sync_folder(store->path); }
@@ -315,7 +323,7 @@ tg_status tg_store_acknowledge(struct tg_store *store, uint64_t epoch, uint32_t 
 void tg_store_epoch_abort(struct tg_store *store, uint64_t epoch)
 {
     char name[TG_STORE_NAME_BYTES];
-    if (TG_FAILPOINT("store.abort") != 0 || still_ours(store, NULL) != TG_OK) { return; }
+    if (TG_FAILPOINT("store.abort") != 0 || tg_store_still_ours(store, NULL) != TG_OK) { return; }
     (void)snprintf(name, sizeof name, "MANIFEST-%" PRIu64 ".tmp", epoch);
     (void)remove_in(store, name);
     (void)tg_store_remove_epoch(store, epoch);

@@ -6,10 +6,11 @@
  *   MANIFEST-<N>       its appearance under this name is the decision that checkpoint N is complete
  *   ACK-<N>            output of N is committed; "committed <count of committables>"
  *
- * Manifests are opaque here. Everything blocks: the calls are for the I/O helper thread (one at a time), and for
- * set-up. After an error of a write or a sync nothing of that epoch may be trusted: pages the kernel failed to write
- * are marked clean, so a second fsync would lie. The file is closed and removed, the epoch is to be aborted, and
- * whoever wants its content writes a new one from memory. All system calls go through io/file_ops.h. */
+ * Manifests are opaque here. Everything blocks: what changes the directory is for the checkpoints' helper, one call at
+ * a time, or for set-up; what only looks is for anybody. After an error of a write or a sync nothing of that epoch may
+ * be trusted: pages the kernel failed to write are marked clean, so a second fsync would lie. The file is closed and
+ * removed, the epoch is to be aborted, and whoever wants its content writes a new one from memory. All system calls go
+ * through io/file_ops.h. */
 #ifndef TG_IO_CHECKPOINT_STORE_H
 #define TG_IO_CHECKPOINT_STORE_H
 
@@ -51,35 +52,38 @@ struct tg_store_config {
 TG_MUST_USE tg_status tg_store_open(struct tg_store *store, const struct tg_store_config *config, struct tg_error *err);
 /* Gives the lock back. Also legal after a failed open.  @setup */
 void tg_store_close(struct tg_store *store);
+/* Has nobody claimed a higher generation? Everything below that writes or removes asks this first (but what stays
+ * within an epoch's folder); whoever changes something outside for a checkpoint asks, too. Between the answer and the
+ * change there is a moment in which another process may still start. Errors: TG1521, TG1511.  @any */
+TG_MUST_USE tg_status tg_store_still_ours(const struct tg_store *store, struct tg_error *err);
 
 /* ---- writing checkpoint N, in this order ------------------------------------------------------------------------- */
 
-/* mkdir e<N>. N must be larger than any number in use (tg_store_list). Checks first that nobody claimed a higher
- * generation (TG1521).  @any */
+/* mkdir e<N>. N must be larger than any number in use (tg_store_list). Errors: TG1510, TG1511, TG1521.  @helper */
 TG_MUST_USE tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg_error *err);
-/* Create e<N>/s<shard>.base (or .delta); it must not exist.  @any */
+/* Create e<N>/s<shard>.base (or .delta); it must not exist.  @helper */
 TG_MUST_USE tg_status tg_store_file_create(struct tg_store *store, uint64_t epoch, uint32_t shard, bool base,
                                            struct tg_store_file *file, struct tg_error *err);
-/* Append all of data[bytes]. On any error the file is closed and removed.  @any */
+/* Append all of data[bytes]. On any error the file is closed and removed.  @helper */
 TG_MUST_USE tg_status tg_store_file_append(struct tg_store *store, struct tg_store_file *file, const void *data,
                                            size_t bytes, struct tg_error *err);
-/* fdatasync and close. On any error the file is removed, as above.  @any */
+/* fdatasync and close. On any error the file is removed, as above.  @helper */
 TG_MUST_USE tg_status tg_store_file_finish(struct tg_store *store, struct tg_store_file *file, struct tg_error *err);
-/* Close and remove a file that is not finished; nothing to do when it is closed.  @any */
+/* Close and remove a file that is not finished; nothing to do when it is closed.  @helper */
 void tg_store_file_drop(struct tg_store *store, struct tg_store_file *file);
-/* fsync of e<N> and of the directory that names it: after this the files' names are durable, too.  @any */
+/* fsync of e<N> and of the directory that names it: after this the files' names are durable, too.  @helper */
 TG_MUST_USE tg_status tg_store_epoch_sync(struct tg_store *store, uint64_t epoch, struct tg_error *err);
-/* The decision: MANIFEST-<N>.tmp, fdatasync, rename to MANIFEST-<N>, fsync of the directory. Checks first that nobody
- * claimed a higher generation (TG1521). An error before the rename means: not complete, abort the epoch. An error of
- * the last fsync (*decided is true then) means: it may be complete or not; do not abort, do not commit output, stop and
- * let recovery find out.  @any */
+/* The decision: MANIFEST-<N>.tmp, fdatasync, rename to MANIFEST-<N>, fsync of the directory. An error before the rename
+ * means: not complete, abort the epoch. An error of the last fsync (*decided is true then) means: it may be complete or
+ * not; do not abort, do not commit output, stop and let recovery find out. Errors: TG1510, TG1511, TG1521.  @helper */
 TG_MUST_USE tg_status tg_store_publish(struct tg_store *store, uint64_t epoch, const void *manifest, size_t bytes,
                                        bool *decided, struct tg_error *err);
-/* Output of N is committed: ACK-<N>. May be lost in a crash, commits are repeated then.  @any */
+/* Output of N is committed: ACK-<N>. May be lost in a crash, commits are repeated then. Errors: TG1510, TG1511, TG1521.
+ * @helper */
 TG_MUST_USE tg_status tg_store_acknowledge(struct tg_store *store, uint64_t epoch, uint32_t committed,
                                            struct tg_error *err);
 /* Remove e<N> with everything in it, and MANIFEST-<N>.tmp: an aborted epoch. Best effort: what stays is removed at the
- * next start. Nothing when somebody claimed a higher generation: it is theirs.  @any */
+ * next start. Nothing when somebody claimed a higher generation: it is theirs.  @helper */
 void tg_store_epoch_abort(struct tg_store *store, uint64_t epoch);
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
@@ -90,7 +94,9 @@ struct tg_store_manifest {
 };
 struct tg_store_listing {
     uint32_t manifest_count;
-    struct tg_store_manifest *manifests; /* newest first */
+    /* Newest first. Among them, before all others, are checkpoints whose manifest is gone: an ACK-<N> above every
+     * manifest tells of them, because removals leave none. Reading one says TG1512. */
+    struct tg_store_manifest *manifests;
     uint32_t epoch_count;
     uint64_t *epochs; /* numbers of the folders e<N>, newest first */
     uint32_t ack_count;
@@ -107,8 +113,14 @@ TG_MUST_USE tg_status tg_store_list(const struct tg_store *store, struct tg_aren
 /* All bytes of MANIFEST-<N>, in `arena`. Errors: TG1511, TG1512 when it is longer than any manifest.  @any */
 TG_MUST_USE tg_status tg_store_read_manifest(const struct tg_store *store, uint64_t epoch, struct tg_arena *arena,
                                              const uint8_t **data, size_t *bytes, struct tg_error *err);
-/* How many committables ACK-<N> says were committed; -1 = there is no ACK-<N>; UINT32_MAX = it cannot be read.  @any */
-int64_t tg_store_acknowledged(const struct tg_store *store, uint64_t epoch);
+enum tg_store_ack {
+    TG_STORE_ACK_NONE,      /* there is no ACK-<N> */
+    TG_STORE_ACK_EMPTY,     /* nothing had to be committed */
+    TG_STORE_ACK_COMMITTED, /* all that had to be was committed */
+    TG_STORE_ACK_UNREADABLE,
+};
+/* What ACK-<N> says.  @any */
+enum tg_store_ack tg_store_acknowledged(const struct tg_store *store, uint64_t epoch);
 
 /* A state file being read. */
 struct tg_store_reading {
@@ -135,7 +147,9 @@ struct tg_store_keep {
     const uint64_t *epochs; /* folders e<N> */
 };
 /* Remove manifests first, make that durable, then acknowledgements, folders and leftovers, so that no crash leaves a
- * manifest whose files are gone. Stops at the first error; calling again goes on. Errors: TG1510, TG1511.  @any */
+ * manifest whose files are gone. Where no manifest stays acknowledgements go before them, so that no crash leaves one
+ * above all manifests. Stops at the first error; calling again goes on. Errors: TG1510, TG1511,
+ * TG1521.  @helper */
 TG_MUST_USE tg_status tg_store_sweep(struct tg_store *store, const struct tg_store_keep *keep, struct tg_error *err);
 
 /* Write "e12/s0.base" into out.  @any */

@@ -10,9 +10,9 @@
 struct tg_file_position {
     const char *path; /* of the source */
     uint32_t partition;
-    int fd;           /* -1: not open */
-    int64_t offset;   /* of the next line's first byte */
-    bool skips_line;  /* in the middle of a line that is too long: the next one begins behind the next newline */
+    int fd;          /* -1: not open */
+    int64_t offset;  /* of the next line's first byte */
+    bool skips_line; /* in the middle of a line that is too long: the next one begins behind the next newline */
 };
 
 enum tg_block_outcome {

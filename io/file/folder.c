@@ -78,8 +78,10 @@ static void scan_name(void *to, const char *name)
     const int64_t partition = partition_of(name, &is_exact);
     if (partition < 0 || scan->status != TG_OK) { return; }
     if (!is_exact) {
-        scan->status = tg_fail(scan->err, TG1501, 0, "source %s: %s/%s is no partition file; numbers are written "
-                               "without leading zeros", scan->source_name, scan->path, name);
+        scan->status = tg_fail(scan->err, TG1501, 0,
+                               "source %s: %s/%s is no partition file; numbers are written "
+                               "without leading zeros",
+                               scan->source_name, scan->path, name);
     } else if (partition == TG_PARTITIONS_MAX) {
         scan->status = tg_fail(scan->err, TG1501, 0, "source %s: %s/%s is beyond the %d partitions a source may have",
                                scan->source_name, scan->path, name, TG_PARTITIONS_MAX);
@@ -119,9 +121,11 @@ tg_status tg_folder_count(const char *path, const char *source_name, uint32_t *p
 {
     const int missing = find(path, 0);
     if (missing != 0) {
-        return tg_fail(err, TG1501, -missing, "source %s: input %s; put p0.jsonl, p1.jsonl, ... (one for each "
+        return tg_fail(err, TG1501, -missing,
+                       "source %s: input %s; put p0.jsonl, p1.jsonl, ... (one for each "
                        "partition, one record a line) into a folder of that name, or set sources.%s.file.path to a "
-                       "file or folder that exists", source_name, path, source_name);
+                       "file or folder that exists",
+                       source_name, path, source_name);
     }
     *partition_count = 1;
     if (!is_folder(path)) { return check_readable(path, source_name, 0, err); }
@@ -130,16 +134,19 @@ tg_status tg_folder_count(const char *path, const char *source_name, uint32_t *p
     if (status != TG_OK) { return status; }
     const uint32_t end = scan.end;
     if (end == 0) {
-        return tg_fail(err, TG1501, 0, "source %s: the folder %s has no p0.jsonl; file p<n>.jsonl holds partition n, "
-                       "one record a line (sources.%s.file.path)", source_name, path, source_name);
+        return tg_fail(err, TG1501, 0,
+                       "source %s: the folder %s has no p0.jsonl; file p<n>.jsonl holds partition n, "
+                       "one record a line (sources.%s.file.path)",
+                       source_name, path, source_name);
     }
     *partition_count = end;
     for (uint32_t i = 0; i < end; i++) {
         char name[TG_FOLDER_PATH_BYTES];
         if (scan.count < end && find(tg_folder_name(path, i, name), 0) == -ENOENT) {
-            return tg_fail(err, TG1501, 0, "source %s: %s is missing, but %s/p%u.jsonl is there; partitions are "
-                           "numbered from 0 without gaps, an empty file is an empty partition", source_name, name, path,
-                           end - 1);
+            return tg_fail(err, TG1501, 0,
+                           "source %s: %s is missing, but %s/p%u.jsonl is there; partitions are "
+                           "numbered from 0 without gaps, an empty file is an empty partition",
+                           source_name, name, path, end - 1);
         }
         const tg_status readable = check_readable(path, source_name, i, err);
         if (readable != TG_OK) { return readable; }

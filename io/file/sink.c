@@ -188,7 +188,7 @@ static tg_status target_open(struct file_target *target, const struct tg_sink_en
     if (failed != 0) {
         return tg_fail(err, TG1502, -failed, "sink %s: create the folders of %s", env->sink_name, target->path);
     }
-    target->fd = ops->open(ops->self, target->path, O_WRONLY | O_CREAT, 0666);
+    target->fd = ops->open(ops->self, target->path, (env->staged ? O_RDWR : O_WRONLY) | O_CREAT, 0666);
     if (target->fd < 0) {
         return tg_fail(err, TG1502, -target->fd, "sink %s: open %s for writing", env->sink_name, target->path);
     }
@@ -229,7 +229,7 @@ static tg_status file_share(const struct tg_sink_env *env, void **shared, struct
     tg_status status = target_open(target, env, err);
     if (status == TG_OK && env->staged) {
         target->has_staging = true;
-        status = tg_staging_open(&target->staging, target->path, target->fd, env->shard_count, err);
+        status = tg_staging_open(&target->staging, target->path, target->fd, env->shard_count, env->generation, err);
     }
     if (status == TG_OK && env->staged && !env->resumes) {
         const int failed = tg_staging_clean(&target->staging);

@@ -17,9 +17,12 @@
 enum { BLOCKS = 2 };
 
 static const struct tg_option options_table[] = {
-    {.name = "path", .kind = TG_OPTION_TEXT, .required = true,
+    {.name = "path",
+     .kind = TG_OPTION_TEXT,
+     .required = true,
      .doc = "Folder of p0.jsonl, p1.jsonl, ... (file n is partition n, one record a line), or a single file."},
-    {.name = "topic", .kind = TG_OPTION_TEXT,
+    {.name = "topic",
+     .kind = TG_OPTION_TEXT,
      .doc = "Topic that dead letters and late rows name; default: the job's Kafka topic, else the source's name."},
 };
 
@@ -27,9 +30,9 @@ enum block_state { BLOCK_FREE, BLOCK_READING, BLOCK_READY };
 
 struct file_partition {
     struct tg_file_position position;
-    int64_t line;    /* offset of the next record */
-    bool is_reading; /* the helper has `position` */
-    bool is_read;    /* to its end; the last block may still wait */
+    int64_t line;     /* offset of the next record */
+    bool is_reading;  /* the helper has `position` */
+    bool is_read;     /* to its end; the last block may still wait */
     bool needs_large; /* its next line does not fit a standard buffer */
 };
 
@@ -277,6 +280,7 @@ const struct tg_source_ops tg_file_source = {
     .name = "file",
     .options = options_table,
     .option_count = sizeof options_table / sizeof options_table[0],
+    .offsets_count_records = true,
     .discover = discover,
     .identify = identify,
     .state_bytes = state_bytes,

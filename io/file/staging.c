@@ -10,10 +10,14 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/failpoint.h"
 #include "io/file_ops.h"
 
 enum { PATH_BYTES = 4200, NAME_BYTES = 256, COPY_BYTES = 256 << 10 };
+enum { FORMAT = 2, HEAD_BYTES = 16, ENTRY_BYTES = 20 };
+static const int64_t FORMAT_BASE = INT64_C(1) << 62; /* no file is as long: format 1 begins with a file's length */
+_Static_assert(HEAD_BYTES + TG_STAGING_SEGMENTS_MAX * ENTRY_BYTES <= TG_COMMITTABLE_BYTES_MAX, "all segments fit");
 
 static const char *part_name(const struct tg_staging *staging, uint32_t shard, uint64_t segment, char out[PATH_BYTES])
 {
@@ -34,9 +38,10 @@ static const char *split(const char *path, char folder[PATH_BYTES])
 }
 
 tg_status tg_staging_open(struct tg_staging *staging, const char *path, int final_fd, uint32_t shard_count,
-                          struct tg_error *err)
+                          uint64_t generation, struct tg_error *err)
 {
-    *staging = (struct tg_staging){.path = path, .final_fd = final_fd, .shard_count = shard_count, .next_segment = 1};
+    *staging = (struct tg_staging){
+        .path = path, .final_fd = final_fd, .shard_count = shard_count, .next_segment = generation << 32 | 1};
     staging->copy = malloc(COPY_BYTES);
     if (staging->copy == NULL) { return tg_fail(err, TG1601, ENOMEM, "stage rows of %s", path); }
     for (uint32_t i = 0; i < shard_count; i++) {
@@ -159,6 +164,7 @@ int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segme
     if (failed == 0) { failed = tg_file_write_all(shard->fd, data, bytes, (int64_t)newest->bytes); }
     if (failed != 0) { return failed; }
     newest->bytes += bytes;
+    newest->crc = tg_crc32c(newest->crc, data, bytes);
     shard->torn = false;
     return 0;
 }
@@ -177,15 +183,49 @@ uint32_t tg_staging_prepare(const struct tg_staging *staging, uint32_t index, ui
 {
     const struct tg_staging_shard *shard = &staging->shards[index];
     struct tg_bytes_out out = {.data = data, .capacity = TG_COMMITTABLE_BYTES_MAX};
+    tg_bytes_put_i64(&out, FORMAT_BASE + FORMAT);
     tg_bytes_put_i64(&out, staging->length);
     const uint64_t end = atomic_load_explicit(&shard->end, memory_order_acquire); /* S2 */
     uint64_t at = atomic_load_explicit(&shard->first, memory_order_relaxed);      /* our own store */
     for (; at != end && segment_at(shard, at)->number <= segment; at++) {
         tg_bytes_put_u64(&out, segment_at(shard, at)->number);
         tg_bytes_put_u64(&out, segment_at(shard, at)->bytes);
+        tg_bytes_put_u32(&out, segment_at(shard, at)->crc);
     }
     TG_ASSERT(!out.overflow);
     return (uint32_t)out.used;
+}
+
+/* ---- committables ------------------------------------------------------------------------------------------------ */
+
+/* One that is being read. */
+struct entries {
+    struct tg_bytes_in in;
+    bool summed;  /* since format 2 parts have checksums */
+    int64_t base; /* the final file's length before the commit */
+};
+
+static struct entries entries_begin(const struct tg_committable *committable)
+{
+    struct entries entries = {.in = {.data = committable->data, .bytes = committable->bytes}};
+    entries.base = tg_bytes_get_i64(&entries.in);
+    if (entries.base == FORMAT_BASE + FORMAT) {
+        entries.summed = true;
+        entries.base = tg_bytes_get_i64(&entries.in);
+    }
+    if (entries.base < 0) { tg_bytes_wrong_at(&entries.in, 0, "no length of a file"); }
+    if (entries.base >= FORMAT_BASE) { tg_bytes_wrong_at(&entries.in, 0, "written by a newer turgo"); }
+    return entries;
+}
+
+/* The next part; false = there is none, or something is wrong. */
+static bool entries_next(struct entries *entries, struct tg_staging_segment *segment)
+{
+    if (tg_bytes_left(&entries->in) == 0) { return false; }
+    segment->number = tg_bytes_get_u64(&entries->in);
+    segment->bytes = tg_bytes_get_within(&entries->in, 8, 0, (uint64_t)FORMAT_BASE, "no length of a file");
+    segment->crc = entries->summed ? tg_bytes_get_u32(&entries->in) : 0;
+    return entries->in.wrong == NULL;
 }
 
 /* ---- commit ------------------------------------------------------------------------------------------------------ */
@@ -198,129 +238,239 @@ static tg_status lost(const struct tg_staging *staging, const char *what, int fa
 /* What a list of committables comes to. */
 struct survey {
     bool complete; /* all parts exist */
+    bool summed;   /* all parts have checksums */
     int64_t base;  /* the final file's length before the commit; -1 = there is nothing to commit, not even nothing */
     int64_t bytes; /* of all parts together */
 };
 
+/* Is there a part that is long enough? 1, 0, or -errno. */
+static int find_part(const struct tg_staging *staging, uint32_t shard, const struct tg_staging_segment *segment)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    char path[PATH_BYTES];
+    const int fd = ops->open(ops->self, part_name(staging, shard, segment->number, path), O_RDONLY, 0);
+    if (fd < 0) { return fd == -ENOENT ? 0 : fd; }
+    const int64_t size = ops->size(ops->self, fd);
+    (void)ops->close(ops->self, fd);
+    return size >= (int64_t)segment->bytes;
+}
+
 static tg_status survey(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
                         struct survey *out, struct tg_error *err)
 {
-    const struct tg_file_ops *ops = tg_file_ops();
-    *out = (struct survey){.complete = true, .base = -1};
+    *out = (struct survey){.complete = true, .summed = true, .base = -1};
     for (uint32_t shard = 0; shard < count; shard++) {
-        struct tg_bytes_in in = {.data = list[shard].data, .bytes = list[shard].bytes};
         if (list[shard].bytes == 0) { continue; }
-        const int64_t own_base = tg_bytes_get_i64(&in);
-        if (out->base >= 0 && own_base != out->base) {
+        struct entries entries = entries_begin(&list[shard]);
+        if (out->base >= 0 && entries.base != out->base) {
             return lost(staging, "the shards' committables disagree", 0, err);
         }
-        out->base = own_base;
-        while (in.wrong == NULL && tg_bytes_left(&in) != 0) {
-            char path[PATH_BYTES];
-            const uint64_t number = tg_bytes_get_u64(&in);
-            const uint64_t part_bytes = tg_bytes_get_u64(&in);
-            const int fd = ops->open(ops->self, part_name(staging, shard, number, path), O_RDONLY, 0);
-            if (fd < 0 && fd != -ENOENT) { return lost(staging, path, fd, err); }
-            const int64_t size = fd < 0 ? -1 : ops->size(ops->self, fd);
-            if (fd >= 0) { (void)ops->close(ops->self, fd); }
-            out->complete = out->complete && size >= (int64_t)part_bytes;
-            out->bytes += (int64_t)part_bytes;
-            if (number >= staging->next_segment) { staging->next_segment = number + 1; }
+        out->base = entries.base;
+        out->summed = out->summed && entries.summed;
+        struct tg_staging_segment segment;
+        while (entries_next(&entries, &segment)) {
+            const int found = find_part(staging, shard, &segment);
+            if (found < 0) { return lost(staging, "look at a part", found, err); }
+            out->complete = out->complete && found > 0;
+            if (__builtin_add_overflow(out->bytes, (int64_t)segment.bytes, &out->bytes) || out->bytes > FORMAT_BASE) {
+                return lost(staging, "a committable is damaged", 0, err);
+            }
+            if (segment.number >= staging->next_segment) { staging->next_segment = segment.number + 1; }
         }
-        if (in.wrong != NULL) { return lost(staging, "a committable is damaged", 0, err); }
+        if (entries.in.wrong != NULL) { return lost(staging, entries.in.wrong, 0, err); }
     }
     return TG_OK;
 }
 
-static int append_part(struct tg_staging *staging, uint32_t shard, const struct tg_staging_segment *segment, char *copy)
+static tg_status stranger(const struct tg_staging *staging, const char *part, struct tg_error *err)
 {
-    char path[PATH_BYTES];
+    return tg_fail(err, TG1502, 0, "commit rows to %s: %s is not the part that the checkpoint means", staging->path,
+                   part);
+}
+
+/* Continue *crc over a file's bytes `from` to `to` - 1. 1, 0 where the file is shorter, or -errno. */
+static int sum_bytes(struct tg_staging *staging, int fd, int64_t from, int64_t to, uint32_t *crc)
+{
+    while (from < to) {
+        const size_t want = to - from < COPY_BYTES ? (size_t)(to - from) : COPY_BYTES;
+        const int64_t got = tg_file_read_upto(fd, staging->copy, want, from);
+        if (got <= 0) { return (int)got; }
+        *crc = tg_crc32c(*crc, staging->copy, (size_t)got);
+        from += got;
+    }
+    return 1;
+}
+
+/* Are all parts those that the checkpoint means? Only where that can be known: they have checksums. */
+static tg_status check_parts(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
+                             struct tg_error *err)
+{
     const struct tg_file_ops *ops = tg_file_ops();
+    for (uint32_t shard = 0; shard < count; shard++) {
+        if (list[shard].bytes == 0) { continue; }
+        struct entries entries = entries_begin(&list[shard]);
+        struct tg_staging_segment segment;
+        while (entries_next(&entries, &segment)) {
+            char path[PATH_BYTES];
+            uint32_t crc = 0;
+            const int fd = ops->open(ops->self, part_name(staging, shard, segment.number, path), O_RDONLY, 0);
+            if (fd < 0) { return lost(staging, "read a part", fd, err); }
+            const int got = sum_bytes(staging, fd, 0, (int64_t)segment.bytes, &crc);
+            (void)ops->close(ops->self, fd);
+            if (got < 0) { return lost(staging, "read a part", got, err); }
+            if (got == 0 || crc != segment.crc) { return stranger(staging, path, err); }
+        }
+    }
+    return TG_OK;
+}
+
+/* Are the parts' bytes in the final file, where a commit puts them? 1, 0, or -errno. */
+static int has_rows(struct tg_staging *staging, const struct tg_committable *list, uint32_t count, int64_t base)
+{
+    for (uint32_t shard = 0; shard < count; shard++) {
+        if (list[shard].bytes == 0) { continue; }
+        struct entries entries = entries_begin(&list[shard]);
+        struct tg_staging_segment segment;
+        while (entries_next(&entries, &segment)) {
+            uint32_t crc = 0;
+            const int got = sum_bytes(staging, staging->final_fd, base, base + (int64_t)segment.bytes, &crc);
+            if (got <= 0) { return got; }
+            if (entries.summed && crc != segment.crc) { return 0; }
+            base += (int64_t)segment.bytes;
+        }
+    }
+    return 1;
+}
+
+/* Append a part to the final file. */
+static tg_status append_part(struct tg_staging *staging, const char *path, const struct tg_staging_segment *segment,
+                             bool summed, struct tg_error *err)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    uint32_t crc = 0;
     int failed = -TG_FAILPOINT("file.copy");
-    if (failed != 0) { return failed; }
-    const int fd = ops->open(ops->self, part_name(staging, shard, segment->number, path), O_RDONLY, 0);
-    if (fd < 0) { return fd; }
+    if (failed != 0) { return lost(staging, "append", failed, err); }
+    const int fd = ops->open(ops->self, path, O_RDONLY, 0);
+    if (fd < 0) { return lost(staging, "append", fd, err); }
     for (uint64_t at = 0; failed == 0 && at < segment->bytes;) {
         const uint64_t left = segment->bytes - at;
-        const int64_t got = tg_file_read_upto(fd, copy, left < COPY_BYTES ? left : COPY_BYTES, (int64_t)at);
+        const int64_t got = tg_file_read_upto(fd, staging->copy, left < COPY_BYTES ? left : COPY_BYTES, (int64_t)at);
         failed = got < 0 ? (int)got : got == 0 ? -EIO : 0;
-        if (failed == 0) { failed = tg_file_write_all(staging->final_fd, copy, (size_t)got, staging->length); }
+        if (failed == 0) { failed = tg_file_write_all(staging->final_fd, staging->copy, (size_t)got, staging->length); }
         if (failed == 0) {
+            crc = tg_crc32c(crc, staging->copy, (size_t)got);
             staging->length += got;
             at += (uint64_t)got;
         }
     }
     (void)ops->close(ops->self, fd);
-    return failed;
+    if (failed != 0) { return lost(staging, "append", failed, err); }
+    return summed && crc != segment->crc ? stranger(staging, path, err) : TG_OK;
 }
 
-/* Call `each` for every part of the committables; stops at the first error. */
-static int for_parts(struct tg_staging *staging, const struct tg_committable *list, uint32_t count, char *copy,
-                     int (*each)(struct tg_staging *, uint32_t, const struct tg_staging_segment *, char *))
+static tg_status append_parts(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
+                              struct tg_error *err)
 {
-    for (uint32_t shard = 0; shard < count; shard++) {
-        struct tg_bytes_in in = {.data = list[shard].data, .bytes = list[shard].bytes};
+    tg_status status = TG_OK;
+    for (uint32_t shard = 0; shard < count && status == TG_OK; shard++) {
         if (list[shard].bytes == 0) { continue; }
-        (void)tg_bytes_get_i64(&in);
-        while (tg_bytes_left(&in) != 0) {
-            struct tg_staging_segment segment;
-            segment.number = tg_bytes_get_u64(&in);
-            segment.bytes = tg_bytes_get_u64(&in);
-            const int failed = each(staging, shard, &segment, copy);
-            if (failed != 0) { return failed; }
+        struct entries entries = entries_begin(&list[shard]);
+        struct tg_staging_segment segment;
+        while (status == TG_OK && entries_next(&entries, &segment)) {
+            char path[PATH_BYTES];
+            (void)part_name(staging, shard, segment.number, path);
+            status = append_part(staging, path, &segment, entries.summed, err);
         }
     }
-    return 0;
+    return status;
 }
 
 /* Best effort: what stays is removed at the next start. */
-static int remove_part(struct tg_staging *staging, uint32_t shard, const struct tg_staging_segment *segment, char *copy)
+static void remove_part(struct tg_staging *staging, uint32_t shard, const struct tg_staging_segment *segment)
 {
     const struct tg_file_ops *ops = tg_file_ops();
     char path[PATH_BYTES];
-    (void)copy;
     if (TG_FAILPOINT("file.remove") == 0) {
         (void)ops->unlink(ops->self, part_name(staging, shard, segment->number, path));
     }
-    if (shard >= staging->shard_count) { return 0; }
+    if (shard >= staging->shard_count) { return; }
     struct tg_staging_shard *own = &staging->shards[shard];
     const uint64_t first = atomic_load_explicit(&own->first, memory_order_relaxed); /* our own store */
     if (first != atomic_load_explicit(&own->end, memory_order_acquire) &&           /* S2 */
         segment_at(own, first)->number == segment->number) {
         atomic_store_explicit(&own->first, first + 1, memory_order_release); /* S3 */
     }
-    return 0;
+}
+
+/* The rows are durable in the final file. */
+static void remove_parts(struct tg_staging *staging, const struct tg_committable *list, uint32_t count)
+{
+    for (uint32_t shard = 0; shard < count; shard++) {
+        if (list[shard].bytes == 0) { continue; }
+        struct entries entries = entries_begin(&list[shard]);
+        struct tg_staging_segment segment;
+        while (entries_next(&entries, &segment)) { remove_part(staging, shard, &segment); }
+    }
+}
+
+/* Cut the final file back to `base` and append the parts, durably. After an error nothing of them is there, unless
+ * cutting it back fails: then the next attempt does it. */
+static tg_status write_rows(struct tg_staging *staging, const struct tg_committable *list, uint32_t count, int64_t base,
+                            struct tg_error *err)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    int failed = ops->ftruncate(ops->self, staging->final_fd, base);
+    staging->length = base;
+    if (failed == 0) { failed = -TG_FAILPOINT("file.commit"); }
+    tg_status status = failed != 0 ? lost(staging, "append", failed, err) : append_parts(staging, list, count, err);
+    if (status == TG_OK) {
+        failed = -TG_FAILPOINT("file.commit_sync");
+        if (failed == 0) { failed = tg_file_sync(staging->final_fd); }
+        if (failed == 0) { failed = -TG_FAILPOINT("file.commit_folder_sync"); }
+        if (failed == 0) { failed = sync_folder(staging); }
+        if (failed != 0) { status = lost(staging, "append", failed, err); }
+    }
+    if (status != TG_OK) {
+        (void)ops->ftruncate(ops->self, staging->final_fd, base);
+        staging->length = base;
+    }
+    return status;
+}
+
+/* The parts cannot be appended, which is right if the final file has their rows: parts go once it has them durably. */
+static tg_status keep_rows(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
+                           const struct survey *found, const struct tg_error *why, struct tg_error *err)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    const int has = has_rows(staging, list, count, found->base);
+    if (has < 0) { return lost(staging, "read the file", has, err); }
+    if (has == 0) {
+        if (err != NULL) { *err = *why; }
+        return why->status;
+    }
+    staging->length = found->base + found->bytes;
+    const int failed = ops->ftruncate(ops->self, staging->final_fd, staging->length); /* what later ones appended */
+    return failed == 0 ? TG_OK : lost(staging, "cut the file back", failed, err);
 }
 
 tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
                             struct tg_error *err)
 {
     struct survey found;
-    const tg_status status = survey(staging, list, count, &found, err);
+    tg_status status = survey(staging, list, count, &found, err);
     if (status != TG_OK || found.base < 0) { return status; }
     const struct tg_file_ops *ops = tg_file_ops();
     const int64_t size = ops->size(ops->self, staging->final_fd);
-    if (!found.complete) { /* parts go once the rows are durable in the final file */
-        if (size < found.base + found.bytes) {
-            return lost(staging, "parts are missing, and the file does not have their rows", 0, err);
-        }
-        staging->length = found.base + found.bytes;
-        (void)for_parts(staging, list, count, NULL, remove_part);
-        return TG_OK;
-    }
+    if (size < 0) { return lost(staging, "look at the file", (int)size, err); }
     if (size < found.base) { return lost(staging, "the file is shorter than the checkpoint says", 0, err); }
-    int failed = ops->ftruncate(ops->self, staging->final_fd, found.base);
-    staging->length = found.base;
-    if (failed == 0) { failed = -TG_FAILPOINT("file.commit"); }
-    if (failed == 0) { failed = for_parts(staging, list, count, staging->copy, append_part); }
-    if (failed == 0) { failed = -TG_FAILPOINT("file.commit_sync"); }
-    if (failed == 0) { failed = tg_file_sync(staging->final_fd); }
-    if (failed == 0) { failed = -TG_FAILPOINT("file.commit_folder_sync"); }
-    if (failed == 0) { failed = sync_folder(staging); }
-    if (failed != 0) {
-        staging->length = found.base; /* a commit that is repeated begins there */
-        return lost(staging, "append", failed, err);
+    struct tg_error why = {0};
+    if (!found.complete) {
+        status = lost(staging, "parts are missing, and the file does not have their rows", 0, &why);
+    } else if (found.summed && size > found.base) { /* what is cut off may be rows that only the file has */
+        status = check_parts(staging, list, count, &why);
     }
-    (void)for_parts(staging, list, count, NULL, remove_part);
-    return TG_OK;
+    status = status == TG_OK ? write_rows(staging, list, count, found.base, err)
+                             : keep_rows(staging, list, count, &found, &why, err);
+    if (status == TG_OK) { remove_parts(staging, list, count); }
+    return status;
 }

@@ -2,9 +2,13 @@
  * `<path>.part-<shard>-<segment>`, one segment per epoch; a commit appends them to the final file, in the order of the
  * shards, and removes them. So whoever reads the final name sees each row once, and only rows of complete checkpoints.
  *
- * A committable is: the final file's length before the commit, then segment number and bytes of each part. Repeating a
- * commit cuts the final file back to that length and appends again while all parts are there; once one is gone the rows
- * are durable in the final file. All calls block.
+ * Segment numbers begin with the number of the start, so no name is used twice in the life of a checkpoint directory:
+ * an older checkpoint that is gone back to cannot mean another run's part. What cannot be known from names (a copied
+ * directory, a part that was damaged) the checksums tell. A committable (docs/formats/checkpoint.md) has the final
+ * file's length before the commit, then number, bytes and checksum of each part. A commit is made when the final file
+ * has these bytes behind that length. Otherwise it is cut back to it and the parts are appended; a part that is not
+ * what the checkpoint says leaves nothing behind. Parts go once the rows are durable in the final file. All calls
+ * block.
  *
  * Two threads may be at work: one appends and syncs, the other prepares and commits, so that rows flow on while a
  * commit copies and syncs. What is not committed yet lies between two cursors, each written by one of them:
@@ -25,6 +29,7 @@ enum { TG_STAGING_SEGMENTS_MAX = 4096 }; /* of one shard: epochs without a compl
 struct tg_staging_segment {
     uint64_t number;
     uint64_t bytes;
+    uint32_t crc; /* of them */
 };
 /* Parts of one shard. */
 struct tg_staging_shard {
@@ -41,28 +46,28 @@ struct tg_staging {
     int64_t length; /* of the final file: what is committed */
     char *copy;     /* for commits */
     uint32_t shard_count;
-    uint64_t next_segment; /* at the start: larger than any that was committed: a name that a checkpoint knows is never
-                              used again */
+    uint64_t next_segment; /* at the start: no run before this one had it or a larger one */
     struct tg_staging_shard shards[TG_SHARDS_MAX];
 };
 
-/* Over an open final file, whose name and folders are durable after this. Errors: TG1502, TG1601.  @setup */
+/* Over a final file that is open for reading and writing; its name and folders are durable after this. `generation` is
+ * the number of the start. Errors: TG1502, TG1601.  @setup */
 TG_MUST_USE tg_status tg_staging_open(struct tg_staging *staging, const char *path, int final_fd, uint32_t shard_count,
-                                      struct tg_error *err);
+                                      uint64_t generation, struct tg_error *err);
 /* Remove parts that nobody will commit: of runs before this one. 0 or -errno.  @setup */
 TG_MUST_USE int tg_staging_clean(struct tg_staging *staging);
 void tg_staging_close(struct tg_staging *staging);
 
 /* Append data[bytes] to `segment` of a shard, whose number never falls. 0 or -errno; nothing is left of a failed call.
- * @any */
+ * @helper */
 TG_MUST_USE int tg_staging_append(struct tg_staging *staging, uint32_t shard, uint64_t segment, const char *data,
                                   uint32_t bytes);
-/* Make a shard's newest segment durable. 0 or -errno.  @any */
+/* Make a shard's newest segment durable. 0 or -errno.  @helper */
 TG_MUST_USE int tg_staging_sync(struct tg_staging *staging, uint32_t shard);
-/* The committable of all segments of a shard up to `segment`; out[TG_COMMITTABLE_BYTES_MAX]. Returns its bytes.  @any
- */
+/* The committable of all segments of a shard up to `segment`; out[TG_COMMITTABLE_BYTES_MAX]. Returns its bytes.
+ * @helper */
 uint32_t tg_staging_prepare(const struct tg_staging *staging, uint32_t shard, uint64_t segment, uint8_t *out);
-/* Append what the committables name. Errors: TG1502.  @any */
+/* Append what the committables name. Errors: TG1502.  @helper */
 TG_MUST_USE tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
                                         struct tg_error *err);
 

@@ -342,6 +342,7 @@ const struct tg_source_ops tg_generate_source = {
     .name = "generate",
     .options = options_table,
     .option_count = sizeof options_table / sizeof options_table[0],
+    .offsets_count_records = true,
     .discover = discover,
     .identify = identify,
     .state_bytes = state_bytes,

@@ -12,6 +12,8 @@ import subprocess
 import tempfile
 import unittest
 
+from tests.jobs.checkpoint_bytes import facts, resealed, ticks_log
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TURGO = os.environ.get("TURGO_BIN", str(ROOT / "build/release/turgo"))
 DATA = ROOT / "tests/data/checkpoint"
@@ -40,14 +42,14 @@ class Checkpoint(unittest.TestCase):
 
     def test_list_shows_newest_first(self):
         lines = self.turgo(0, "list", "--dir", V1).stdout.splitlines()
-        self.assertEqual(lines[0].split(), "EPOCH TIME KIND FILES BYTES KEYS RECORDS AGE ACKED STATE".split())
+        self.assertEqual(lines[0].split(), "EPOCH TIME KIND FILES BYTES KEYS RECORDS TICKS AGE ACKED STATE".split())
         rows = [line.split() for line in lines[1:]]
         sizes = [sum(path.stat().st_size for path in V1.glob(pattern)) for pattern in ("e*/s*", "e1/s*")]
-        self.assertEqual(rows[0][:7], ["2", "2024-05-11T10:00:20Z", "base+1", "4", str(sizes[0]), "<=18", "17"])
-        self.assertEqual(rows[0][8:], ["no", "whole"])
-        self.assertEqual(rows[1][:7], ["1", "2024-05-11T10:00:10Z", "base", "2", str(sizes[1]), "14", "17"])
-        self.assertEqual(rows[1][8:], ["yes", "whole"])
-        self.assertRegex(rows[0][7], r"^\d+d")
+        self.assertEqual(rows[0][:8], ["2", "2024-05-11T10:00:20Z", "base+1", "4", str(sizes[0]), "<=18", "17", "0"])
+        self.assertEqual(rows[0][9:], ["no", "whole"])
+        self.assertEqual(rows[1][:8], ["1", "2024-05-11T10:00:10Z", "base", "2", str(sizes[1]), "14", "17", "0"])
+        self.assertEqual(rows[1][9:], ["yes", "whole"])
+        self.assertRegex(rows[0][8], r"^\d+d")
         self.assertEqual(len(self.turgo(0, "list", "--dir", V1, "1").stdout.splitlines()), 2)
 
     def test_looking_changes_nothing(self):
@@ -65,6 +67,16 @@ class Checkpoint(unittest.TestCase):
         self.assertIn("TG1512 MANIFEST-1: wrong checksum of the manifest at byte ", lines[2])
         self.assertEqual(lines[3].split(), ["9", "not", "complete"])
 
+    def test_list_and_verify_know_of_a_manifest_that_is_gone(self):
+        (self.copy / "MANIFEST-2").unlink()
+        self.assertEqual(self.turgo(0, "list", "--dir", self.copy).stdout.splitlines()[2].split(), ["2", "not", "complete"])
+        (self.copy / "ACK-2").write_text("committed 1\n")
+        lines = self.turgo(65, "list", "--dir", self.copy).stdout.splitlines()
+        self.assertEqual(lines[1].split(), ["2", *["-"] * 8, "yes", "TG1512", "MANIFEST-2", "is", "missing"])
+        self.assertEqual(lines[2].split()[0], "1")
+        self.assertIn("error TG1512 MANIFEST-2 is missing", self.turgo(65, "verify", "--dir", self.copy).stderr)
+        self.assertIn("checkpoint 1: 2 files", self.turgo(0, "verify", "--dir", self.copy, "1").stdout)
+
     def test_verify_reads_every_byte(self):
         size = sum(path.stat().st_size for path in V1.glob("e*/s*"))
         self.assertEqual(self.turgo(0, "verify", "--dir", V1).stdout,
@@ -79,6 +91,35 @@ class Checkpoint(unittest.TestCase):
                 self.assertRegex(done.stderr, rf"^error TG1512 {name}: .* at byte \d+ ")
                 self.assertEqual(done.stdout, "")
                 self.flip(name, at)
+
+    def test_list_and_verify_count_the_ticks_that_would_act_again(self):
+        of = facts((V1 / "MANIFEST-2").read_bytes())
+        late = 1715421600 * 1000000 + 3600 * 1000000
+        ticks = [(0, 0, 16, late, late), (0, 0, 17, late, late), (0, 0, 17, late + 1, late), (0, 0, 19, late + 2, late)]
+        log = ticks_log(of, ticks)  # the first one is held, the third has overtaken the second
+        (self.copy / "ticks.log").write_bytes(log)
+        for line in self.turgo(0, "list", "--dir", self.copy).stdout.splitlines()[1:]:
+            self.assertEqual(line.split()[7], "2")
+        self.assertIn(f"ok  ticks.log: {len(log)} bytes, 4 ticks, 2 of them behind the checkpoint",
+                      self.turgo(0, "verify", "--dir", self.copy).stdout)
+        own = f"ticks-{of.run_id.hex()}.log"  # of a run that came by a restore: the other one does not count
+        (self.copy / own).write_bytes(ticks_log(of, ticks[:2]))
+        self.assertEqual(self.turgo(0, "list", "--dir", self.copy, "2").stdout.splitlines()[1].split()[7], "1")
+        self.assertIn(f"ok  {own}: ", self.turgo(0, "verify", "--dir", self.copy).stdout)
+
+    def test_a_damaged_log_of_ticks_is_said_with_its_place(self):
+        of = facts((V1 / "MANIFEST-2").read_bytes())
+        log = ticks_log(of, [(0, 0, 20 + i, 1715421600 * 1000000 + i, 0) for i in range(3)])
+        for at in (8, 30, len(log) - 130, len(log) - 70):  # header, frames 1 and 2; a broken last one may be torn
+            (self.copy / "ticks.log").write_bytes(log)
+            self.flip("ticks.log", at)
+            done = self.turgo(65, "verify", "--dir", self.copy)
+            self.assertRegex(done.stderr, r"^error TG1512 ticks\.log: .* at byte \d+ ")
+            for line in self.turgo(65, "list", "--dir", self.copy).stdout.splitlines()[1:]:
+                self.assertEqual(line.split()[7], "-")
+                self.assertRegex(line, r"TG1512 ticks\.log: .* at byte \d+$")
+        (self.copy / "ticks.log").write_bytes(ticks_log(of._replace(run_id=bytes(16)), []))
+        self.assertIn("TG1512 ticks.log is of another run than checkpoint 2", self.turgo(65, "verify", "--dir", self.copy).stderr)
 
     def test_dump_prints_what_it_always_printed(self):
         for arguments, golden in (((), "v1.dump.jsonl"), (("--resolved",), "v1.resolved.jsonl")):
@@ -99,8 +140,7 @@ class Checkpoint(unittest.TestCase):
         counts = struct.pack("<4Q", 17, 0, 2, 0)  # records, dead letters, late records, duplicates
         self.assertEqual(data.count(counts), 1)
         data[data.index(counts) + 24] = 1
-        data[-8:-4] = struct.pack("<I", crc32c(data[:-8]))
-        (self.copy / "MANIFEST-2").write_bytes(data)
+        (self.copy / "MANIFEST-2").write_bytes(resealed(data))
         done = self.turgo(65, "verify", "--dir", self.copy)
         self.assertIn("error TG1529 checkpoint 2: source tx, partition 0: 17 records, but 15 accepted, 0 dead, 2 late (0 for some steps only), 1 duplicates",
                       done.stderr)
@@ -150,19 +190,8 @@ class Checkpoint(unittest.TestCase):
     def test_a_newer_format_is_named(self):
         data = bytearray((self.copy / "MANIFEST-2").read_bytes())
         data[8:10] = struct.pack("<H", 2)
-        data[-8:-4] = struct.pack("<I", crc32c(data[:-8]))
-        (self.copy / "MANIFEST-2").write_bytes(data)
+        (self.copy / "MANIFEST-2").write_bytes(resealed(data))
         self.assertIn("TG1513 MANIFEST-2 has format 2, this turgo reads up to 1", self.turgo(78, "dump", "--dir", self.copy).stderr)
-
-
-def crc32c(data):
-    """By the definition, so that the format's checksum is checked by other code than its own."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 if __name__ == "__main__":

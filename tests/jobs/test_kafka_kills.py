@@ -14,6 +14,7 @@ import time
 import unittest
 
 from tests.jobs import turgo
+from tests.jobs.checkpoint_bytes import resealed
 from tests.jobs.services import ServiceTest, connect, tool, transaction, wait_until
 from tests.model.purchase_count import SECOND, Params, Table, parse_instant, run
 
@@ -225,27 +226,13 @@ class LogsThatChanged(ServiceTest):
         self.assertIsNotNone(cluster, "the manifest has the cluster's id")
         other = bytearray(data)
         other[cluster.start(2)] ^= 1
-        manifest.write_bytes(resealed(bytes(other)))
+        manifest.write_bytes(resealed(other))
         self.assert_refused(78, "TG1516", "cluster", table)
 
     def test_more_partitions_are_refused(self):
         table = self.first_life()
         tool("kafka", "org.apache.kafka.tools.TopicCommand", "--alter", "--topic", self.topic, "--partitions", 3)
         self.assert_refused(78, "TG1516", "was made from 2 partitions, source tx has 3 now", table)
-
-
-def resealed(manifest):
-    """The manifest with its checksum made right again."""
-    return manifest[:-8] + crc32c(manifest[:-8]).to_bytes(4, "little") + manifest[-4:]
-
-
-def crc32c(data):
-    value = 0xFFFFFFFF
-    for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-    return value ^ 0xFFFFFFFF
 
 
 if __name__ == "__main__":

@@ -439,6 +439,30 @@ class Refusals(RecoveryTest):
         self.assert_table(self.case, second)
         self.assertEqual(self.live_to_end(self.case, outputs="table").records(), 0, "its checkpoints are whole")
 
+    def stopped_at(self, plan, *flags):
+        """A life that stands still there (TURGO_FAILPOINT)."""
+        life = self.live(self.case, "--poll-size", 1, *flags, every="10ms", outputs="table", env={"TURGO_FAILPOINT": plan})
+        deadline = time.monotonic() + 60
+        while pathlib.Path(f"/proc/{life.run.pid}/stat").read_text().rpartition(") ")[2][0] != "T":
+            self.assertTrue(life.run.running(), life.run.text()[-3000:])
+            self.assertLess(time.monotonic(), deadline, f"nobody stopped at {plan}")
+            time.sleep(0.001)
+        return life
+
+    def test_one_that_was_replaced_behind_its_decision_removes_nothing_of_the_other_ones(self):
+        first = self.stopped_at("checkpoint.commit:1:stop")
+        (first.checkpoints / "LOCK").unlink()
+        # Its files are there and nothing names them yet; it dies once something does.
+        second = self.stopped_at("manifest.create:1:stop,checkpoint.commit:1:kill", "--shards", 3)
+        first.run.send(signal.SIGCONT)
+        self.assert_refused(first.run, 75, "TG1521")
+        second.run.send(signal.SIGCONT)
+        self.assertEqual(second.run.wait(60), -signal.SIGKILL, second.run.text()[-3000:])
+        newest = second.newest()
+        third = self.live_to_end(self.case, outputs="table")
+        self.assertIn(f"restored checkpoint {newest}:", third.run.text(), "it is whole")
+        self.assert_table(self.case, third)
+
     def test_fresh_does_not_remove_what_is_another_jobs(self):
         life = self.live_to_end(self.case, outputs="table")
         newest = life.newest()
@@ -502,6 +526,24 @@ class Refusals(RecoveryTest):
         again = self.live(self.case, outputs="file")
         self.assertEqual(again.run.wait(60), 65, again.run.text()[-3000:])
         self.assertRegex(again.run.text(), "TG1518|TG1512")
+
+    def test_a_manifest_that_is_gone_is_missed_when_its_rows_are_outside(self):
+        self.killed_late(3, outputs="file")
+        life = self.live_to_end(self.case, outputs="file")
+        newest = life.newest()
+        (life.checkpoints / f"MANIFEST-{newest}").unlink()
+        again = self.live(self.case, outputs="file")
+        self.assert_refused(again.run, 65, "TG1518")
+        self.assertIn(f"checkpoint {newest} is damaged (MANIFEST-{newest} is missing)", again.run.text())
+        accepted = self.live_to_end(self.case, "--accept-duplicates", outputs="file")
+        self.assertGreater(accepted.newest(), newest)
+        self.assertEqual(self.live_to_end(self.case, outputs="file").records(), 0, "nothing is missed any more")
+        for path in life.checkpoints.glob("MANIFEST-*"):
+            path.unlink()
+        self.assert_refused(self.live(self.case, outputs="file").run, 65, "TG1518")
+        fresh = self.live_to_end(self.case, outputs="file", fresh=True)
+        self.assertEqual(fresh.records(), self.case.count)
+        self.assert_result(self.case, fresh)
 
     def test_an_unreadable_manifest_may_have_rows_outside_unless_it_is_known_that_it_had_none(self):
         life = self.killed_late(3, outputs="file")
@@ -590,6 +632,19 @@ class Restores(RecoveryTest):
         again = self.live_to_end(self.case, "--shards", 3, outputs="table")
         self.assertLess(again.records(), self.case.count)
         self.assert_table(self.case, again)
+
+    def test_rows_of_a_checkpoint_whose_manifest_is_gone_count_as_shown(self):
+        self.killed_late(outputs="file")
+        life = self.live_to_end(self.case, outputs="file")
+        newest = life.newest()
+        (life.checkpoints / f"MANIFEST-{newest}").unlink()
+        older = life.newest()
+        self.assertIn(f"checkpoint {newest} has shown rows", self.restore(life, older, code=65))
+        self.restore(life, older, "--accept-duplicates")
+        again = self.live_to_end(self.case, outputs="file")
+        self.assertIn(f"restored checkpoint {newest + 1}", again.run.text())
+        self.assertGreater(again.newest(), newest + 1)
+        self.assert_result(self.case, again, "a file is cut back to what it was")
 
     def test_what_cannot_be_restored_is_refused_and_changes_nothing(self):
         life, epochs = self.killed_late()

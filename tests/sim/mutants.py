@@ -33,6 +33,7 @@ QUICK = ("checkpoint_us=1000", "tick_ns=20000", "grow_ns=0", "bias=0", "sink_row
 # Partitions fall silent in the middle of their log, and most ticks are behind the last checkpoint.
 SILENT = ("log=1", "idle_after_us=5000", "grow_ns=10000000000", "partitions=3", "records=800", "checkpoint_us=1000000", "delay_us=0", "bias=0",
           "no_drain=1", "rate=100", "chain=0")
+MOVED = (*SILENT, "moves_max=10", "crash_steps=5000")
 IDS = (*QUICK, "cassandra=0", "ids=1", "duplicate_ppm=50000", "id_chars=2", "window_us=300000000", "rate=5")
 
 # Runs without crashes.
@@ -141,12 +142,12 @@ RECOVERY = {
     # ---- the tables ----
     "changed_after_the_cut": recovery("does not write an entry before it changes", (
         "state/snapshot.c",
-        "    if (is_due(snapshot, mark, value)) {\n",
-        "    if (snapshot->unwanted && is_due(snapshot, mark, value)) {\n")),
+        "    if (is_due(snapshot, mark, value)) { ",
+        "    if (snapshot->unwanted && is_due(snapshot, mark, value)) { ")),
     "removed_after_the_cut": recovery("does not write an identity before it is forgotten", (
         "state/snapshot.c",
-        "    if ((mark->bits & snapshot->changed) == 0 && is_due(snapshot, mark, value)) {\n",
-        "    if (snapshot->unwanted && is_due(snapshot, mark, value)) {\n"),
+        "    if ((mark->bits & snapshot->changed) == 0 && is_due(snapshot, mark, value)) { ",
+        "    if (snapshot->unwanted && is_due(snapshot, mark, value)) { "),
         sets=(*IDS, "rate=1", "window_us=60000000", "delay_us=0", "keys=5", "id_chars=1")),
     "no_deletes": recovery("writes no removals into deltas", (
         "state/snapshot.c", "    if ((mark->bits & TG_MARK_SAVED) != 0 && snapshot->complete", "    if ((mark->bits & 64) != 0 && snapshot->complete"), sets=SHORT),
@@ -187,7 +188,7 @@ RECOVERY = {
         "    const int failed = tg_file_ops()->close(tg_file_ops()->self, file->fd);\n"), sets=POWER),
     "folder_not_synced": recovery("does not sync the folder of the state files", (
         "io/checkpoint/store.c",
-        "    if (failed == 0) { failed = sync_folder(place_of(store->path, name, path)); }\n",
+        "    if (failed == 0) { failed = sync_folder(tg_place_of(store->path, name, path)); }\n",
         ""), sets=POWER),
     "decision_not_synced": recovery("commits before the manifest's name is durable", (
         "io/checkpoint/store.c",
@@ -218,8 +219,8 @@ RECOVERY = {
         "    (void)err;\n    return (tg_status)(count = TG_OK);"), sets=(*FILES, "crash_calls=100")),
     "committed_twice": recovery("appends rows again that were committed", (
         "io/file/staging.c",
-        "    int failed = ops->ftruncate(ops->self, staging->final_fd, found.base);\n    staging->length = found.base;\n",
-        "    int failed = 0;\n    staging->length = size;\n"), sets=(*FILES, "crash_calls=100")),
+        "    int failed = ops->ftruncate(ops->self, staging->final_fd, base);\n    staging->length = base;\n",
+        "    int failed = 0;\n    staging->length = ops->size(ops->self, staging->final_fd);\n"), sets=(*FILES, "crash_calls=100")),
     "commits_the_next_epoch": recovery("commits rows from behind the cut along", (
         "io/file/sink.c", "sink->outbox.tag - 1, out);", "sink->outbox.tag, out);"), sets=FILES),
     "acknowledged_before_commit": recovery("acknowledges before it commits, and trusts that at the start",
@@ -227,7 +228,7 @@ RECOVERY = {
                                             "    (void)tg_store_acknowledge(&checkpoint->store, epoch, 1, &error);\n"
                                             "    const int failed = TG_FAILPOINT(\"checkpoint.commit\");\n"),
                                            ("engine/checkpoint.c", "    const int failed = TG_FAILPOINT(\"recovery.recommit\");\n",
-                                            "    if (checkpoint->choice.acknowledged) { return TG_OK; }\n"
+                                            "    if (tg_recovery_is_settled(&checkpoint->store, &checkpoint->choice.manifest)) { return TG_OK; }\n"
                                             "    const int failed = TG_FAILPOINT(\"recovery.recommit\");\n"),
                                            sets=(*FILES, "crash_calls=100")),
     "last_one_not_awaited": recovery("ends before the last checkpoint is complete", (
@@ -289,6 +290,12 @@ RECOVERY = {
         "            held_by_all = is_held(&manifests[m], &log->header, &list[i]);\n", "            held_by_all = true;\n"),
         ("engine/tick_log.h", "#define TG_TICK_LOG_TRIM_BYTES (64u << 10)", "#define TG_TICK_LOG_TRIM_BYTES (256u)"),
         users=("engine/tick_log.c",), sets=SILENT),
+    "moved_before_its_ticks": recovery("makes a restored checkpoint visible before the ticks of its run are there", ("engine/recovery_copy.c",
+        "    if (status == TG_OK) { status = tg_tick_log_restore(copy->from, copy->to, copy->manifest, err); }\n", ""), ("engine/recovery_copy.c",
+        "out.data, out.used, decided, err); }\n", "out.data, out.used, decided, err); }\n"
+        "    if (status == TG_OK) { status = tg_tick_log_restore(copy->from, copy->to, copy->manifest, err); }\n"), sets=MOVED),
+    "ticks_of_a_moved_run_swept": recovery("removes the log of ticks of a run that checkpoints are of", ("engine/recovery_upkeep.c",
+        "tg_tick_file_sweep(store, keeping->tick_log_count,", "tg_tick_file_sweep(store, 0,"), sets=MOVED),
     "record_overtakes_its_tick": recovery("judges a record while its partition's tick is on its way", ("engine/ingest.c",
         "    const bool must_wait = !ingest->begun && partition->tick == TG_TICK_ORDERED;\n", "    const bool must_wait = false;\n"),
         sets=SILENT),

@@ -42,15 +42,16 @@ def command(*words, cwd=ROOT, timeout=600):
 
 
 class Workshop:
-    """How build/release makes turgo-sim: enough to make another one with some sources replaced."""
+    """How build/release makes turgo-sim, or another program: enough to make another one with some sources replaced."""
 
-    def __init__(self):
+    def __init__(self, target="turgo-sim"):
+        self.target = target
         if not (BUILD / "build.ninja").exists():
             self.must("cmake", "--preset", "release")
-        self.must("nice", "ninja", "-C", BUILD, "-j2", "turgo-sim")
+        self.must("nice", "ninja", "-C", BUILD, "-j2", target)
         compiles = json.loads((BUILD / "compile_commands.json").read_text())
         self.compiles = {os.path.relpath(entry["file"], ROOT): shlex.split(entry["command"]) for entry in compiles if "/tests/" not in entry["file"]}
-        link = self.must("ninja", "-C", BUILD, "-t", "commands", "turgo-sim").splitlines()[-1]
+        link = self.must("ninja", "-C", BUILD, "-t", "commands", target).splitlines()[-1]
         self.link = shlex.split(link.removeprefix(": && ").removesuffix(" && :"))
 
     @staticmethod
@@ -70,7 +71,7 @@ class Workshop:
         return text[-2000:] if code != 0 else None
 
     def make(self, mutant, folder):
-        """The broken simulator, or None and why not."""
+        """The broken program, or None and why not."""
         for path, old, new in mutant.edits:
             text = (folder / path).read_text() if (folder / path).exists() else (ROOT / path).read_text()
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +85,7 @@ class Workshop:
                 return None, trouble
         words = list(self.link)
         at = words.index("-o")
-        binary = folder / "turgo-sim"
+        binary = folder / self.target
         words[at + 1] = binary  # the objects come before the archives: what they define is not taken from there
         code, text = command(*words[:at], *objects, *words[at:], cwd=BUILD)
         return (None, text[-2000:]) if code != 0 else (binary, None)

@@ -312,8 +312,9 @@ POWER = ["tests.jobs.test_power_loss"]
 SERVICES = ["tests.jobs.test_errors", "tests.jobs.test_signals", "tests.jobs.test_kafka_cassandra", "tests.jobs.test_cassandra_sink",
             "tests.jobs.test_dead_letters", "tests.jobs.test_faults", "tests.jobs.test_failpoints_services", "tests.jobs.test_ticks"]
 RATE = ["tests.jobs.test_hostile_rate"]  # not under a sanitizer
-CLI = ["tests.jobs.test_cli", "tests.jobs.test_operator_api", "tests.jobs.test_checkpoint", "tests.jobs.test_checkpoint_check"]
-RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again"]
+CLI = ["tests.jobs.test_cli", "tests.jobs.test_operator_api", "tests.jobs.test_checkpoint", "tests.jobs.test_restore_ticks",
+       "tests.jobs.test_checkpoint_check"]
+RACES = ["tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_races"]
 SANITIZED = {"TURGO_BIN": str(ROOT / "build/asan/turgo"), "TURGO_QUICK": "1"}
 
 

@@ -19,14 +19,17 @@ import main as test
 
 sys.path.insert(0, str(test.ROOT))
 
+from tests.jobs.mutate import TRIALS  # noqa: E402  (after the path is set)
+
 # Every test of these modules is one fault; a loop that kills the engine itself is one more module here.
 FAULTS = ["tests.jobs.test_faults", "tests.jobs.test_signals", "tests.jobs.test_cassandra_sink", "tests.jobs.test_dead_letters"]
 TARGETS = ["turgo", "turgo-sim", "cassandra_sink_check"]
 # What a full run does, and which share of a short run's time each part gets.
 SEEDS, SEEDS_CALM, SEEDS_ASAN, KILLS, SERVER_KILLS, POWER_LOSSES, FAILPOINT_HITS = 2000, 500, 200, 1000, 200, 50, 5
 FAULT_RUNS, REPLAY_ROUNDS, FUZZ_SECONDS_EACH = 100, 100, 1800
-SHARES = {"simulator": 0.25, "kills": 0.1, "servers": 0.1, "failpoints": 0.05, "power": 0.05, "replay": 0.1, "faults": 0.25, "fuzz": 0.1}
+SHARES = {"simulator": 0.25, "kills": 0.1, "servers": 0.1, "failpoints": 0.05, "power": 0.05, "replay": 0.1, "faults": 0.2, "mutants": 0.05, "fuzz": 0.1}
 PARTS = tuple(SHARES)
+MUTANTS_SECONDS = 600  # for all of them
 KILLERS = 3  # at a time: a killed life waits more than it works
 FOREVER = float("inf")
 SEED_LINES = re.compile(r"^seed \d+ and up.*|\(seeds \d+ to \d+\)|seed \d{6,}", re.M)
@@ -79,6 +82,13 @@ class Soak(test.Run):
             if figures["kills"] < wanted:
                 phase.count(failed=1, bad=f"{figures['kills']} of {wanted} kills")
         self.phase("kills", body)
+
+    def mutants(self):
+        """Would the kills notice? All of the broken engines, or one of them when there is little time."""
+        names = ["tests/jobs/mutate.py"]
+        if self.seconds("mutants") < MUTANTS_SECONDS:
+            names.append(random.Random(self.chosen).choice(list(TRIALS)))
+        self.one("mutate process", names, 7200)
 
     def failpoints(self):
         """Every failpoint at its first hits; with the sanitizers, too, when there is time."""
@@ -203,10 +213,11 @@ def main():
             run.build("asan", ["turgo-sim"])
         if "failpoints" in options.only and not options.minutes:
             run.build("asan", ["turgo"])
-        if {"faults", "failpoints", "servers"} & set(options.only):
+        if {"faults", "failpoints", "servers", "mutants"} & set(options.only):
             run.services_up()
         parts = {"simulator": run.simulator, "kills": run.kills, "servers": run.servers, "failpoints": run.failpoints, "power": run.power,
-                 "replay": run.replay, "faults": run.faults, "fuzz": run.fuzzers}
+                 "replay": run.replay, "faults": run.faults,
+                 "mutants": run.mutants, "fuzz": run.fuzzers}
         for part in PARTS:
             if part in options.only:
                 parts[part]()

@@ -288,10 +288,11 @@ Test(golden, format_1_loads)
     const struct tg_recovery_source source = {
         .name = "tx", .cluster = "Zk9vQ2", .topic = "transactions", .partition_count = 2, .log_end = log_end};
     const struct tg_recovery_wanted wanted = {
-        .job = "golden", .graph_hash = 0xABCD, .source_count = 1, .sources = &source, .every_byte = true};
+        .job = "golden", .graph_hash = 0xABCD, .source_count = 1, .sources = &source};
     struct tg_recovery_choice choice;
     cr_assert_eq(tg_recovery_choose(&store, &wanted, &arena, &choice, &err), TG_OK, "%s", err.text);
-    cr_assert(choice.found && choice.epoch == 2 && choice.newest == 2 && !choice.acknowledged);
+    cr_assert(choice.found && choice.epoch == 2 && choice.newest == 2);
+    cr_assert_not(tg_recovery_is_settled(&store, &choice.manifest));
     const struct tg_manifest *m = &choice.manifest;
     cr_assert(m->created_us == NOON + 20000000 && m->hash_seed == 0x0123456789ABCDEF && m->file_count == 4);
     cr_assert(m->sources[0].partitions[1].quiet_ns == 7 && m->sources[0].partitions[0].late == 2);

@@ -8,7 +8,7 @@ enum { MAX_AGE_US = 10000000 };
 
 static bool holds_at(struct tg_checkpoint_health *health, uint64_t now_ns)
 {
-    (void)tg_checkpoint_health_poll(health, now_ns);
+    tg_checkpoint_health_poll(health, now_ns);
     return tg_checkpoint_health_holds(health);
 }
 

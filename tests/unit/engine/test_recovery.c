@@ -29,6 +29,8 @@ static void remove_file(const char *name)
     cr_assert_eq(unlink(file), 0);
 }
 
+static bool settled(void) { return tg_recovery_is_settled(&store, &choice.manifest); }
+
 Test(recovery, an_empty_directory_is_a_fresh_start)
 {
     cr_assert_eq(choose_plain(), TG_OK);
@@ -42,7 +44,7 @@ Test(recovery, the_newest_is_chosen_and_its_chain_loads)
 {
     checkpoints(1, 5); /* bases 1 and 4 */
     chooses(5);
-    cr_assert(choice.newest == 5 && choice.acknowledged && choice.skipped_count == 0);
+    cr_assert(choice.newest == 5 && settled() && choice.skipped_count == 0);
     cr_assert_eq(choice.manifest.file_count, 4); /* base of 4, delta of 5, two shards */
     uint64_t records = 0;
     for (uint32_t i = 0; i < choice.manifest.file_count; i++) {
@@ -58,10 +60,6 @@ Test(recovery, the_newest_is_chosen_and_its_chain_loads)
     cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 3, &totals, &err), TG_OK, "%s", err.text);
     cr_assert_eq(totals.puts + totals.deletes, records);
     cr_assert_eq(records, 4 * 2 * world.records);
-    struct tg_recovery_wanted wanted = world_wanted(&world);
-    wanted.every_byte = true;
-    cr_assert_eq(choose(&wanted), TG_OK);
-    cr_assert_eq(choice.epoch, 5);
 }
 
 Test(recovery, damage_of_any_kind_falls_back_to_the_next_whole_one)
@@ -92,24 +90,16 @@ Test(recovery, damage_of_any_kind_falls_back_to_the_next_whole_one)
     refuses(&wanted, TG1512, "every one of 3 checkpoints is damaged; the newest, 3: e3/s1.base is missing");
 }
 
-Test(recovery, a_block_damaged_inside_is_found_by_reading_or_told_by_the_loader)
+Test(recovery, a_block_damaged_inside_is_found_before_it_is_loaded)
 {
     world.base_every = 1;
     world.records = 50;
     checkpoints(1, 3);
     damage("e3/s0.base", -200); /* behind the header, before the footer */
-    chooses(3);
-    struct tg_recovery_totals totals;
-    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 3, &totals, &err), TG_ERR_DATA);
-    cr_assert_not_null(strstr(err.text, "e3/s0.base: wrong checksum of a block at byte"), "%s", err.text);
-    struct tg_recovery_wanted wanted = world_wanted(&world);
-    wanted.damaged_epoch = 3;
-    cr_assert_eq(choose(&wanted), TG_OK);
-    cr_assert(choice.epoch == 2 && choice.newest == 3);
-    wanted.damaged_epoch = 0;
-    wanted.every_byte = true;
-    cr_assert_eq(choose(&wanted), TG_OK);
-    cr_assert_eq(choice.epoch, 2);
+    chooses(2);
+    cr_assert(choice.newest == 3 && choice.skipped_count == 1);
+    const char *why = choice.skipped[0].why.text;
+    cr_assert_not_null(strstr(why, "e3/s0.base: wrong checksum of a block at byte"), "%s", why);
 }
 
 Test(recovery, what_may_be_outside_is_not_written_again)
@@ -118,10 +108,10 @@ Test(recovery, what_may_be_outside_is_not_written_again)
     world.commits = true;
     checkpoints(1, 3);
     chooses(3);
-    cr_assert_not(choice.acknowledged);
+    cr_assert_not(settled());
     cr_assert_eq(tg_store_acknowledge(&store, 3, 1, &err), TG_OK);
     chooses(3);
-    cr_assert(choice.acknowledged);
+    cr_assert(settled());
     struct tg_recovery_wanted wanted = world_wanted(&world);
     damage("e3/s0.base", 0); /* the manifest is whole and has committables */
     refuses(&wanted, TG1518, "--accept-duplicates");
@@ -146,6 +136,54 @@ Test(recovery, what_may_be_outside_is_not_written_again)
     refuses(&wanted, TG1518, "--accept-duplicates");
 }
 
+Test(recovery, one_whose_manifest_is_gone_is_not_passed_over_while_its_output_may_be_outside)
+{
+    world.base_every = 1;
+    world.commits = true;
+    checkpoints(1, 3);
+    for (uint64_t epoch = 1; epoch <= 3; epoch++) { cr_assert_eq(tg_store_acknowledge(&store, epoch, 1, &err), TG_OK); }
+    remove_file("MANIFEST-2"); /* below the newest: nothing asks for it */
+    chooses(3);
+    cr_assert_eq(choice.skipped_count, 0);
+    remove_file("MANIFEST-3");
+    struct tg_recovery_wanted wanted = world_wanted(&world);
+    refuses(&wanted, TG1518, "checkpoint 3 is damaged (MANIFEST-3 is missing)");
+    wanted.accept_duplicates = true; /* 2 is gone, too */
+    cr_assert_eq(choose(&wanted), TG_OK, "%s", err.text);
+    cr_assert(choice.epoch == 1 && choice.newest == 3 && choice.skipped_count == 2);
+    cr_assert(choice.skipped[0].epoch == 3 && choice.skipped[1].epoch == 2);
+    remove_file("MANIFEST-1");
+    refuses(&wanted, TG1512, "every one of 3 checkpoints is damaged; the newest, 3: MANIFEST-3 is missing");
+    wanted.accept_duplicates = false;
+    refuses(&wanted, TG1518, "checkpoint 3 is damaged (MANIFEST-3 is missing)");
+}
+
+Test(recovery, one_whose_manifest_is_gone_is_passed_over_when_it_had_nothing_to_commit)
+{
+    world.base_every = 1;
+    checkpoints(1, 3);
+    cr_assert_eq(tg_store_acknowledge(&store, 3, 0, &err), TG_OK);
+    remove_file("MANIFEST-3");
+    struct tg_recovery_wanted wanted = world_wanted(&world);
+    wanted.transactional = true;
+    cr_assert_eq(choose(&wanted), TG_OK, "%s", err.text);
+    cr_assert(choice.epoch == 2 && choice.newest == 3 && choice.skipped_count == 1);
+    cr_assert_eq(choice.skipped[0].why.code, TG1512);
+}
+
+Test(recovery, nothing_goes_while_the_newest_manifest_is_gone)
+{
+    world.base_every = 1;
+    checkpoints(1, 6);
+    cr_assert_eq(tg_store_acknowledge(&store, 6, 1, &err), TG_OK);
+    remove_file("MANIFEST-6");
+    cr_assert_eq(tg_recovery_collect(&store, 3, &err), TG_OK, "%s", err.text);
+    cr_assert(there("ACK-6") && there("MANIFEST-1") && there("e1") && there("e6"));
+    checkpoints(7, 9);
+    cr_assert_eq(tg_recovery_collect(&store, 3, &err), TG_OK, "%s", err.text);
+    cr_assert(!there("ACK-6") && !there("e6") && there("MANIFEST-7"));
+}
+
 Test(recovery, what_is_foreign_is_refused_with_its_reason)
 {
     checkpoints(1, 2);
@@ -163,7 +201,7 @@ Test(recovery, what_is_foreign_is_refused_with_its_reason)
     refuses(&wanted, TG1516, "was made from topic transactions, source tx reads payments now");
     source = original;
     source.cluster = "cluster-2";
-    refuses(&wanted, TG1516, "was made from cluster cluster-1, source tx reads cluster cluster-2 now");
+    refuses(&wanted, TG1516, "another cluster or other files than source tx reads now (cluster-1, now cluster-2)");
     source = original;
     source.connector = "file";
     refuses(&wanted, TG1516, "was made from a kafka source, source tx is a file source now");
@@ -382,9 +420,7 @@ Test(recovery, verifying_looks_into_values_and_keys)
 
 static bool whole(uint64_t epoch)
 {
-    struct tg_recovery_wanted wanted = world_wanted(&world);
-    wanted.every_byte = true;
-    return choose(&wanted) == TG_OK && choice.found && choice.epoch == epoch && choice.skipped_count == 0;
+    return choose_plain() == TG_OK && choice.found && choice.epoch == epoch && choice.skipped_count == 0;
 }
 
 Test(recovery, whatever_call_fails_the_previous_or_the_new_one_is_chosen_whole)
@@ -405,7 +441,7 @@ Test(recovery, whatever_call_fails_the_previous_or_the_new_one_is_chosen_whole)
                 const tg_status ignored = tg_store_acknowledge(&store, 5, 1, &why);
                 (void)ignored;
             }
-            const tg_status swept = tg_recovery_collect(&store, 3, 0, &why);
+            const tg_status swept = tg_recovery_collect(&store, 3, &why);
             const bool hit = faulty.hit;
             tg_file_ops_use(NULL);
             tg_store_close(&store);
@@ -418,7 +454,7 @@ Test(recovery, whatever_call_fails_the_previous_or_the_new_one_is_chosen_whole)
             previous += !decided;
             new += decided;
             struct tg_error again = {0};
-            cr_assert_eq(tg_recovery_collect(&store, 3, 0, &again), TG_OK, "%s", again.text);
+            cr_assert_eq(tg_recovery_collect(&store, 3, &again), TG_OK, "%s", again.text);
             cr_assert(whole(decided ? 5 : 4));
             if (!hit) { break; }
             cr_assert_lt(k, 300);
@@ -467,20 +503,18 @@ Test(recovery, versions_on_the_job_clock_rise_with_every_start)
 
 Test(recovery, three_checkpoints_and_their_chains_stay)
 {
-    checkpoints(1, 8);                                                            /* bases 1, 4, 7 */
-    cr_assert_eq(tg_recovery_collect(&store, 1, 0, &err), TG_OK, "%s", err.text); /* fewer than 3 is 3 */
+    checkpoints(1, 8);                                                         /* bases 1, 4, 7 */
+    cr_assert_eq(tg_recovery_collect(&store, 1, &err), TG_OK, "%s", err.text); /* fewer than 3 is 3 */
     cr_assert(!there("MANIFEST-5") && there("MANIFEST-6") && there("MANIFEST-7") && there("MANIFEST-8"));
     cr_assert(!there("e3") && there("e4") && there("e5") && there("e6") && there("e7") && there("e8"));
     cr_assert(whole(8));
     cr_assert_eq(tg_store_epoch_begin(&store, 9, &err), TG_OK);
-    cr_assert_eq(tg_recovery_collect(&store, 3, 9, &err), TG_OK);
-    cr_assert(there("e9")); /* being written */
-    cr_assert_eq(tg_recovery_collect(&store, 3, 0, &err), TG_OK);
-    cr_assert(!there("e9"));
+    cr_assert_eq(tg_recovery_collect(&store, 3, &err), TG_OK);
+    cr_assert(!there("e9")); /* never completed */
     checkpoints(10, 11);
-    cr_assert_eq(tg_recovery_collect(&store, 5, 0, &err), TG_OK);
+    cr_assert_eq(tg_recovery_collect(&store, 5, &err), TG_OK);
     cr_assert(there("MANIFEST-6") && there("e4"));
-    cr_assert_eq(tg_recovery_collect(&store, 4, 0, &err), TG_OK);
+    cr_assert_eq(tg_recovery_collect(&store, 4, &err), TG_OK);
     cr_assert(!there("MANIFEST-6") && there("MANIFEST-7") && !there("e4") && there("e7"));
 }
 
@@ -490,10 +524,10 @@ Test(recovery, what_is_not_acknowledged_keeps_the_last_that_is)
     world.commits = true;
     checkpoints(1, 6);
     cr_assert_eq(tg_store_acknowledge(&store, 2, 1, &err), TG_OK);
-    cr_assert_eq(tg_recovery_collect(&store, 3, 0, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_recovery_collect(&store, 3, &err), TG_OK, "%s", err.text);
     cr_assert(!there("MANIFEST-1") && there("MANIFEST-2") && there("e2") && there("ACK-2") && there("MANIFEST-3"));
     cr_assert_eq(tg_store_acknowledge(&store, 5, 1, &err), TG_OK);
-    cr_assert_eq(tg_recovery_collect(&store, 3, 0, &err), TG_OK);
+    cr_assert_eq(tg_recovery_collect(&store, 3, &err), TG_OK);
     cr_assert(!there("MANIFEST-2") && !there("ACK-2") && !there("e3") && there("MANIFEST-4"));
 }
 
@@ -502,10 +536,10 @@ Test(recovery, a_damaged_manifest_stops_deletions_until_it_is_old)
     checkpoints(1, 6);
     damage("MANIFEST-5", 50);
     cr_assert_eq(tg_store_epoch_begin(&store, 7, &err), TG_OK);
-    cr_assert_eq(tg_recovery_collect(&store, 3, 0, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_recovery_collect(&store, 3, &err), TG_OK, "%s", err.text);
     cr_assert(there("MANIFEST-1") && there("e1") && there("MANIFEST-5") && there("e5") && !there("e7"));
     checkpoints(8, 10);
-    cr_assert_eq(tg_recovery_collect(&store, 3, 0, &err), TG_OK);
+    cr_assert_eq(tg_recovery_collect(&store, 3, &err), TG_OK);
     cr_assert(!there("MANIFEST-5") && !there("e1") && there("MANIFEST-8"));
     cr_assert(whole(10));
 }

@@ -1,4 +1,5 @@
 /* A checkpoint written again as the newest one. */
+#include "tests/manifest_equal.h"
 #include "tests/unit/engine/recovery_fixture.h"
 
 TestSuite(recovery_copy, .init = recovery_begin, .fini = recovery_end, .timeout = 300);
@@ -48,7 +49,7 @@ Test(recovery_copy, a_copy_is_the_newest_and_holds_what_the_old_one_holds)
     expected.generation = store.generation;
     expected.file_count = choice.manifest.file_count;
     expected.files = choice.manifest.files;
-    cr_assert(tg_manifest_equal(&choice.manifest, &expected));
+    cr_assert(manifest_equal(&choice.manifest, &expected));
     cr_assert_eq(choice.manifest.file_count, old.shard_count, "one base for each shard");
     tg_arena_close(&kept);
 }

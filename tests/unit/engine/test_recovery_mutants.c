@@ -3,6 +3,7 @@
  * must then choose exactly the newest checkpoint that has nothing to do with the damaged file, and read of it, record
  * by record, what was written; or refuse, when an older one would write rows again. */
 #include "base/crc32c.h"
+#include "tests/manifest_equal.h"
 #include "tests/unit/engine/recovery_fixture.h"
 
 enum { EPOCHS = 5, FILES_MAX = 3 * EPOCHS, RANDOM_MUTANTS = 2000, MUTANTS_MIN = 10000, SECTOR = 64, WHAT_BYTES = 160 };
@@ -105,7 +106,6 @@ TestSuite(recovery_mutants, .init = begin, .fini = recovery_end, .timeout = 600)
 
 static tg_status choose_strictly(struct tg_recovery_wanted *wanted)
 {
-    wanted->every_byte = true;
     wanted->transactional = world.commits;
     return choose(wanted);
 }
@@ -126,7 +126,7 @@ static void judge(const struct original *original, bool same, const char *what)
     cr_assert_eq(status, TG_OK, "seed %" PRIu64 ", %s, %s: %s", seed, original->name, what, err.text);
     cr_assert(choice.found && choice.epoch == expected, "seed %" PRIu64 ", %s, %s: chose %" PRIu64, seed,
               original->name, what, choice.epoch);
-    cr_assert(tg_manifest_equal(&choice.manifest, &written[expected]), "seed %" PRIu64 ", %s, %s", seed, original->name,
+    cr_assert(manifest_equal(&choice.manifest, &written[expected]), "seed %" PRIu64 ", %s, %s", seed, original->name,
               what);
     cr_assert_eq(digest_of(&choice.manifest), digests[expected], "seed %" PRIu64 ", %s, %s", seed, original->name,
                  what);

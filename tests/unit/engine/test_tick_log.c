@@ -242,6 +242,64 @@ Test(tick_log, what_an_older_number_holds_is_kept_for_a_newer_one_that_stands_be
     assert_replay(0, 2, (const int64_t[][2]){{50, 500}, {60, 600}});
 }
 
+/* Another process starts on the directory, though this one is still there. */
+static void take_over(struct tg_store *other)
+{
+    char lock[128];
+    (void)snprintf(lock, sizeof lock, "%s/LOCK", folder);
+    cr_assert_eq(unlink(lock), 0);
+    cr_assert_eq(tg_store_open(other, &(struct tg_store_config){.path = folder, .pid = 2}, &err), TG_OK, "%s",
+                 err.text);
+}
+
+/* The bytes of the log; free() them. */
+static char *take_bytes(void)
+{
+    const size_t bytes = (size_t)bytes_there();
+    char *data = malloc(bytes);
+    FILE *in = fopen(path, "r");
+    cr_assert(data != NULL && in != NULL);
+    cr_assert_eq(fread(data, 1, bytes, in), bytes);
+    (void)fclose(in);
+    return data;
+}
+
+Test(tick_log, a_process_that_was_replaced_leaves_the_log_alone)
+{
+    struct tg_store other;
+    cr_assert_eq(append(0, 10, 100), TG_OK, "%s", err.text);
+    take_over(&other);
+    struct tg_tick_log theirs;
+    const struct tg_ticks_header header = header_of("job");
+    cr_assert_eq(tg_tick_log_open(&theirs, &other, &header, NULL, &err), TG_OK, "%s", err.text);
+    tg_tick_log_begin(&theirs, &run_id);
+    const struct tg_tick tick = {.partition = 1, .offset = 20, .wm = 200, .wall_us = NOON};
+    cr_assert_eq(tg_tick_log_append(&theirs, &tick, 1, &err), TG_OK, "%s", err.text);
+    const int64_t bytes = bytes_there();
+    char *before = take_bytes();
+    cr_assert_neq(append(0, 10, 300), TG_OK);
+    cr_assert_eq(err.code, TG1521, "TG%d %s", (int)err.code, err.text);
+    log_.trim_bytes = 0;
+    cr_assert_neq(append(0, 10, 300), TG_OK);
+    log_.file.doubtful = true; /* of a write that failed before */
+    cr_assert_neq(tg_tick_file_repair(&log_.file, &err), TG_OK);
+    err = (struct tg_error){0};
+    log_.file.doubtful = false;
+    cr_assert_neq(tg_tick_file_replace(&log_.file, "x", 1, &err), TG_OK);
+    cr_assert_eq(err.code, TG1521, "TG%d %s", (int)err.code, err.text);
+    cr_assert_neq(tg_tick_file_remove(&store, &err), TG_OK);
+    tg_tick_log_close(&log_);
+    cr_assert_neq(open_log("job", NULL), TG_OK, "a start that was replaced before it came to the log");
+    cr_assert_eq(err.code, TG1521, "TG%d %s", (int)err.code, err.text);
+    cr_assert_eq(bytes_there(), bytes);
+    char *after = take_bytes();
+    cr_assert_eq(memcmp(before, after, (size_t)bytes), 0);
+    free(before);
+    free(after);
+    tg_tick_log_close(&theirs);
+    tg_store_close(&other);
+}
+
 /* ---- failing calls ----------------------------------------------------------------------------------------------- */
 
 /* Ten ticks while the calls from the `first` on fail; what was said to be durable must be what a start finds. */
@@ -418,4 +476,21 @@ Test(tick_lane, while_nobody_knows_whether_it_was_written_it_stays_ordered)
     cr_assert_eq(partitions[0].tick, TG_TICK_NONE, "it is known not to be there");
     reopen(NULL);
     assert_replay(0, 0, NULL);
+}
+
+Test(tick_lane, of_a_process_that_was_replaced_says_so_and_sends_nothing_more)
+{
+    struct tg_store other;
+    order(0, 100);
+    pass(0);
+    const int64_t bytes = bytes_there();
+    order(1, 200);
+    take_over(&other);
+    pass(1000000000);
+    cr_assert_eq(lane.fatal.code, TG1521, "TG%d %s", (int)lane.fatal.code, lane.fatal.text);
+    cr_assert_eq(partitions[1].tick, TG_TICK_ORDERED, "no record of it is judged any more");
+    pass(1000000000);
+    cr_assert_not(lane.under_way);
+    cr_assert_eq(bytes_there(), bytes);
+    tg_store_close(&other);
 }

@@ -153,29 +153,23 @@ Test(store, what_is_written_is_read)
     tg_store_close(&store);
 }
 
-Test(store, acknowledgements_say_how_much)
+Test(store, acknowledgements_say_whether_something_was_committed)
 {
     struct tg_store store;
     cr_assert_eq(open_store(&store), TG_OK);
-    cr_assert_eq(tg_store_acknowledged(&store, 5), -1);
+    cr_assert_eq(tg_store_acknowledged(&store, 5), TG_STORE_ACK_NONE);
     cr_assert_eq(tg_store_acknowledge(&store, 5, 0, &err), TG_OK, "%s", err.text);
-    cr_assert_eq(tg_store_acknowledged(&store, 5), 0);
+    cr_assert_eq(tg_store_acknowledged(&store, 5), TG_STORE_ACK_EMPTY);
     cr_assert_eq(tg_store_acknowledge(&store, 5, 3, &err), TG_OK);
-    cr_assert_eq(tg_store_acknowledged(&store, 5), 3);
-    static const char *const garbled[] = {"",
-                                          "committed",
-                                          "committed 3",
-                                          "committed 03\n",
-                                          "committed 3\nx",
-                                          "committed 99999999999999999999\n",
-                                          "committed 4294967295\n",
-                                          "x"};
+    cr_assert_eq(tg_store_acknowledged(&store, 5), TG_STORE_ACK_COMMITTED);
+    static const char *const garbled[] = {
+        "", "committed", "committed 3", "committed 03\n", "committed 3\nx", "committed 99999999999999999999\n", "x"};
     for (size_t i = 0; i < sizeof garbled / sizeof garbled[0]; i++) {
         put("ACK-5", garbled[i]);
-        cr_assert_eq(tg_store_acknowledged(&store, 5), UINT32_MAX, "%s", garbled[i]);
+        cr_assert_eq(tg_store_acknowledged(&store, 5), TG_STORE_ACK_UNREADABLE, "%s", garbled[i]);
     }
     put_folder("ACK-6");
-    cr_assert_eq(tg_store_acknowledged(&store, 6), UINT32_MAX);
+    cr_assert_eq(tg_store_acknowledged(&store, 6), TG_STORE_ACK_UNREADABLE);
     tg_store_close(&store);
 }
 
@@ -218,8 +212,25 @@ Test(store, a_newer_generation_stops_the_older_owner)
     cr_assert_eq(err.code, TG1521);
     cr_assert_not(decided);
     cr_assert_not(there("MANIFEST-1"));
-    cr_assert_eq(tg_store_sweep(&store, &(struct tg_store_keep){0}, &err), TG_OK);
-    cr_assert(there("GENERATION-9")); /* not ours to remove */
+    tg_store_close(&store);
+}
+
+Test(store, a_newer_generation_stops_acknowledgements_and_removals)
+{
+    struct tg_store store;
+    bool decided;
+    cr_assert_eq(open_store(&store), TG_OK);
+    cr_assert_eq(write_epoch(&store, 1, 10, &decided), TG_OK, "%s", err.text);
+    put("GENERATION-9", "");
+    put("MANIFEST-2.tmp", "x"); /* all of it is the other one's now */
+    cr_assert_eq(tg_store_acknowledge(&store, 1, 1, &err), TG_ERR_LOCKED);
+    cr_assert_eq(err.code, TG1521);
+    cr_assert(!there("ACK-1") && !there("ACK-1.tmp"));
+    err = (struct tg_error){0};
+    cr_assert_eq(tg_store_sweep(&store, &(struct tg_store_keep){0}, &err), TG_ERR_LOCKED);
+    cr_assert_eq(err.code, TG1521);
+    tg_store_epoch_abort(&store, 1);
+    cr_assert(there("MANIFEST-1") && there("e1/s0.base") && there("MANIFEST-2.tmp") && there("GENERATION-9"));
     tg_store_close(&store);
 }
 
@@ -252,6 +263,49 @@ Test(store, sweeping_keeps_what_it_is_told_and_what_is_not_ours)
     cr_assert_eq(tg_store_sweep(&store, &keep, &err), TG_ERR_IO); /* a folder with something strange in it stays */
     cr_assert(there("e10"));
     tg_store_close(&store);
+}
+
+Test(store, an_acknowledgement_above_all_manifests_tells_of_one_that_is_gone)
+{
+    struct tg_store store;
+    cr_assert_eq(open_store(&store), TG_OK);
+    static const char *const files[] = {"MANIFEST-3", "ACK-1", "ACK-3", "ACK-5", "ACK-4"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) { put(files[i], "committed 1\n"); }
+    const struct tg_store_listing listing = list(&store);
+    cr_assert_eq(listing.manifest_count, 3);
+    cr_assert(listing.manifests[0].epoch == 5 && listing.manifests[1].epoch == 4 && listing.manifests[2].epoch == 3);
+    for (uint32_t i = 0; i < 3; i++) { cr_assert(listing.manifests[i].acknowledged); }
+    tg_store_close(&store);
+}
+
+Test(store, removing_everything_tells_at_no_moment_of_a_manifest_that_is_gone)
+{
+    struct tg_store store;
+    static struct faulty faulty;
+    bool decided;
+    bool hit = true;
+    for (uint64_t k = 1; hit; k++) {
+        cr_assert_eq(open_store(&store), TG_OK);
+        for (uint64_t epoch = 1; epoch <= 3; epoch++) {
+            cr_assert_eq(write_epoch(&store, epoch, 10, &decided), TG_OK);
+            cr_assert_eq(tg_store_acknowledge(&store, epoch, 1, &err), TG_OK);
+        }
+        faulty_use(&faulty, FAULTY_EIO, k, 1000); /* it dies there */
+        const tg_status status = tg_store_sweep(&store, &(struct tg_store_keep){0}, &err);
+        hit = faulty.hit;
+        tg_file_ops_use(NULL);
+        cr_assert_eq(status == TG_OK, !hit);
+        const struct tg_store_listing listing = list(&store);
+        for (uint32_t i = 0; i < listing.manifest_count; i++) {
+            char name[TG_STORE_NAME_BYTES];
+            (void)snprintf(name, sizeof name, "MANIFEST-%" PRIu64, listing.manifests[i].epoch);
+            cr_assert(there(name), "call %" PRIu64 ": %s", k, name);
+        }
+        tg_store_close(&store);
+        end();
+        begin();
+        cr_assert_lt(k, 100);
+    }
 }
 
 Test(store, an_aborted_epoch_leaves_nothing)
@@ -437,7 +491,7 @@ Test(store, whatever_call_fails_the_directory_opens_again_and_final_names_are_wh
                     cr_assert_eq(reading.bytes, bytes);
                     tg_store_reading_close(&reading);
                     if (way == FAULTY_EINTR || !hit) { continue; }
-                    cr_assert_neq(tg_store_acknowledged(&store, epoch), UINT32_MAX);
+                    cr_assert_neq(tg_store_acknowledged(&store, epoch), TG_STORE_ACK_UNREADABLE);
                 }
                 tg_store_close(&store);
                 end();

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "engine/sim/disk.h"
+#include "engine/tick_log.h"
 #include "tests/checkpoint_world.h"
 #include "tests/faulty_ops.h"
 #include "tests/seed.h"
@@ -42,7 +43,7 @@ static void run(void)
         if (decided && status != TG_OK) { break; } /* nobody knows: stop and recover */
         if (status != TG_OK) { continue; }
         const tg_status acknowledged = tg_store_acknowledge(&life.store, epoch, 1, &why);
-        const tg_status swept = tg_recovery_collect(&life.store, 3, 0, &why);
+        const tg_status swept = tg_recovery_collect(&life.store, 3, &why);
         (void)acknowledged; /* both may be lost */
         (void)swept;
     }
@@ -54,7 +55,6 @@ static void recover(uint64_t seed, uint64_t call)
 {
     cr_assert_eq(open_store(), TG_OK, "seed %" PRIu64 " call %" PRIu64 ": %s", seed, call, err.text);
     struct tg_recovery_wanted wanted = world_wanted(&life.world);
-    wanted.every_byte = true;
     wanted.transactional = true;
     struct tg_arena arena;
     cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
@@ -67,7 +67,7 @@ static void recover(uint64_t seed, uint64_t call)
     cr_assert(found == life.durable || found == life.possible,
               "seed %" PRIu64 " call %" PRIu64 ": found %" PRIu64 ", durable %" PRIu64 ", possible %" PRIu64, seed,
               call, found, life.durable, life.possible);
-    cr_assert_eq(tg_recovery_collect(&life.store, 3, 0, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_recovery_collect(&life.store, 3, &err), TG_OK, "%s", err.text);
     memset(life.world.chain_count, 0, sizeof life.world.chain_count); /* the next files are bases */
     life.durable = life.possible = found;
     life.next = choice.newest + 1;
@@ -142,6 +142,92 @@ Test(checkpoints, a_copy_is_there_whole_or_not_at_all, .timeout = 200)
         recover(seed + i, call);
         there += life.durable == 5;
         not_there += life.durable == 4;
+        tg_file_ops_use(NULL);
+        tg_sim_disk_destroy(disk);
+        maker_close(&life.maker);
+    }
+    cr_assert(there > 20 && not_there > 20, "%u there, %u not", there, not_there);
+}
+
+/* Two ticks of the world's run that its checkpoint 2 does not hold, in the directory of `store`. */
+static void write_ticks(const struct tg_store *store)
+{
+    const struct tg_tick ticks[] = {{.partition = 0, .offset = 500, .wm = 9000},
+                                    {.partition = 1, .offset = 7, .wm = 8}};
+    const struct tg_ticks_source source = {
+        .name = "tx", .topic = "transactions", .cluster = "", .partition_count = life.world.partition_count};
+    const struct tg_ticks_header header = {.job = "job", .graph_hash = 0xABCD, .source_count = 1, .sources = &source};
+    const struct tg_manifest manifest = world_manifest(&life.world, 1);
+    struct tg_tick_log log;
+    cr_assert_eq(tg_tick_log_open(&log, store, &header, NULL, &err), TG_OK, "%s", err.text);
+    tg_tick_log_begin(&log, &manifest.run_id);
+    cr_assert_eq(tg_tick_log_append(&log, ticks, 2, &err), TG_OK, "%s", err.text);
+    tg_tick_log_close(&log);
+}
+
+/* What a start of a lost directory finds, after a restore into it was cut; true = the checkpoint. */
+static bool finds_all_or_nothing(uint64_t seed, uint64_t call)
+{
+    cr_assert_eq(open_store(), TG_OK, "seed %" PRIu64 " call %" PRIu64 ": %s", seed, call, err.text);
+    const struct tg_recovery_wanted wanted = world_wanted(&life.world);
+    struct tg_arena arena;
+    struct tg_recovery_choice choice;
+    struct tg_tick_totals ticks = {0};
+    cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
+    cr_assert_eq(tg_recovery_choose(&life.store, &wanted, &arena, &choice, &err), TG_OK,
+                 "seed %" PRIu64 " call %" PRIu64 ": %s", seed, call, err.text);
+    if (choice.found) {
+        cr_assert_eq(tg_tick_log_verify(&life.store, &choice.manifest, &ticks, &err), TG_OK, "%s", err.text);
+        cr_assert_eq(ticks.waiting, 1, "seed %" PRIu64 " call %" PRIu64 ": ticks are lost", seed, call);
+    } else {
+        struct tg_tick_log_found found;
+        cr_assert_eq(tg_tick_log_find(&life.store, NULL, &arena, &found, &err), TG_OK, "%s", err.text);
+        cr_assert_not(found.there, "seed %" PRIu64 " call %" PRIu64 ": ticks of no checkpoint", seed, call);
+    }
+    tg_arena_close(&arena);
+    tg_store_close(&life.store);
+    return choice.found;
+}
+
+/* A checkpoint brought from another directory: whenever there is one, its ticks are there, too. */
+Test(checkpoints, a_copy_in_another_directory_is_there_with_its_ticks_or_not_at_all, .timeout = 200)
+{
+    const uint64_t seed = tg_test_seed();
+    uint32_t there = 0;
+    uint32_t not_there = 0;
+    for (uint32_t i = 0; i < 300; i++) {
+        struct tg_sim_disk *disk = tg_sim_disk_create(seed + i);
+        life = (struct life){.next = 1};
+        maker_open(&life.maker, seed + i);
+        world_open(&life.world, &life.maker, 1 + maker_below(&life.maker, 3));
+        life.world.records = 3;
+        tg_file_ops_use(tg_sim_disk_ops(disk));
+        struct tg_store backup;
+        struct tg_arena arena;
+        struct tg_manifest old;
+        struct tg_recovery_totals totals;
+        cr_assert_eq(tg_store_open(&backup, &(struct tg_store_config){.path = "backup", .pid = 7}, &err), TG_OK);
+        for (uint64_t epoch = 1; epoch <= 2; epoch++) {
+            bool decided;
+            cr_assert_eq(world_checkpoint(&life.world, &backup, epoch, &decided, &err), TG_OK, "%s", err.text);
+        }
+        write_ticks(&backup);
+        cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
+        cr_assert_eq(tg_recovery_read_manifest(&backup, 2, &arena, &old, &err), TG_OK, "%s", err.text);
+        cr_assert_eq(open_store(), TG_OK, "%s", err.text);
+        const uint64_t call = 1 + maker_below(&life.maker, 80);
+        faulty_use(&life.faulty, maker_below(&life.maker, 2) == 0 ? FAULTY_EIO : FAULTY_TORN_ERROR, call, UINT32_MAX);
+        life.faulty.real = tg_sim_disk_ops(disk);
+        const bool said = tg_recovery_copy(&backup, &old, &life.store, 3, &totals, &err) == TG_OK;
+        tg_arena_close(&arena);
+        tg_store_close(&life.store);
+        tg_store_close(&backup);
+        tg_sim_disk_crash(disk, maker_below(&life.maker, 3) == 0 ? TG_SIM_KILL : TG_SIM_POWER);
+        tg_file_ops_use(tg_sim_disk_ops(disk));
+        const bool found = finds_all_or_nothing(seed + i, call);
+        cr_assert(found || !said, "seed %" PRIu64 " call %" PRIu64 ": it was said to be there", seed + i, call);
+        there += found;
+        not_there += !found;
         tg_file_ops_use(NULL);
         tg_sim_disk_destroy(disk);
         maker_close(&life.maker);
