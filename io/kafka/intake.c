@@ -36,7 +36,7 @@ static TG_COLD void take_error(struct tg_kafka_intake *intake, const struct tg_k
     struct tg_error *error = &intake->error;
     if (intake->status != TG_OK) { return; }
     if (tg_kafka_is_missing(message->err)) { /* to be made sure of: see source.c */
-        intake->missing = true;
+        intake->unsure = true;
         return;
     }
     switch ((int)message->err) {
@@ -195,11 +195,16 @@ void tg_kafka_intake_check(struct tg_kafka_intake *intake, const struct tg_kafka
 /* What the log has grown to is told once, not as long as it lies there: it need not become a record. A transaction that
  * is open, or was aborted, reaches beyond what can be read; of one that stays open for long only what it adds counts.
  * The client knows the log's length before it has the records, so there is no moment in which they are in neither. */
-bool tg_kafka_intake_unread(const struct tg_kafka_intake *intake, struct tg_kafka_partition *partition)
+bool tg_kafka_intake_unread(struct tg_kafka_intake *intake, struct tg_kafka_partition *partition)
 {
     int64_t low = 0;
     int64_t high = 0;
+    if (intake->client->down) { /* nobody knows; and in a silent topic nothing would tell that the cluster is back */
+        intake->unsure = true;
+        return true;
+    }
     (void)rd_kafka_get_watermark_offsets(intake->client->rk, intake->topic, (int32_t)partition->number, &low, &high);
+    if (partition->high > high) { high = partition->high; }
     const bool grew = high > partition->heard;
     if (grew) { partition->heard = high; }
     return grew || partition->held != NULL || rd_kafka_queue_length(partition->queue) > 0;

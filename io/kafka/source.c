@@ -16,6 +16,7 @@ enum {
     SERVE_NS = 5000000,     /* callbacks of the client, watermarks, commits are looked at this often */
     COMMIT_NS = 1000000000, /* positions are sent upstream at most this often */
     RETRY_NS = 1000000000,  /* between two rounds of questions about positions */
+    ASK_AGAIN_MS = 1000,    /* of a running job: others need the helper, too */
     CLOSE_MS = 5000,        /* the last commit may take this long */
     SERVE_PARTITIONS = 64,  /* whose watermarks are read in one go */
     SERVE_EVENTS_MAX = 64,
@@ -23,6 +24,7 @@ enum {
     QUEUE_MESSAGES_MIN = 100,
 };
 #define QUEUE_BYTES_PER_SHARD (1LL << 30)
+#define ASK_AGAIN_NS 3000000000u
 #define MISSING_NS 10000000000u /* so long a topic that was there may be unknown to its cluster */
 
 static const struct tg_option options_table[] = {
@@ -292,7 +294,7 @@ static bool positions_answered(struct kafka_source *source, uint64_t now_ns)
     case TG_KAFKA_POSITIONS_ANSWERED: break;
     }
     positions->phase = TG_KAFKA_POSITIONS_IDLE;
-    source->retry_ns = now_ns + RETRY_NS;
+    source->retry_ns = now_ns + (source->has_positions ? ASK_AGAIN_NS : RETRY_NS);
     if (positions->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         source->missing_ns = 0;
         return true;
@@ -321,16 +323,22 @@ static void seek_positions(struct kafka_source *source, uint64_t now_ns)
     source->has_positions = source->intake.status == TG_OK;
     source->positions.want_committed = false;
     source->positions.want_times = false;
+    source->positions.answer_ms = ASK_AGAIN_MS;
     source->client.drained = true;
     tg_kafka_client_alive(&source->client);
 }
 
-/* The client was told that the topic is unknown. It goes on by itself once it hears otherwise, which it does when it is
- * asked; if the topic is another one of that name then, its offsets tell. */
-static void find_topic_again(struct kafka_source *source, uint64_t now_ns)
+/* Nobody could be reached, or somebody said that the topic is unknown. The client goes on by itself; of a topic that is
+ * another one of its name then, the offsets tell. What came meanwhile is unread, though the client may not have heard.
+ */
+static void ask_again(struct kafka_source *source, uint64_t now_ns)
 {
     if (!positions_answered(source, now_ns)) { return; }
-    source->intake.missing = false;
+    for (uint32_t i = 0; i < source->owned_count; i++) {
+        const int64_t high = source->positions.high->elems[i].offset;
+        if (high > source->partitions[i].high) { source->partitions[i].high = high; }
+    }
+    source->intake.unsure = false;
     source->client.drained = true;
     tg_kafka_client_alive(&source->client);
 }
@@ -419,7 +427,7 @@ static void serve_events(struct kafka_source *source)
         if (tg_kafka_is_transient(message->err)) {
             tg_kafka_client_waiting(&source->client, rd_kafka_message_errstr(message));
         } else if (tg_kafka_is_missing(message->err)) {
-            source->intake.missing = true;
+            source->intake.unsure = true;
         } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && source->intake.status == TG_OK) {
             source->intake.status = tg_fail(&source->intake.error, TG1206, 0, "%s: %s", source->client.block,
                                             rd_kafka_message_errstr(message));
@@ -457,7 +465,7 @@ static void serve(struct kafka_source *source, uint64_t now_ns)
         seek_positions(source, now_ns);
         return;
     }
-    if (source->intake.missing) { find_topic_again(source, now_ns); }
+    if (source->intake.unsure) { ask_again(source, now_ns); }
     serve_watermarks(source, now_ns);
     commits_send(source, now_ns);
 }

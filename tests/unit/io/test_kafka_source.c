@@ -99,6 +99,38 @@ Test(kafka_source, what_lies_unread_is_known_without_a_poll)
     kit_mock_close(&mock);
 }
 
+Test(kafka_source, while_nobody_can_be_reached_something_may_be_unread, .timeout = 60)
+{
+    struct kit_mock mock;
+    kit_mock_open(&mock, 1, TOPIC, 1);
+    kit_put_numbers(&mock.producer, TOPIC, 0, 0, 100, 8);
+    struct kit_source source = {.numbered = true};
+    struct tg_error err = {0};
+    KIT_OPTIONS(&source, "brokers", mock.brokers, "topic", TOPIC);
+    cr_assert_eq(kit_source_open(&source, 0, 1, KIT_POOL, &err), TG_OK, "%s", err.text);
+    kit_run_to_end(&source, 1, 20);
+    cr_assert_not(tg_kafka_source.unread(source.state, 0));
+    cr_assert_eq(rd_kafka_mock_broker_set_down(mock.cluster, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    kit_run(&source, UINT64_MAX, 1);
+    for (uint32_t i = 0; i < 2000; i++) {
+        cr_assert(tg_kafka_source.unread(source.state, 0));
+        (void)kit_step(&source);
+        kit_pause_us(1000);
+    }
+    cr_assert_eq(rd_kafka_mock_broker_set_up(mock.cluster, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    bool unread = true;
+    for (uint32_t i = 0; i < 15000 && unread; i++) {
+        unread = tg_kafka_source.unread(source.state, 0);
+        (void)kit_step(&source);
+        kit_pause_us(1000);
+    }
+    cr_assert_not(unread, "nothing came, and yet it is known that the cluster is back");
+    cr_assert_eq(source.counts[0], 100);
+    cr_assert_eq(tg_kafka_source.failure(source.state, &err), TG_OK, "%s", err.text);
+    kit_source_close(&source);
+    kit_mock_close(&mock);
+}
+
 Test(kafka_source, start_latest_begins_behind_what_is_there)
 {
     struct kit_mock mock;
