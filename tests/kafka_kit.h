@@ -149,7 +149,8 @@ struct kit_source {
     uint32_t ended_count;
     uint32_t at_end_count;
     uint64_t bytes;
-    bool numbered; /* values are consecutive numbers per partition */
+    bool numbered;   /* values are consecutive numbers per partition */
+    uint32_t faster; /* its clock, so many times */
 };
 
 struct kit_pool {
@@ -230,7 +231,7 @@ static inline bool kit_step(struct kit_source *source)
 {
     static struct tg_raw_batch batch;
     (void)tg_helper_poll(source->helper, 0);
-    if (tg_kafka_source.poll(source->state, &batch, kit_now_ns()) == 0) { return false; }
+    if (tg_kafka_source.poll(source->state, &batch, kit_now_ns() * (1 + source->faster)) == 0) { return false; }
     kit_take(source, &batch);
     cr_assert_eq(batch.buffer != NULL, batch.count > 0);
     if (batch.buffer != NULL) { tg_buffer_release(batch.buffer); }

@@ -2,8 +2,10 @@
  * librdkafka's own text would quote it, the text is left out. */
 #include "io/kafka/client.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/assert.h"
 
@@ -184,8 +186,10 @@ static tg_status read_brokers(struct tg_kafka_client *client, const struct tg_ka
         }
     }
     if (used == 0) {
-        return tg_fail(err, TG1003, 0, "%s.brokers is missing: set it, e.g. brokers: \"${KAFKA_BROKERS:?set "
-                       "KAFKA_BROKERS}\", or choose a profile that needs no Kafka (--profile dev)", client->block);
+        return tg_fail(err, TG1003, 0,
+                       "%s.brokers is missing: set it, e.g. brokers: \"${KAFKA_BROKERS:?set "
+                       "KAFKA_BROKERS}\", or choose a profile that needs no Kafka (--profile dev)",
+                       client->block);
     }
     client->brokers_origin = brokers->origin;
     return TG_OK;
@@ -240,11 +244,29 @@ destroy_conf:
     return status;
 }
 
+static void *destroy(void *rk)
+{
+    /* No close of a consumer: it never joined a group, so there is nobody to tell. */
+    rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return NULL;
+}
+
+/* When a topic that was read is gone, librdkafka 2.0.2 waits for one of its own threads for ever: that thread serves
+ * the leader of the lost partitions until nobody refers to it, and they still do. So somebody else waits, and we for
+ * him, for a bounded time. What is left behind calls nobody, since nobody serves its queues, and ends with the process.
+ */
 void tg_kafka_client_close(struct tg_kafka_client *client)
 {
+    enum { WAIT_S = 3 };
+    pthread_t thread;
+    struct timespec until;
     if (client->rk == NULL) { return; }
-    /* No close of a consumer: it never joined a group, so there is nobody to tell. */
-    rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += WAIT_S;
+    if (pthread_create(&thread, NULL, destroy, client->rk) == 0 &&
+        pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+        (void)pthread_detach(thread);
+    }
     client->rk = NULL;
 }
 
@@ -256,8 +278,8 @@ void tg_kafka_client_waiting(struct tg_kafka_client *client, const char *reason)
     client->down = true;
     client->drained = false;
     if (client->quiet || !tg_log_allowed(&client->down_limit, client->now_ns, &suppressed)) { return; }
-    tg_log(TG_LOG_WARN, TG2201, client->shard, NULL, "%s: waiting for Kafka at %s (%s)", client->block,
-           client->brokers, reason);
+    tg_log(TG_LOG_WARN, TG2201, client->shard, NULL, "%s: waiting for Kafka at %s (%s)", client->block, client->brokers,
+           reason);
 }
 
 void tg_kafka_client_alive(struct tg_kafka_client *client)
@@ -273,6 +295,12 @@ bool tg_kafka_is_authentication(rd_kafka_resp_err_t err)
 {
     return err == RD_KAFKA_RESP_ERR__AUTHENTICATION || err == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED ||
            err == RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM || err == RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE;
+}
+
+bool tg_kafka_is_missing(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 }
 
 bool tg_kafka_is_transient(rd_kafka_resp_err_t err)
@@ -316,8 +344,10 @@ tg_status tg_kafka_client_failure(const struct tg_kafka_client *client, struct t
 {
     TG_ASSERT(client->fatal);
     if (tg_kafka_is_authentication(client->error)) {
-        return tg_fail(err, TG1204, 0, "Kafka authentication failed at %s: %s\n  %s: check client (security.protocol, "
-                       "sasl.mechanism, sasl.username) and password", client->brokers, client->reason, client->block);
+        return tg_fail(err, TG1204, 0,
+                       "Kafka authentication failed at %s: %s\n  %s: check client (security.protocol, "
+                       "sasl.mechanism, sasl.username) and password",
+                       client->brokers, client->reason, client->block);
     }
     return tg_fail(err, TG1206, 0, "%s: the Kafka client cannot go on: %s (%s)", client->block, client->reason,
                    rd_kafka_err2name(client->error));

@@ -22,9 +22,9 @@ struct tg_kafka_setting {
 struct tg_kafka_setup {
     const char *kind; /* "sources" or "sinks": where in the job file the block is that messages talk about */
     const char *name; /* of the source or sink; NULL = `kind` alone is the place */
-    const struct tg_options *options;         /* has brokers, client and password */
-    const struct tg_kafka_setting *defaults;  /* ended by a NULL name; the job's client map may override them */
-    const struct tg_kafka_setting *fixed;     /* ended by a NULL name; the map may not */
+    const struct tg_options *options;        /* has brokers, client and password */
+    const struct tg_kafka_setting *defaults; /* ended by a NULL name; the job's client map may override them */
+    const struct tg_kafka_setting *fixed;    /* ended by a NULL name; the map may not */
     bool producer;
     bool quiet; /* no log lines: the caller reports what it finds */
     int shard;  /* for log lines; -1 outside shards */
@@ -35,15 +35,15 @@ struct tg_kafka_client {
     rd_kafka_t *rk;
     int shard;
     bool quiet;
-    bool down;            /* no broker was reachable, and nothing came since */
-    bool drained;         /* what had been read ahead before that is used up: news would be new */
-    bool fatal;           /* unrecoverable: see tg_kafka_client_failure */
-    rd_kafka_resp_err_t error;         /* the last one that was not just "all brokers are down" */
-    char reason[TG_KAFKA_TEXT_BYTES];  /* its text, shortened */
-    char block[TG_KAFKA_BLOCK_BYTES];  /* "sources.tx.kafka" */
+    bool down;                        /* no broker was reachable, and nothing came since */
+    bool drained;                     /* what had been read ahead before that is used up: news would be new */
+    bool fatal;                       /* unrecoverable: see tg_kafka_client_failure */
+    rd_kafka_resp_err_t error;        /* the last one that was not just "all brokers are down" */
+    char reason[TG_KAFKA_TEXT_BYTES]; /* its text, shortened */
+    char block[TG_KAFKA_BLOCK_BYTES]; /* "sources.tx.kafka" */
     char brokers[TG_KAFKA_TEXT_BYTES];
-    const char *brokers_origin;        /* borrowed from the options */
-    uint64_t now_ns;                   /* the caller's last reading, for the limiters */
+    const char *brokers_origin; /* borrowed from the options */
+    uint64_t now_ns;            /* the caller's last reading, for the limiters */
     struct tg_log_limit down_limit;
     struct tg_log_limit noise_limit;
     /* Set by the owner before the queue is served; may be NULL. */
@@ -56,7 +56,7 @@ struct tg_kafka_client {
  * its value).  @setup */
 TG_MUST_USE tg_status tg_kafka_client_open(struct tg_kafka_client *client, const struct tg_kafka_setup *setup,
                                            struct tg_error *err);
-/* Also legal after a failed open.  @setup */
+/* Also legal after a failed open. Takes a few seconds at most.  @setup */
 void tg_kafka_client_close(struct tg_kafka_client *client);
 
 /* Wait up to wait_ns (a duration) until `topic` is known; its number of partitions. Serves the client's queue
@@ -81,6 +81,8 @@ tg_status tg_kafka_client_failure(const struct tg_kafka_client *client, struct t
 
 /* True for errors that pass by themselves: brokers away, leaders moving, timeouts.  @any */
 bool tg_kafka_is_transient(rd_kafka_resp_err_t err);
+/* True when the cluster, or a broker of it, does not know the topic or the partition.  @any */
+bool tg_kafka_is_missing(rd_kafka_resp_err_t err);
 /* True for refused credentials.  @any */
 bool tg_kafka_is_authentication(rd_kafka_resp_err_t err);
 

@@ -35,20 +35,19 @@ static TG_COLD void take_error(struct tg_kafka_intake *intake, const struct tg_k
     const char *text = rd_kafka_message_errstr(message);
     struct tg_error *error = &intake->error;
     if (intake->status != TG_OK) { return; }
+    if (tg_kafka_is_missing(message->err)) { /* to be made sure of: see source.c */
+        intake->unsure = true;
+        return;
+    }
     switch ((int)message->err) {
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-        intake->status = tg_fail(error, TG1205, 0,
-                                 "topic \"%s\" partition %u: offset %lld is no longer in the log\n  "
-                                 "records were deleted before the job read them: raise the topic's retention. To begin "
-                                 "anew: --fresh",
-                                 intake->topic, partition->number, (long long)partition->next);
-        return;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        intake->status = tg_fail(error, TG1203, 0, "topic \"%s\" partition %u does not exist any more on %s",
-                                 intake->topic, partition->number, intake->client->brokers);
+        intake->status =
+            tg_fail(error, TG1205, 0,
+                    "topic \"%s\" partition %u: offset %lld is no longer in the log\n  "
+                    "records were deleted before the job read them (raise the topic's retention), or the topic "
+                    "was created again. To begin anew: --fresh",
+                    intake->topic, partition->number, (long long)partition->next);
         return;
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
@@ -196,11 +195,16 @@ void tg_kafka_intake_check(struct tg_kafka_intake *intake, const struct tg_kafka
 /* What the log has grown to is told once, not as long as it lies there: it need not become a record. A transaction that
  * is open, or was aborted, reaches beyond what can be read; of one that stays open for long only what it adds counts.
  * The client knows the log's length before it has the records, so there is no moment in which they are in neither. */
-bool tg_kafka_intake_unread(const struct tg_kafka_intake *intake, struct tg_kafka_partition *partition)
+bool tg_kafka_intake_unread(struct tg_kafka_intake *intake, struct tg_kafka_partition *partition)
 {
     int64_t low = 0;
     int64_t high = 0;
+    if (intake->client->down) { /* nobody knows; and in a silent topic nothing would tell that the cluster is back */
+        intake->unsure = true;
+        return true;
+    }
     (void)rd_kafka_get_watermark_offsets(intake->client->rk, intake->topic, (int32_t)partition->number, &low, &high);
+    if (partition->high > high) { high = partition->high; }
     const bool grew = high > partition->heard;
     if (grew) { partition->heard = high; }
     return grew || partition->held != NULL || rd_kafka_queue_length(partition->queue) > 0;

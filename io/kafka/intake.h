@@ -37,6 +37,7 @@ struct tg_kafka_intake {
     const char *password;
     uint64_t roused_ns;
     uint64_t rouse_count;
+    bool unsure;      /* the cluster is to be asked whether it is there, still has the topic, and where its logs end */
     tg_status status; /* first failure */
     struct tg_error error;
 };
@@ -48,8 +49,8 @@ TG_HOT uint32_t tg_kafka_intake_poll(struct tg_kafka_intake *intake, struct tg_k
  * @shard */
 void tg_kafka_intake_check(struct tg_kafka_intake *intake, const struct tg_kafka_partition *partition, uint64_t now_ns);
 /* Is there anything behind the end that was reported last, as far as the client knows? It goes on listening while we do
- * not. Nothing is sent.  @shard */
-bool tg_kafka_intake_unread(const struct tg_kafka_intake *intake, struct tg_kafka_partition *partition);
+ * not. While no broker can be reached there may be.  @shard */
+bool tg_kafka_intake_unread(struct tg_kafka_intake *intake, struct tg_kafka_partition *partition);
 /* Drop the held record.  @shard */
 void tg_kafka_partition_close(struct tg_kafka_partition *partition);
 

@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "io/kafka/client.h"
 
-enum { ANSWER_MS = 2000 }; /* per question: a bounded stay on the helper */
+enum { ANSWER_MS = 2000 };
 
 static rd_kafka_resp_err_t first_error(rd_kafka_resp_err_t err, const rd_kafka_topic_partition_list_t *list)
 {
@@ -23,7 +23,7 @@ static bool ask_offsets(struct tg_kafka_positions *positions, rd_kafka_topic_par
         list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     positions->question = question;
-    positions->err = first_error(rd_kafka_offsets_for_times(positions->rk, list, ANSWER_MS), list);
+    positions->err = first_error(rd_kafka_offsets_for_times(positions->rk, list, positions->answer_ms), list);
     return positions->err == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -32,7 +32,7 @@ static bool ask_committed(struct tg_kafka_positions *positions)
     rd_kafka_topic_partition_list_t *list = positions->committed;
     for (int i = 0; i < list->cnt; i++) { list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR; }
     positions->question = "committed offsets";
-    positions->err = first_error(rd_kafka_committed(positions->rk, list, ANSWER_MS), list);
+    positions->err = first_error(rd_kafka_committed(positions->rk, list, positions->answer_ms), list);
     return positions->err == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -42,8 +42,9 @@ static void run(struct tg_task *task)
     struct tg_kafka_positions *positions = task->owner;
     if (!ask_offsets(positions, positions->high, RD_KAFKA_OFFSET_END, "end offsets")) { return; }
     if (!ask_offsets(positions, positions->low, RD_KAFKA_OFFSET_BEGINNING, "first offsets")) { return; }
-    if (positions->want_times &&
-        !ask_offsets(positions, positions->times, positions->time_ms, "offsets by time")) { return; }
+    if (positions->want_times && !ask_offsets(positions, positions->times, positions->time_ms, "offsets by time")) {
+        return;
+    }
     if (positions->want_committed) { (void)ask_committed(positions); }
 }
 
@@ -58,7 +59,8 @@ static void done(struct tg_task *task)
 void tg_kafka_positions_init(struct tg_kafka_positions *positions, rd_kafka_t *rk, const char *topic,
                              const uint32_t *partitions, uint32_t count)
 {
-    *positions = (struct tg_kafka_positions){.task = {.run = run, .done = done, .owner = positions}, .rk = rk};
+    *positions = (struct tg_kafka_positions){
+        .task = {.run = run, .done = done, .owner = positions}, .rk = rk, .answer_ms = ANSWER_MS};
     rd_kafka_topic_partition_list_t **const lists[] = {&positions->low, &positions->high, &positions->times,
                                                        &positions->committed};
     for (uint32_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
@@ -79,7 +81,7 @@ bool tg_kafka_positions_ask(struct tg_kafka_positions *positions, struct tg_help
 
 void tg_kafka_positions_deinit(struct tg_kafka_positions *positions, struct tg_helper *helper, uint32_t shard)
 {
-    while (positions->phase == TG_KAFKA_POSITIONS_ASKING) { /* bounded: four questions of ANSWER_MS */
+    while (positions->phase == TG_KAFKA_POSITIONS_ASKING) { /* bounded: four questions of answer_ms */
         (void)tg_helper_wait(helper, shard);
     }
     rd_kafka_topic_partition_list_t *const lists[] = {positions->low, positions->high, positions->times,

@@ -18,6 +18,7 @@ struct tg_kafka_positions {
     bool want_committed;
     bool want_times;
     int64_t time_ms; /* records at or after this instant, want_times */
+    int answer_ms;   /* per question: a bounded stay on the helper */
     /* Answers, element i = the i-th partition asked for. */
     rd_kafka_topic_partition_list_t *low;
     rd_kafka_topic_partition_list_t *high; /* end of what read_committed delivers */

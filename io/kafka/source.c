@@ -16,6 +16,7 @@ enum {
     SERVE_NS = 5000000,     /* callbacks of the client, watermarks, commits are looked at this often */
     COMMIT_NS = 1000000000, /* positions are sent upstream at most this often */
     RETRY_NS = 1000000000,  /* between two rounds of questions about positions */
+    ASK_AGAIN_MS = 1000,    /* of a running job: others need the helper, too */
     CLOSE_MS = 5000,        /* the last commit may take this long */
     SERVE_PARTITIONS = 64,  /* whose watermarks are read in one go */
     SERVE_EVENTS_MAX = 64,
@@ -23,6 +24,7 @@ enum {
     QUEUE_MESSAGES_MIN = 100,
 };
 #define QUEUE_BYTES_PER_SHARD (1LL << 30)
+#define ASK_AGAIN_NS 3000000000u
 #define MISSING_NS 10000000000u /* so long a topic that was there may be unknown to its cluster */
 
 static const struct tg_option options_table[] = {
@@ -271,47 +273,74 @@ static tg_status assign(struct kafka_source *source, struct tg_error *err)
     return status;
 }
 
-static bool is_missing(rd_kafka_resp_err_t err)
-{
-    return err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-           err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-}
-
 /* A broker that has just started knows nothing of its topics for a moment, and ours was there when the run began. */
 static bool may_appear(struct kafka_source *source, rd_kafka_resp_err_t err, uint64_t now_ns)
 {
-    if (!is_missing(err)) { return false; }
+    if (!tg_kafka_is_missing(err)) { return false; }
     if (source->missing_ns == 0) { source->missing_ns = now_ns; }
     return now_ns - source->missing_ns < MISSING_NS;
 }
 
-/* One step towards positions: ask, wait, ask again, at last assign. */
-static void seek_positions(struct kafka_source *source, uint64_t now_ns)
+/* Ask, wait, ask again: true when all questions are answered. */
+static bool positions_answered(struct kafka_source *source, uint64_t now_ns)
 {
     struct tg_kafka_positions *positions = &source->positions;
     switch (positions->phase) {
     case TG_KAFKA_POSITIONS_IDLE:
-        if (now_ns < source->retry_ns) { return; }
+        if (now_ns < source->retry_ns) { return false; }
         if (!tg_kafka_positions_ask(positions, source->env.helper, source->env.shard)) { source->retry_ns = now_ns; }
-        return;
-    case TG_KAFKA_POSITIONS_ASKING: return;
+        return false;
+    case TG_KAFKA_POSITIONS_ASKING: return false;
     case TG_KAFKA_POSITIONS_ANSWERED: break;
     }
     positions->phase = TG_KAFKA_POSITIONS_IDLE;
-    source->retry_ns = now_ns + RETRY_NS;
+    source->retry_ns = now_ns + (source->has_positions ? ASK_AGAIN_NS : RETRY_NS);
     if (positions->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        source->intake.status = assign(source, &source->intake.error);
-        source->has_positions = source->intake.status == TG_OK;
-        source->client.drained = true;
-        tg_kafka_client_alive(&source->client);
-    } else if (tg_kafka_is_transient(positions->err) || may_appear(source, positions->err, now_ns)) {
+        source->missing_ns = 0;
+        return true;
+    }
+    const bool transient = tg_kafka_is_transient(positions->err);
+    if (transient) { source->missing_ns = 0; } /* nobody says that it is missing */
+    if (transient || may_appear(source, positions->err, now_ns)) {
         tg_kafka_client_waiting(&source->client, source->client.reason[0] != '\0' ? source->client.reason
                                                                                   : rd_kafka_err2str(positions->err));
+    } else if (source->has_positions && tg_kafka_is_missing(positions->err)) {
+        source->intake.status =
+            tg_fail(&source->intake.error, TG1203, 0, "topic \"%s\" does not exist any more on %s (%s)",
+                    source->intake.topic, source->client.brokers, rd_kafka_err2str(positions->err));
     } else {
-        source->intake.status = tg_fail(&source->intake.error, is_missing(positions->err) ? TG1203 : TG1206, 0,
+        source->intake.status = tg_fail(&source->intake.error, tg_kafka_is_missing(positions->err) ? TG1203 : TG1206, 0,
                                         "topic \"%s\" on %s: asking for %s failed: %s", source->intake.topic,
                                         source->client.brokers, positions->question, rd_kafka_err2str(positions->err));
     }
+    return false;
+}
+
+static void seek_positions(struct kafka_source *source, uint64_t now_ns)
+{
+    if (!positions_answered(source, now_ns)) { return; }
+    source->intake.status = assign(source, &source->intake.error);
+    source->has_positions = source->intake.status == TG_OK;
+    source->positions.want_committed = false;
+    source->positions.want_times = false;
+    source->positions.answer_ms = ASK_AGAIN_MS;
+    source->client.drained = true;
+    tg_kafka_client_alive(&source->client);
+}
+
+/* Nobody could be reached, or somebody said that the topic is unknown. The client goes on by itself; of a topic that is
+ * another one of its name then, the offsets tell. What came meanwhile is unread, though the client may not have heard.
+ */
+static void ask_again(struct kafka_source *source, uint64_t now_ns)
+{
+    if (!positions_answered(source, now_ns)) { return; }
+    for (uint32_t i = 0; i < source->owned_count; i++) {
+        const int64_t high = source->positions.high->elems[i].offset;
+        if (high > source->partitions[i].high) { source->partitions[i].high = high; }
+    }
+    source->intake.unsure = false;
+    source->client.drained = true;
+    tg_kafka_client_alive(&source->client);
 }
 
 /* ---- commits ----------------------------------------------------------------------------------------------------- */
@@ -397,6 +426,8 @@ static void serve_events(struct kafka_source *source)
         /* Records have queues of their own; what comes here are the client's complaints. */
         if (tg_kafka_is_transient(message->err)) {
             tg_kafka_client_waiting(&source->client, rd_kafka_message_errstr(message));
+        } else if (tg_kafka_is_missing(message->err)) {
+            source->intake.unsure = true;
         } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && source->intake.status == TG_OK) {
             source->intake.status = tg_fail(&source->intake.error, TG1206, 0, "%s: %s", source->client.block,
                                             rd_kafka_message_errstr(message));
@@ -434,6 +465,7 @@ static void serve(struct kafka_source *source, uint64_t now_ns)
         seek_positions(source, now_ns);
         return;
     }
+    if (source->intake.unsure) { ask_again(source, now_ns); }
     serve_watermarks(source, now_ns);
     commits_send(source, now_ns);
 }

@@ -227,6 +227,57 @@ Test(kafka_broker, what_never_becomes_a_record_is_told_once)
     kit_producer_close(&producer);
 }
 
+static void delete_topic(void)
+{
+    struct tg_error err = {0};
+    cr_assert_eq(tg_kafka_topic_delete(&admin, topic, &err), TG_OK, "%s", err.text);
+}
+
+Test(kafka_broker, a_topic_that_is_deleted_ends_the_job_by_name)
+{
+    struct kit_producer producer;
+    kit_producer_open(&producer, brokers, NULL);
+    kit_put_numbers(&producer, topic, 0, 0, 100, 8);
+    kit_producer_close(&producer);
+    struct kit_source source = {.numbered = true, .faster = 4};
+    struct tg_error err = {0};
+    KIT_OPTIONS(&source, "brokers", brokers, "topic", topic);
+    cr_assert_eq(kit_source_open(&source, 0, 1, KIT_POOL, &err), TG_OK, "%s", err.text);
+    kit_run(&source, 100, 20);
+    delete_topic();
+    cr_assert_eq(kit_failure(&source, 30, &err), TG1203, "%s", err.text);
+    cr_assert_not_null(strstr(err.text, topic), "%s", err.text);
+    kit_source_close(&source); /* in bounded time, too */
+}
+
+/* Created again while nobody looks, and after the job was told that it is gone. */
+static void create_again(uint32_t after_s)
+{
+    struct kit_producer producer;
+    kit_producer_open(&producer, brokers, NULL);
+    for (int32_t p = 0; p < PARTITIONS; p++) { kit_put_numbers(&producer, topic, p, 0, 100, 8); }
+    kit_producer_close(&producer);
+    struct kit_source source = {.numbered = true};
+    struct tg_error err = {0};
+    bool created = false;
+    KIT_OPTIONS(&source, "brokers", brokers, "topic", topic);
+    cr_assert_eq(kit_source_open(&source, 0, 1, KIT_POOL, &err), TG_OK, "%s", err.text);
+    kit_run(&source, 100 * PARTITIONS, 20);
+    delete_topic();
+    kit_run(&source, UINT64_MAX, after_s);
+    for (uint32_t i = 0; i < 100 && !created; i++) {
+        kit_pause_us(20000);
+        cr_assert_eq(tg_kafka_topic_create(&admin, topic, PARTITIONS, &created, &err), TG_OK, "%s", err.text);
+    }
+    cr_assert(created);
+    cr_assert_eq(kit_failure(&source, 30, &err), TG1205, "%s", err.text);
+    cr_assert_not_null(strstr(err.text, topic), "%s", err.text);
+    kit_source_close(&source);
+}
+
+Test(kafka_broker, a_topic_that_is_created_again_ends_the_job_by_name) { create_again(0); }
+Test(kafka_broker, a_topic_that_was_missing_and_is_another_one_then_ends_the_job_by_name) { create_again(2); }
+
 Test(kafka_broker, start_horizon_reads_from_the_offset_of_that_time)
 {
     struct kit_producer producer;

@@ -99,6 +99,38 @@ Test(kafka_source, what_lies_unread_is_known_without_a_poll)
     kit_mock_close(&mock);
 }
 
+Test(kafka_source, while_nobody_can_be_reached_something_may_be_unread, .timeout = 60)
+{
+    struct kit_mock mock;
+    kit_mock_open(&mock, 1, TOPIC, 1);
+    kit_put_numbers(&mock.producer, TOPIC, 0, 0, 100, 8);
+    struct kit_source source = {.numbered = true};
+    struct tg_error err = {0};
+    KIT_OPTIONS(&source, "brokers", mock.brokers, "topic", TOPIC);
+    cr_assert_eq(kit_source_open(&source, 0, 1, KIT_POOL, &err), TG_OK, "%s", err.text);
+    kit_run_to_end(&source, 1, 20);
+    cr_assert_not(tg_kafka_source.unread(source.state, 0));
+    cr_assert_eq(rd_kafka_mock_broker_set_down(mock.cluster, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    kit_run(&source, UINT64_MAX, 1);
+    for (uint32_t i = 0; i < 2000; i++) {
+        cr_assert(tg_kafka_source.unread(source.state, 0));
+        (void)kit_step(&source);
+        kit_pause_us(1000);
+    }
+    cr_assert_eq(rd_kafka_mock_broker_set_up(mock.cluster, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    bool unread = true;
+    for (uint32_t i = 0; i < 15000 && unread; i++) {
+        unread = tg_kafka_source.unread(source.state, 0);
+        (void)kit_step(&source);
+        kit_pause_us(1000);
+    }
+    cr_assert_not(unread, "nothing came, and yet it is known that the cluster is back");
+    cr_assert_eq(source.counts[0], 100);
+    cr_assert_eq(tg_kafka_source.failure(source.state, &err), TG_OK, "%s", err.text);
+    kit_source_close(&source);
+    kit_mock_close(&mock);
+}
+
 Test(kafka_source, start_latest_begins_behind_what_is_there)
 {
     struct kit_mock mock;
@@ -344,6 +376,56 @@ Test(kafka_source, passing_errors_pass)
     injected(RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, TG_CODE_NONE);
     injected(RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, TG_CODE_NONE);
 }
+/* As a broker that has just started, and has not read its own catalogue yet. */
+static void forget_topic(struct kit_mock *mock)
+{
+    const rd_kafka_resp_err_t moved = RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; /* the client asks who leads */
+    rd_kafka_mock_topic_set_error(mock->cluster, TOPIC, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    rd_kafka_mock_push_request_errors(mock->cluster, 1 /* Fetch */, 2, moved, moved);
+}
+
+Test(kafka_source, a_topic_that_is_unknown_for_a_moment_costs_nothing_but_time, .timeout = 60)
+{
+    struct kit_mock mock;
+    kit_mock_open(&mock, 1, TOPIC, 2);
+    for (int32_t p = 0; p < 2; p++) { kit_put_numbers(&mock.producer, TOPIC, p, 0, 1000, 50); }
+    struct kit_source source = {.numbered = true};
+    struct tg_error err = {0};
+    KIT_OPTIONS(&source, "brokers", mock.brokers, "topic", TOPIC);
+    cr_assert_eq(kit_source_open(&source, 0, 1, KIT_POOL, &err), TG_OK, "%s", err.text);
+    for (uint64_t round = 1; round <= 2; round++) {
+        kit_run(&source, round * 2000, 20);
+        forget_topic(&mock);
+        kit_run(&source, UINT64_MAX, 3);
+        cr_assert_eq(tg_kafka_source.failure(source.state, &err), TG_OK, "%s", err.text);
+        rd_kafka_mock_topic_set_error(mock.cluster, TOPIC, RD_KAFKA_RESP_ERR_NO_ERROR);
+        for (int32_t p = 0; p < 2; p++) { kit_put_numbers(&mock.producer, TOPIC, p, round * 1000, 1000, 50); }
+    }
+    kit_run(&source, 6000, 20);
+    cr_assert_eq(kit_total(&source), 6000);
+    kit_source_close(&source);
+    kit_mock_close(&mock);
+}
+
+Test(kafka_source, a_topic_that_stays_unknown_ends_the_job_by_name, .timeout = 60)
+{
+    struct kit_mock mock;
+    kit_mock_open(&mock, 1, TOPIC, 1);
+    kit_put_numbers(&mock.producer, TOPIC, 0, 0, 1000, 50);
+    struct kit_source source = {.numbered = true, .faster = 4};
+    struct tg_error err = {0};
+    KIT_OPTIONS(&source, "brokers", mock.brokers, "topic", TOPIC);
+    cr_assert_eq(kit_source_open(&source, 0, 1, KIT_POOL, &err), TG_OK, "%s", err.text);
+    kit_run(&source, 1000, 20);
+    forget_topic(&mock);
+    const uint64_t begin = kit_now_ns();
+    cr_assert_eq(kit_failure(&source, 30, &err), TG1203, "%s", err.text);
+    cr_assert_geq((kit_now_ns() - begin) * (1 + source.faster), 10000000000u, "a broker may need as long");
+    cr_assert_not_null(strstr(err.text, TOPIC), "%s", err.text);
+    kit_source_close(&source);
+    kit_mock_close(&mock);
+}
+
 Test(kafka_source, an_offset_below_the_log_ends_the_job_by_name)
 {
     injected(RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, TG1205);
