@@ -20,15 +20,12 @@ endif()
 add_compile_definitions(_GNU_SOURCE TURGO_VERSION="${PROJECT_VERSION}")
 include_directories(${CMAKE_SOURCE_DIR})
 
-# tg_module(NAME [DEPS module...] [LIBS library...]): static library tg_NAME of every .c and .cpp directly in NAME/.
-# Module io also takes one level of sub-folders (one per connector). engine/sim is not part of the engine.
+# tg_module(NAME [DEPS module...] [LIBS library...]): static library tg_NAME of every .c and .cpp in NAME/ and one level of
+# folders below it. engine/sim is not part of the engine.
 function(tg_module name)
     cmake_parse_arguments(arg "" "" "DEPS;LIBS" ${ARGN})
-    file(GLOB sources CONFIGURE_DEPENDS ${name}/*.c ${name}/*.cpp)
-    if(name STREQUAL "io")
-        file(GLOB connectors CONFIGURE_DEPENDS io/*/*.c io/*/*.cpp)
-        list(APPEND sources ${connectors})
-    endif()
+    file(GLOB sources CONFIGURE_DEPENDS ${name}/*.c ${name}/*.cpp ${name}/*/*.c ${name}/*/*.cpp)
+    list(FILTER sources EXCLUDE REGEX "/engine/sim/")
     list(TRANSFORM arg_DEPS PREPEND tg_)
     if(sources)
         add_library(tg_${name} STATIC ${sources})

@@ -4,6 +4,7 @@
 #ifndef TG_ENGINE_INGEST_H
 #define TG_ENGINE_INGEST_H
 
+#include "engine/checkpoint/tick_log.h"
 #include "engine/cut.h"
 #include "engine/dedupe.h"
 #include "engine/edge.h"
@@ -11,7 +12,6 @@
 #include "engine/partition.h"
 #include "engine/port.h"
 #include "engine/progress.h"
-#include "engine/tick_log.h"
 
 struct tg_ingest {
     const struct tg_plan *plan;

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 
 #include "base/types.h"
+#include "engine/checkpoint/manifest.h"
+#include "engine/checkpoint/ticks.h"
 #include "engine/job.h"
-#include "engine/manifest.h"
-#include "engine/ticks.h"
 
 /* What other shards may read of a partition; written by its owner only. */
 struct tg_published {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "engine/params.h"
+#include "engine/config/params.h"
 #include "engine/stage.h"
 
 static_assert(sizeof(struct tg_key_state) + TG_TIMERS_MAX * sizeof(int64_t) + sizeof(struct tg_audit) + 16 +

@@ -3,7 +3,7 @@
 #ifndef TG_ENGINE_WORKER_H
 #define TG_ENGINE_WORKER_H
 
-#include "engine/checkpoint.h"
+#include "engine/checkpoint/checkpoint.h"
 #include "engine/ingest.h"
 #include "engine/runtime.h"
 #include "engine/stage.h"

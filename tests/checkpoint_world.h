@@ -3,7 +3,7 @@
 #ifndef TG_TESTS_CHECKPOINT_WORLD_H
 #define TG_TESTS_CHECKPOINT_WORLD_H
 
-#include "engine/recovery.h"
+#include "engine/checkpoint/recovery.h"
 #include "tests/checkpoint_maker.h"
 
 enum { WORLD_SHARDS_MAX = 4, WORLD_CHAIN_MAX = 8 };

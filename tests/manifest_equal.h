@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "engine/manifest.h"
+#include "engine/checkpoint/manifest.h"
 
 static inline bool manifest_same_partition(const struct tg_manifest_partition *a, const struct tg_manifest_partition *b)
 {

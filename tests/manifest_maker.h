@@ -2,7 +2,7 @@
 #ifndef TG_TESTS_MANIFEST_MAKER_H
 #define TG_TESTS_MANIFEST_MAKER_H
 
-#include "engine/manifest.h"
+#include "engine/checkpoint/manifest.h"
 #include "tests/checkpoint_maker.h"
 
 static inline void maker_sources(struct maker *maker, struct tg_manifest *m)

@@ -4,8 +4,8 @@
 
 #include "base/assert.h"
 #include "base/status.h"
-#include "engine/suggest.h"
-#include "engine/values.h"
+#include "engine/config/suggest.h"
+#include "engine/config/values.h"
 #include "tools/report.h"
 #include "tools/verbs.h"
 

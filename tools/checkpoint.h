@@ -2,8 +2,8 @@
 #ifndef TG_TOOLS_CHECKPOINT_H
 #define TG_TOOLS_CHECKPOINT_H
 
+#include "engine/checkpoint/recovery.h"
 #include "engine/job.h"
-#include "engine/recovery.h"
 
 struct tg_checkpoint_restoring {
     const struct tg_job *job;

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "engine/amounts.h"
+#include "engine/checkpoint/state_layout.h"
 #include "engine/plan.h"
-#include "engine/state_layout.h"
 #include "tools/checkpoint.h"
 #include "tools/report.h"
 

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/config.h"
-#include "engine/values.h"
+#include "engine/config/config.h"
+#include "engine/config/values.h"
 #include "io/registry.h"
 #include "tools/report.h"
 #include "tools/verbs.h"

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "engine/config/suggest.h"
 #include "engine/job.h"
 #include "engine/layout.h"
-#include "engine/suggest.h"
 #include "tools/report.h"
 #include "tools/verbs.h"
 

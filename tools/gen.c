@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "base/timestamp.h"
-#include "engine/suggest.h"
+#include "engine/config/suggest.h"
 #include "tools/gen_topic.h"
 #include "tools/report.h"
 #include "tools/verbs.h"

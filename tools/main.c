@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
-#include "engine/suggest.h"
+#include "engine/config/suggest.h"
 #include "jobs/jobs.h"
 #include "tools/report.h"
 #include "tools/verbs.h"

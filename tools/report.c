@@ -5,7 +5,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "engine/findings.h"
+#include "engine/config/findings.h"
 
 void tg_print_finding(const char *text)
 {

@@ -10,8 +10,8 @@
 #include "base/failpoint.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "engine/config/values.h"
 #include "engine/runtime.h"
-#include "engine/values.h"
 #include "tools/report.h"
 #include "tools/verbs.h"
 

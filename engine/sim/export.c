@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "engine/checkpoint_dump.h"
+#include "engine/checkpoint/dump.h"
 
 enum { PATH_BYTES = 768, DUMPS_MANY = 100, DUMPS_SHARE = 20 };
 

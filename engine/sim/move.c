@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "base/assert.h"
-#include "engine/recovery.h"
+#include "engine/checkpoint/recovery.h"
 
 enum { DEATHS_MAX = 4 };
 

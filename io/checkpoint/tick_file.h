@@ -1,7 +1,8 @@
 /* The files `ticks.log` and `ticks-<run>.log` of a checkpoint directory: bytes that are durable before the call that
  * wrote them returns, and nothing of a write that failed. Whatever changes a file asks first whether the directory is
- * still ours (TG1521). What the bytes mean is engine/ticks.h's business, which file is whose is engine/tick_log.h's.
- * Everything blocks: the calls are for the checkpoints' helper, one at a time, and for set-up. */
+ * still ours (TG1521). What the bytes mean is engine/checkpoint/ticks.h's business, which file is whose is
+ * engine/checkpoint/tick_log.h's. Everything blocks: the calls are for the checkpoints' helper, one at a time, and for
+ * set-up. */
 #ifndef TG_IO_CHECKPOINT_TICK_FILE_H
 #define TG_IO_CHECKPOINT_TICK_FILE_H
 

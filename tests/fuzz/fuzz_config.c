@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/config.h"
+#include "engine/config/config.h"
 #include "tests/unit/engine/doubles.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

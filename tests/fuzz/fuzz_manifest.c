@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/crc32c.h"
-#include "engine/manifest.h"
+#include "engine/checkpoint/manifest.h"
 #include "tests/manifest_equal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/crc32c.h"
-#include "engine/ticks.h"
+#include "engine/checkpoint/ticks.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -109,7 +109,7 @@ RECOVERY = {
         "ingest->cut_state[i].next_offset = tg_ingest_position(ingest, i);",
         "ingest->cut_state[i].next_offset = tg_ingest_position(ingest, i) - (ingest->partitions[i].next_offset > 0);")),
     "positions_of_the_decision": recovery("takes positions and clocks when the manifest is made, not at the cut", (
-        "engine/checkpoint_manifest.c",
+        "engine/checkpoint/manifest_of_cuts.c",
         "partitions[p] = ingest->cut_state[ingest->owned_index[p]];",
         "tg_partition_save(&ingest->partitions[ingest->owned_index[p]], &partitions[p]);")),
     "cut_within_a_batch": recovery("cuts in the middle of a raw batch", (
@@ -136,7 +136,7 @@ RECOVERY = {
         "engine/outlet.h", "{ return outlet->epochs >= epochs; }", "{ return outlet->epochs >= epochs || true; }"),
         users=("engine/ingest.c", "engine/port.c", "engine/stage.c"), sets=FILES),
     "sinks_not_awaited": recovery("decides before the sinks have acknowledged", (
-        "engine/checkpoint_shard.c",
+        "engine/checkpoint/shard.c",
         "{ done = tg_outlet_cut_done(&part->outlets[i]) && done; }",
         "{ (void)tg_outlet_cut_done(&part->outlets[i]); }")),
     # ---- the tables ----
@@ -162,21 +162,21 @@ RECOVERY = {
     "deque_without_its_last": recovery("loads containers without their last element", (
         "state/entry.c", "        *c->full = !tg_deque_i64_insert(", "        *c->full = i + 1 < count && !tg_deque_i64_insert(")),
     "ids_not_saved": recovery("does not save the identities of the deduplication", (
-        "engine/checkpoint_shard.c", "        part->ingests[i].dedupe.snapshot = part->snapshots[tables->of_source[i]];\n", ""), sets=IDS),
+        "engine/checkpoint/shard.c", "        part->ingests[i].dedupe.snapshot = part->snapshots[tables->of_source[i]];\n", ""), sets=IDS),
     # ---- the chain ----
     "given_up_and_forgotten": recovery("goes on with a delta behind an epoch that was given up",
-                                       ("engine/checkpoint_shard.c", "        part->last_epoch = 0; /* the next one is a base */\n", ""),
-                                       ("engine/checkpoint.c", "{ checkpoint->parts[i].last_epoch = 0; }", "{}"),
+                                       ("engine/checkpoint/shard.c", "        part->last_epoch = 0; /* the next one is a base */\n", ""),
+                                       ("engine/checkpoint/checkpoint.c", "{ checkpoint->parts[i].last_epoch = 0; }", "{}"),
         sets=(*DELTAS, "fatal=1", "disk_faults=2")),
     "chain_without_a_delta": recovery("names only the newest delta of a chain", (
-        "engine/checkpoint.c", "if (file->kind == TG_STATE_BASE) { *count = 0; }", "*count = file->kind == TG_STATE_BASE ? 0 : 1;"), sets=DELTAS),
+        "engine/checkpoint/checkpoint.c", "if (file->kind == TG_STATE_BASE) { *count = 0; }", "*count = file->kind == TG_STATE_BASE ? 0 : 1;"), sets=DELTAS),
     "deltas_not_loaded": recovery("loads bases only", (
-        "engine/checkpoint_load.c",
+        "engine/checkpoint/load.c",
         "        if (same_shards && manifest->files[f].shard != shard) { continue; }\n",
         "        if (same_shards && manifest->files[f].shard != shard) { continue; }\n"
         "        if (manifest->files[f].kind != TG_STATE_BASE) { continue; }\n"), sets=DELTAS),
     "collected_too_early": recovery("removes the files that a kept checkpoint builds on", (
-        "engine/recovery_upkeep.c", "{ keep_epoch(keeping, manifest.files[i].epoch); }", "{ keep_epoch(keeping, epoch); }"), sets=DELTAS),
+        "engine/checkpoint/recovery_upkeep.c", "{ keep_epoch(keeping, manifest.files[i].epoch); }", "{ keep_epoch(keeping, epoch); }"), sets=DELTAS),
     "loaded_is_unsaved": recovery("does not know that an entry it has loaded is in a file: its removal is not written", (
         "state/snapshot.h", "{ mark->bits = TG_MARK_SAVED; }", "{ mark->bits = 0; }"), users=("state/restore.c",), sets=(*SHORT, "crash_steps=1000")),
     # ---- the disk ----
@@ -202,19 +202,19 @@ RECOVERY = {
         "io/file/staging.c", "    return failed != 0 ? failed : sync_folder(staging);\n", "    return failed;\n"), sets=(*POWER, "cassandra=0", *QUICK)),
     # ---- commits ----
     "commit_before_decision": recovery("commits before the manifest is there", (
-        "engine/checkpoint.c",
+        "engine/checkpoint/checkpoint.c",
         "static void run_publish(struct tg_task *task)\n{\n",
         "static tg_status commit_all(struct tg_checkpoint *, const struct tg_manifest *, uint32_t *, struct tg_error *);\n"
         "static void run_publish(struct tg_task *task)\n{\n    uint32_t n;\n    struct tg_error e = {0};\n"
         "    (void)commit_all(task->owner, &((struct tg_checkpoint *)task->owner)->manifest, &n, &e);\n"), sets=(*FILES, "crash_calls=100")),
     "dropped_epoch_committed": recovery("commits the rows of an epoch that was given up", (
-        "engine/checkpoint.c",
+        "engine/checkpoint/checkpoint.c",
         "    tg_store_epoch_abort(&checkpoint->store, checkpoint->next_epoch);\n",
         "    tg_store_epoch_abort(&checkpoint->store, checkpoint->next_epoch);\n    uint32_t n;\n    struct tg_error e = {0};\n"
         "    if (checkpoint->manifest.epoch == checkpoint->next_epoch) { (void)commit_all(checkpoint, &checkpoint->manifest, &n, &e); }\n"),
         sets=(*QUICK, "cassandra=0", "fatal=1", "disk_faults=2")),
     "recommit_skipped": recovery("does not commit again what a dead run had decided", (
-        "engine/checkpoint.c",
+        "engine/checkpoint/checkpoint.c",
         "    return commit_all(checkpoint, &checkpoint->choice.manifest, &count, err);",
         "    (void)err;\n    return (tg_status)(count = TG_OK);"), sets=(*FILES, "crash_calls=100")),
     "committed_twice": recovery("appends rows again that were committed", (
@@ -224,15 +224,15 @@ RECOVERY = {
     "part_goes_on_early": recovery("goes on in a part that a checkpoint under way is about to commit", (
         "io/file/staging.c", "segment_at(shard, end - 1)->number == segment || settled + 1 >= segment;", "settled + 2 >= segment;"), sets=(*FILES, "records=200")),
     "waits_for_good": recovery("does not tell sinks of a checkpoint that was given up", (
-        "engine/checkpoint_shard.c", "{ tg_outlet_settle(&part->outlets[i]); }", "{ }"),
+        "engine/checkpoint/shard.c", "{ tg_outlet_settle(&part->outlets[i]); }", "{ }"),
         sets=(*QUICK, "cassandra=0", "crowded=1", "disk_faults=2", "records=100")),
     "commits_the_next_epoch": recovery("commits rows from behind the cut along", (
         "io/file/sink.c", "sink->outbox.tag - 1, out);", "sink->outbox.tag, out);"), sets=FILES),
     "acknowledged_before_commit": recovery("acknowledges before it commits, and trusts that at the start",
-                                           ("engine/checkpoint.c", "    const int failed = TG_FAILPOINT(\"checkpoint.commit\");\n",
+                                           ("engine/checkpoint/checkpoint.c", "    const int failed = TG_FAILPOINT(\"checkpoint.commit\");\n",
                                             "    (void)tg_store_acknowledge(&checkpoint->store, epoch, 1, &error);\n"
                                             "    const int failed = TG_FAILPOINT(\"checkpoint.commit\");\n"),
-                                           ("engine/checkpoint.c", "    const int failed = TG_FAILPOINT(\"recovery.recommit\");\n",
+                                           ("engine/checkpoint/checkpoint.c", "    const int failed = TG_FAILPOINT(\"recovery.recommit\");\n",
                                             "    if (tg_recovery_is_settled(&checkpoint->store, &checkpoint->choice.manifest)) { return TG_OK; }\n"
                                             "    const int failed = TG_FAILPOINT(\"recovery.recommit\");\n"),
                                            sets=(*FILES, "crash_calls=100")),
@@ -256,21 +256,21 @@ RECOVERY = {
         "engine/partition.c", "    partition->wm = saved->wm;\n", "    partition->wm = saved->idle_base_wm;\n"),
         sets=("checkpoint_us=2000", "late_ppm=50000")),
     "clocks_forgotten": recovery("begins with no clocks in the steps", (
-        "engine/checkpoint_load.c", "        load_clocks(&load, i);\n", "")),
+        "engine/checkpoint/load.c", "        load_clocks(&load, i);\n", "")),
     "revision_forgotten": recovery("begins with no revisions", (
         "engine/stage_cut.c", "        tg_stage_settle(stage, key);\n", "        key->revision = TG_TS_MIN;\n        tg_stage_settle(stage, key);\n"), sets=(*QUICK, "cassandra=0", "disorder_us=20000000", "delay_us=30000000", "window_us=300000000")),
     "step_clock_ahead": recovery("begins in a second step with a clock a second ahead", (
-        "engine/checkpoint_load.c",
+        "engine/checkpoint/load.c",
         "            wm = manifest->steps[spec->from.index].clocks[job_wide];\n        }\n",
         "            wm = manifest->steps[spec->from.index].clocks[job_wide];\n        }\n"
         "        if (!edge->from_source && clocks[job_wide] != TG_TS_MIN && clocks[job_wide] != TG_TS_MAX) {\n"
         "            ((int64_t *)(uintptr_t)clocks)[load->plan->partition_count] += 1000000;\n        }\n"),
         sets=(*QUICK, "chain=1", "cassandra=0", "partitions=1")),
     "others_keys_too": recovery("loads every key on every shard", (
-        "engine/checkpoint_load.c", "    return tg_key_shard(hash, chooser->shard_count) == chooser->shard;", "    return true;"),
+        "engine/checkpoint/load.c", "    return tg_key_shard(hash, chooser->shard_count) == chooser->shard;", "    return true;"),
         sets=("checkpoint_us=2000", "reshard=1")),
     "own_files_only": recovery("loads only its own files when there is another number of shards", (
-        "engine/checkpoint_load.c",
+        "engine/checkpoint/load.c",
         "        if (same_shards && manifest->files[f].shard != shard) { continue; }\n",
         "        if (manifest->files[f].shard != shard) { continue; }\n"), sets=("checkpoint_us=2000", "reshard=1")),
     "loads_on_top": recovery("loads a later value of a key on top of the earlier one", ("state/restore.c", "    if (!fresh) {\n", "    if (false) {\n"),
@@ -291,15 +291,15 @@ RECOVERY = {
         "    const int64_t position = tg_ingest_position(ingest, owned);\n", "    const int64_t position = INT64_MAX - 1;\n"), sets=SILENT),
     "ticks_not_synced": recovery("takes a tick that is written for one that is durable", ("io/checkpoint/tick_file.c",
         "    return failed != 0 ? -failed : tg_file_sync(fd);\n", "    return -failed;\n"), sets=(*SILENT, "power_only=1")),
-    "ticks_trimmed": recovery("drops the ticks that a checkpoint does not hold, too", ("engine/tick_log.c",
+    "ticks_trimmed": recovery("drops the ticks that a checkpoint does not hold, too", ("engine/checkpoint/tick_log.c",
         "            held_by_all = is_held(&manifests[m], &log->header, &list[i]);\n", "            held_by_all = true;\n"),
-        ("engine/tick_log.h", "#define TG_TICK_LOG_TRIM_BYTES (64u << 10)", "#define TG_TICK_LOG_TRIM_BYTES (256u)"),
-        users=("engine/tick_log.c",), sets=SILENT),
-    "moved_before_its_ticks": recovery("makes a restored checkpoint visible before the ticks of its run are there", ("engine/recovery_copy.c",
-        "    if (status == TG_OK) { status = tg_tick_log_restore(copy->from, copy->to, copy->manifest, err); }\n", ""), ("engine/recovery_copy.c",
+        ("engine/checkpoint/tick_log.h", "#define TG_TICK_LOG_TRIM_BYTES (64u << 10)", "#define TG_TICK_LOG_TRIM_BYTES (256u)"),
+        users=("engine/checkpoint/tick_log.c",), sets=SILENT),
+    "moved_before_its_ticks": recovery("makes a restored checkpoint visible before the ticks of its run are there", ("engine/checkpoint/recovery_copy.c",
+        "    if (status == TG_OK) { status = tg_tick_log_restore(copy->from, copy->to, copy->manifest, err); }\n", ""), ("engine/checkpoint/recovery_copy.c",
         "out.data, out.used, decided, err); }\n", "out.data, out.used, decided, err); }\n"
         "    if (status == TG_OK) { status = tg_tick_log_restore(copy->from, copy->to, copy->manifest, err); }\n"), sets=MOVED),
-    "ticks_of_a_moved_run_swept": recovery("removes the log of ticks of a run that checkpoints are of", ("engine/recovery_upkeep.c",
+    "ticks_of_a_moved_run_swept": recovery("removes the log of ticks of a run that checkpoints are of", ("engine/checkpoint/recovery_upkeep.c",
         "tg_tick_file_sweep(store, keeping->tick_log_count,", "tg_tick_file_sweep(store, 0,"), sets=MOVED),
     "record_overtakes_its_tick": recovery("judges a record while its partition's tick is on its way", ("engine/ingest.c",
         "    const bool must_wait = !ingest->begun && partition->tick == TG_TICK_ORDERED;\n", "    const bool must_wait = false;\n"),
@@ -323,5 +323,5 @@ COUNTS = {
         "engine/stage.c", "    if (plan->audit_offset != 0) { *tg_stage_audit",
         "    if (plan->audit_offset != 0 && (key->flags & TG_KEY_FORGET) == 0) { *tg_stage_audit"), sets=(*SHORT, "audit=1")),
     "tallies_not_restored": recovery("begins with no counts in the steps", (
-        "engine/checkpoint_load.c", "        load_tallies(&load, i);\n", "        if (i > load.part->stage_count) { load_tallies(&load, i); }\n")),
+        "engine/checkpoint/load.c", "        load_tallies(&load, i);\n", "        if (i > load.part->stage_count) { load_tallies(&load, i); }\n")),
 }

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "engine/tick_log.h"
+#include "engine/checkpoint/tick_log.h"
 
 enum { SHARDS = 3, PARTITIONS = 40, TICKS = 600 };
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/config/config.h"
 #include "tests/unit/engine/doubles.h"
-#include "engine/config.h"
 
 /* One line per thing a test may replace. */
 static const char *const fixture_lines[] = {

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "engine/conservation.h"
-#include "engine/recovery.h"
+#include "engine/checkpoint/conservation.h"
+#include "engine/checkpoint/recovery.h"
 #include "tests/checkpoint_maker.h"
 #include "tests/source_path.h"
 

@@ -1,7 +1,7 @@
 /* Health of a job's checkpoints: when reading is held back, when it goes on, what counts as healthy. */
 #include <criterion/criterion.h>
 
-#include "engine/checkpoint_health.h"
+#include "engine/checkpoint/health.h"
 
 #define SECOND_NS ((uint64_t)1000000000)
 enum { MAX_AGE_US = 10000000 };

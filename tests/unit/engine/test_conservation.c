@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "engine/conservation.h"
+#include "engine/checkpoint/conservation.h"
 
 static struct tg_manifest_partition partitions[3];
 static struct tg_manifest_source sources[2];

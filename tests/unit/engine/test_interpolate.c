@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/config/interpolate.h"
 #include "tests/unit/engine/doubles.h"
-#include "engine/interpolate.h"
 
 static struct tg_arena arena;
 static struct tg_expansion out;

@@ -3,9 +3,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "tests/unit/engine/doubles.h"
+#include "engine/config/params.h"
 #include "engine/layout.h"
-#include "engine/params.h"
+#include "tests/unit/engine/doubles.h"
 
 Test(params, offsets_are_the_compilers)
 {

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "engine/tick_log.h"
+#include "engine/checkpoint/tick_log.h"
 #include "tests/faulty_ops.h"
 
 #define NOON INT64_C(1715421600000000)

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/types.h"
-#include "engine/tick_log.h"
+#include "engine/checkpoint/tick_log.h"
 
 static struct tg_store from;
 static struct tg_store to;

@@ -9,7 +9,7 @@
 #include "base/crc32c.h"
 #include "base/prng.h"
 #include "base/types.h"
-#include "engine/ticks.h"
+#include "engine/checkpoint/ticks.h"
 #include "tests/seed.h"
 #include "tests/source_path.h"
 

@@ -2,9 +2,9 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "engine/config/suggest.h"
+#include "engine/config/values.h"
 #include "tests/unit/engine/doubles.h"
-#include "engine/suggest.h"
-#include "engine/values.h"
 
 static void reads(enum tg_option_kind kind, const char *text, int64_t expected)
 {

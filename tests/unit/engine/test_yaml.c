@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/config/yaml.h"
 #include "tests/unit/engine/doubles.h"
-#include "engine/yaml.h"
 
 static struct tg_arena arena;
 static struct tg_yaml_fault fault;

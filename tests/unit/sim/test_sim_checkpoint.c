@@ -3,8 +3,8 @@
  * files are not. */
 #include <criterion/criterion.h>
 
+#include "engine/checkpoint/tick_log.h"
 #include "engine/sim/disk.h"
-#include "engine/tick_log.h"
 #include "tests/checkpoint_world.h"
 #include "tests/faulty_ops.h"
 #include "tests/seed.h"
