@@ -1,7 +1,7 @@
 /* The job loader's insides, shared by the .c files beside it. Loading has three phases: layers (layers.c: file,
- * profile, environment and --set become one tree), blocks (block.c reads any block by its key table,
- * keys.c), and resolution (sources, steps, sinks: names become indexes, types are compared). Every phase goes on
- * after a finding, so that one run says everything. */
+ * profile, environment and --set become one tree), blocks (block.c reads any block by its key table, keys.c), and
+ * resolution (sources, steps, sinks: names become indexes, types are compared). Every phase goes on after a finding, so
+ * that one run says everything. */
 #ifndef TG_ENGINE_CONFIG_CONFIG_H
 #define TG_ENGINE_CONFIG_CONFIG_H
 
@@ -9,8 +9,7 @@
 #include "engine/config/yaml.h"
 #include "engine/job.h"
 
-/* ---- tables (keys.c) ----------------------------------------------------------------------------------------
- */
+/* ---- tables (keys.c) --------------------------------------------------------------------------------------------- */
 
 enum tg_config_reader {
     TG_READ_KIND,  /* by option.kind */
@@ -48,8 +47,7 @@ enum tg_config_block_id {
 };
 extern const struct tg_config_block tg_config_blocks[TG_BLOCK_COUNT];
 
-/* ---- context -------------------------------------------------------------------------------------------------------
- */
+/* ---- context ----------------------------------------------------------------------------------------------------- */
 
 enum { TG_CONFIG_MEANT_MAX = 32 };
 struct tg_config {
