@@ -125,6 +125,12 @@ class Life:
         """Number of the newest complete checkpoint, 0 when there is none."""
         return newest_of(self.checkpoints)
 
+    def listed(self):
+        """The lines of `turgo checkpoint list`, newest first, by column."""
+        _, text = turgo.run("checkpoint", "list", "--dir", self.checkpoints)
+        head, *lines = [line.split() for line in text.splitlines()]
+        return [dict(zip(head, line)) for line in lines if line[1:2] != ["not"]]
+
     def records(self):
         return json.loads(self.report_path.read_text())["records_in"]
 
@@ -181,6 +187,19 @@ class RecoveryTest(unittest.TestCase):
         for name, want in (("model", its_case.expected), ("run without checkpoints", its_case.plain)):
             wrong = [f"{user!r}: {name} {want.get(user)}, found {have.get(user)}" for user in want.keys() | have.keys() if want.get(user) != have.get(user)]
             self.assertEqual(wrong[:5], [], f"seed {its_case.seed}: {len(wrong)} of {len(want)} users differ {message}")
+
+    def killed_late(self, outputs="table", shards=2):
+        """A killed life of self.case with at least three checkpoints, the oldest of records already: their numbers are second, newest first."""
+        for _ in range(40):
+            life = self.live(self.case, "--poll-size", 1, "--shards", shards, every="10ms", outputs=outputs, fresh=True)
+            while life.run.running() and life.newest() < 3:
+                time.sleep(0.001)
+            if life.run.running():
+                life.run.kill()
+                checkpoints = life.listed()
+                if checkpoints[-1]["RECORDS"] != "0":
+                    return life, [int(checkpoint["EPOCH"]) for checkpoint in checkpoints]
+        self.fail("the job was always faster than three checkpoints, or slower")
 
 
 class Kills(RecoveryTest):
@@ -513,21 +532,10 @@ class Refusals(RecoveryTest):
         self.assertEqual(life.newest(), newest)
         self.assertEqual(self.live_to_end(self.case, outputs="table").records(), 0)
 
-    def killed_late(self, checkpoints, outputs="table"):
-        """A killed life that left that many checkpoints."""
-        for _ in range(20):
-            life = self.live(self.case, "--poll-size", 1, "--shards", 2, every="10ms", outputs=outputs, fresh=True)
-            while life.run.running() and life.newest() < checkpoints:
-                time.sleep(0.001)
-            if life.run.running():
-                life.run.kill()
-                return life
-        self.fail(f"the job was always faster than {checkpoints} checkpoints")
-
     def test_a_damaged_manifest_leads_to_the_checkpoint_before_it(self):
         for kind in ("damaged", "cut", "empty"):
             with self.subTest(kind=kind):
-                life = self.killed_late(3)
+                life, _ = self.killed_late()
                 path = life.checkpoints / f"MANIFEST-{life.newest()}"
                 data = path.read_bytes()
                 path.write_bytes({"damaged": flip(data, len(data) // 2), "cut": data[:len(data) // 2], "empty": b""}[kind])
@@ -536,14 +544,14 @@ class Refusals(RecoveryTest):
                 self.assert_table(self.case, again)
 
     def test_a_start_says_what_it_passes_over(self):
-        life = self.killed_late(3)
+        life, _ = self.killed_late()
         path = life.checkpoints / f"MANIFEST-{life.newest()}"
         path.write_bytes(b"")
         again = self.live_to_end(self.case, outputs="table")
         self.assertRegex(again.run.text(), f"warn.*{path.name}")
 
     def test_damaged_state_is_never_loaded(self):
-        life = self.killed_late(3)
+        life, _ = self.killed_late()
         newest = life.checkpoints / f"e{life.newest()}"
         for path in newest.iterdir():
             data = path.read_bytes()
@@ -552,7 +560,7 @@ class Refusals(RecoveryTest):
         self.assert_table(self.case, again)
 
     def test_a_directory_of_damaged_manifests_only_is_refused_and_fresh_begins_anew(self):
-        life = self.killed_late(3)
+        life, _ = self.killed_late()
         for path in life.checkpoints.glob("MANIFEST-*"):
             path.write_bytes(flip(path.read_bytes(), 60))
         self.assert_refused(self.live(self.case, outputs="table").run, 65, "TG1512")
@@ -561,7 +569,7 @@ class Refusals(RecoveryTest):
         self.assert_table(self.case, fresh)
 
     def test_a_damaged_checkpoint_whose_rows_are_outside_is_not_passed_over_silently(self):
-        life = self.killed_late(3, outputs="file")
+        life, _ = self.killed_late("file")
         for path in life.checkpoints.glob("MANIFEST-*"):
             path.write_bytes(b"")
         again = self.live(self.case, outputs="file")
@@ -569,7 +577,7 @@ class Refusals(RecoveryTest):
         self.assertRegex(again.run.text(), "TG1518|TG1512")
 
     def test_a_manifest_that_is_gone_is_missed_when_its_rows_are_outside(self):
-        self.killed_late(3, outputs="file")
+        self.killed_late("file")
         life = self.live_to_end(self.case, outputs="file")
         newest = life.newest()
         (life.checkpoints / f"MANIFEST-{newest}").unlink()
@@ -587,7 +595,7 @@ class Refusals(RecoveryTest):
         self.assert_result(self.case, fresh)
 
     def test_an_unreadable_manifest_may_have_rows_outside_unless_it_is_known_that_it_had_none(self):
-        life = self.killed_late(3, outputs="file")
+        life, _ = self.killed_late("file")
         newest = life.newest()
         (life.checkpoints / f"MANIFEST-{newest}").write_bytes(b"")
         (life.checkpoints / f"ACK-{newest}").unlink(missing_ok=True)
@@ -612,17 +620,6 @@ class Restores(RecoveryTest):
                                 f"state_dir={life.folder / 'state'}")
         self.assertEqual(found, code, text)
         return text
-
-    def killed_late(self, outputs="table", shards=2):
-        """A killed life and the numbers of its checkpoints, at least three, newest first."""
-        for _ in range(20):
-            life = self.live(self.case, "--poll-size", 1, "--shards", shards, every="10ms", outputs=outputs, fresh=True)
-            while life.run.running() and life.newest() < 3:
-                time.sleep(0.001)
-            if life.run.running():
-                life.run.kill()
-                return life, sorted((int(path.name[9:]) for path in life.checkpoints.glob("MANIFEST-*") if path.suffix != ".tmp"), reverse=True)
-        self.fail("the job was always faster than three checkpoints")
 
     def test_an_older_one_becomes_the_newest_and_is_gone_on_from(self):
         life, epochs = self.killed_late()
@@ -675,7 +672,7 @@ class Restores(RecoveryTest):
         self.assert_table(self.case, again)
 
     def test_rows_of_a_checkpoint_whose_manifest_is_gone_count_as_shown(self):
-        self.killed_late(outputs="file")
+        self.killed_late("file")
         life = self.live_to_end(self.case, outputs="file")
         newest = life.newest()
         (life.checkpoints / f"MANIFEST-{newest}").unlink()
