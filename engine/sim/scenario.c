@@ -39,6 +39,7 @@ struct scenario {
     struct tg_tick *ticks; /* [tick_count] that acted, in any life */
     uint64_t tick_count;
     char early[160]; /* the first tick that counted silence where there was none; "" = there is none */
+    bool heard;      /* a failure has come since everything was healed */
 };
 
 /* ---- the job ----------------------------------------------------------------------------------------------------- */
@@ -189,13 +190,16 @@ static void note_tick(void *self, const struct tg_tick *tick)
 /* ---- lives ------------------------------------------------------------------------------------------------------- */
 
 /* Did the life fail as it was entitled to, of a fault that no connector can live with? What failed just before the
- * world was healed is heard of a little later. */
-static bool entitled(const struct scenario *s, const struct tg_sim_outcome *outcome, const struct tg_error *err)
+ * world was healed is heard of a little later, once: a start that never succeeds is none of its. */
+static bool is_entitled(struct scenario *s, const struct tg_sim_outcome *outcome, const struct tg_error *err)
 {
-    const bool is_recent = !s->chaos.healed || outcome->healed_steps < HEARD_STEPS;
     const bool of_files = err->code == TG1501 || err->code == TG1502 || err->code == TG1510 || err->code == TG1511 ||
                           err->code == TG1512 || err->code == TG1518;
-    return s->options->fatal && is_recent && of_files;
+    if (!s->options->fatal || !of_files) { return false; }
+    if (!s->chaos.healed) { return true; }
+    const bool is_first = !s->heard;
+    s->heard = true;
+    return is_first && outcome->healed_steps < HEARD_STEPS;
 }
 
 /* Go on elsewhere, now and then. A damaged checkpoint is not moved: the next start has to live with it. */
@@ -214,7 +218,7 @@ static tg_status move(struct scenario *s, struct tg_sim_outcome *outcome, struct
     tg_sim_chaos_calm(&s->chaos, true);
     const tg_status status = tg_sim_move_run(&config, &moved, err);
     tg_sim_chaos_calm(&s->chaos, false);
-    if (status != TG_OK && entitled(s, outcome, err)) {
+    if (status != TG_OK && is_entitled(s, outcome, err)) {
         *err = (struct tg_error){0};
         return TG_OK;
     }
@@ -261,7 +265,7 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
         }
         if (end == TG_SIM_ENDED) { return TG_OK; }
         if (end == TG_SIM_FAILED) {
-            if (!entitled(s, outcome, err)) { return err->status; }
+            if (!is_entitled(s, outcome, err)) { return err->status; }
             *err = (struct tg_error){0};
             outcome->failures++;
         }
