@@ -127,7 +127,8 @@ static int begin_segment(struct tg_staging *staging, uint32_t index, uint64_t se
     char path[PATH_BYTES];
     const uint64_t end = atomic_load_explicit(&shard->end, memory_order_relaxed);           /* our own store */
     const uint64_t count = end - atomic_load_explicit(&shard->first, memory_order_acquire); /* S4 */
-    if (count == TG_STAGING_SEGMENTS_MAX || (count != 0 && TG_FAILPOINT("file.full") != 0)) { return -EAGAIN; }
+    const bool full = TG_FAILPOINT("file.full") != 0;
+    if (count == TG_STAGING_SEGMENTS_MAX || (full && count != 0)) { return -EAGAIN; }
     if (shard->fd >= 0) { (void)ops->close(ops->self, shard->fd); }
     shard->fd = -TG_FAILPOINT("file.segment");
     if (shard->fd == 0) {
