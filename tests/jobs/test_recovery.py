@@ -684,6 +684,20 @@ class Restores(RecoveryTest):
         self.assertGreater(again.newest(), newest + 1)
         self.assert_result(self.case, again, "a file is cut back to what it was")
 
+    def test_behind_a_damaged_part_of_staged_rows_the_checkpoint_before_it_is_the_way_on(self):
+        life = self.live(self.case, "--poll-size", 1, every="10ms", outputs="file", fresh=True, env={"TURGO_FAILPOINT": "checkpoint.commit:3:kill"})
+        self.assertEqual(life.run.wait(60), -signal.SIGKILL, life.run.text()[-3000:])
+        epochs = [int(checkpoint["EPOCH"]) for checkpoint in life.listed()]
+        part = max(life.out.rglob("*.part-*"), key=lambda path: path.stat().st_size)
+        part.write_bytes(flip(part.read_bytes(), part.stat().st_size // 2))
+        refused = self.live(self.case, outputs="file")
+        self.assertEqual(refused.run.wait(60), 74, refused.run.text()[-3000:])
+        self.assertRegex(refused.run.text(), f"TG1502.*{re.escape(part.name)} is not the part that the checkpoint means")
+        self.restore(life, epochs[1], "--accept-duplicates")
+        again = self.live_to_end(self.case, outputs="file")
+        self.assertIn(f"restored checkpoint {epochs[0] + 1}", again.run.text())
+        self.assert_result(self.case, again, "nothing of the damaged one was shown")
+
     def test_what_cannot_be_restored_is_refused_and_changes_nothing(self):
         life, epochs = self.killed_late()
         before = sorted(str(path) for path in life.checkpoints.rglob("*") if not path.name.startswith("GENERATION"))
