@@ -243,6 +243,26 @@ static bool entries_next(struct entries *entries, struct tg_staging_segment *seg
     return entries->in.wrong == NULL;
 }
 
+/* All parts of committables that a survey has found right, in the order of a commit. */
+struct parts {
+    const struct tg_committable *list; /* [count] */
+    uint32_t count;
+    uint32_t next;  /* committable to be begun */
+    uint32_t shard; /* of the part */
+    struct entries entries;
+};
+
+static bool parts_next(struct parts *parts, struct tg_staging_segment *segment)
+{
+    while (!entries_next(&parts->entries, segment)) {
+        if (parts->next == parts->count) { return false; }
+        parts->shard = parts->next++;
+        const struct tg_committable *committable = &parts->list[parts->shard];
+        parts->entries = committable->bytes == 0 ? (struct entries){0} : entries_begin(committable);
+    }
+    return true;
+}
+
 /* ---- commit ------------------------------------------------------------------------------------------------------ */
 
 static tg_status lost(const struct tg_staging *staging, const char *what, int failed, struct tg_error *err)
@@ -321,20 +341,17 @@ static tg_status check_parts(struct tg_staging *staging, const struct tg_committ
                              struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    for (uint32_t shard = 0; shard < count; shard++) {
-        if (list[shard].bytes == 0) { continue; }
-        struct entries entries = entries_begin(&list[shard]);
-        struct tg_staging_segment segment;
-        while (entries_next(&entries, &segment)) {
-            char path[PATH_BYTES];
-            uint32_t crc = 0;
-            const int fd = ops->open(ops->self, part_name(staging, shard, segment.number, path), O_RDONLY, 0);
-            if (fd < 0) { return lost(staging, "read a part", fd, err); }
-            const int got = sum_bytes(staging, fd, 0, (int64_t)segment.bytes, &crc);
-            (void)ops->close(ops->self, fd);
-            if (got < 0) { return lost(staging, "read a part", got, err); }
-            if (got == 0 || crc != segment.crc) { return stranger(staging, path, err); }
-        }
+    struct parts parts = {.list = list, .count = count};
+    struct tg_staging_segment segment;
+    while (parts_next(&parts, &segment)) {
+        char path[PATH_BYTES];
+        uint32_t crc = 0;
+        const int fd = ops->open(ops->self, part_name(staging, parts.shard, segment.number, path), O_RDONLY, 0);
+        if (fd < 0) { return lost(staging, "read a part", fd, err); }
+        const int got = sum_bytes(staging, fd, 0, (int64_t)segment.bytes, &crc);
+        (void)ops->close(ops->self, fd);
+        if (got < 0) { return lost(staging, "read a part", got, err); }
+        if (got == 0 || crc != segment.crc) { return stranger(staging, path, err); }
     }
     return TG_OK;
 }
@@ -342,17 +359,14 @@ static tg_status check_parts(struct tg_staging *staging, const struct tg_committ
 /* Are the parts' bytes in the final file, where a commit puts them? 1, 0, or -errno. */
 static int has_rows(struct tg_staging *staging, const struct tg_committable *list, uint32_t count, int64_t base)
 {
-    for (uint32_t shard = 0; shard < count; shard++) {
-        if (list[shard].bytes == 0) { continue; }
-        struct entries entries = entries_begin(&list[shard]);
-        struct tg_staging_segment segment;
-        while (entries_next(&entries, &segment)) {
-            uint32_t crc = 0;
-            const int got = sum_bytes(staging, staging->final_fd, base, base + (int64_t)segment.bytes, &crc);
-            if (got <= 0) { return got; }
-            if (entries.summed && crc != segment.crc) { return 0; }
-            base += (int64_t)segment.bytes;
-        }
+    struct parts parts = {.list = list, .count = count};
+    struct tg_staging_segment segment;
+    while (parts_next(&parts, &segment)) {
+        uint32_t crc = 0;
+        const int got = sum_bytes(staging, staging->final_fd, base, base + (int64_t)segment.bytes, &crc);
+        if (got <= 0) { return got; }
+        if (parts.entries.summed && crc != segment.crc) { return 0; }
+        base += (int64_t)segment.bytes;
     }
     return 1;
 }
@@ -387,15 +401,12 @@ static tg_status append_parts(struct tg_staging *staging, const struct tg_commit
                               struct tg_error *err)
 {
     tg_status status = TG_OK;
-    for (uint32_t shard = 0; shard < count && status == TG_OK; shard++) {
-        if (list[shard].bytes == 0) { continue; }
-        struct entries entries = entries_begin(&list[shard]);
-        struct tg_staging_segment segment;
-        while (status == TG_OK && entries_next(&entries, &segment)) {
-            char path[PATH_BYTES];
-            (void)part_name(staging, shard, segment.number, path);
-            status = append_part(staging, path, &segment, entries.summed, err);
-        }
+    struct parts parts = {.list = list, .count = count};
+    struct tg_staging_segment segment;
+    while (status == TG_OK && parts_next(&parts, &segment)) {
+        char path[PATH_BYTES];
+        (void)part_name(staging, parts.shard, segment.number, path);
+        status = append_part(staging, path, &segment, parts.entries.summed, err);
     }
     return status;
 }
@@ -420,12 +431,9 @@ static void remove_part(struct tg_staging *staging, uint32_t shard, const struct
 /* The rows are durable in the final file. */
 static void remove_parts(struct tg_staging *staging, const struct tg_committable *list, uint32_t count)
 {
-    for (uint32_t shard = 0; shard < count; shard++) {
-        if (list[shard].bytes == 0) { continue; }
-        struct entries entries = entries_begin(&list[shard]);
-        struct tg_staging_segment segment;
-        while (entries_next(&entries, &segment)) { remove_part(staging, shard, &segment); }
-    }
+    struct parts parts = {.list = list, .count = count};
+    struct tg_staging_segment segment;
+    while (parts_next(&parts, &segment)) { remove_part(staging, parts.shard, &segment); }
 }
 
 /* Cut the final file back to `base` and append the parts, durably. After an error nothing of them is there, unless
