@@ -195,20 +195,13 @@ tg_status tg_tick_log_verify(const struct tg_store *store, const struct tg_manif
 static tg_status replace(struct tg_tick_log *log, const struct tg_tick *ticks, uint64_t count, struct tg_arena *arena,
                          struct tg_error *err)
 {
-    const uint64_t frames = (count + TG_TICKS_FRAME_MAX - 1) / TG_TICKS_FRAME_MAX;
-    const size_t room = TG_TICKS_HEADER_BYTES_MAX + frames * TG_TICKS_FRAME_HEAD_BYTES + count * TG_TICK_BYTES;
-    struct tg_bytes_out out = {.data = tg_arena_alloc(arena, room, 64), .capacity = room};
-    if (out.data == NULL || !tg_ticks_header_encode(&log->header, &out)) {
+    struct tg_bytes_out out;
+    if (!tg_ticks_encode(&log->header, ticks, count, arena, &out)) {
         return tg_fail(err, TG1601, ENOMEM, "no memory for %s", log->file.name);
-    }
-    for (uint64_t f = 0; f < frames; f++) {
-        const uint64_t left = count - f * TG_TICKS_FRAME_MAX;
-        const uint32_t some = left < TG_TICKS_FRAME_MAX ? (uint32_t)left : TG_TICKS_FRAME_MAX;
-        tg_ticks_frame_encode(log->header.tag, f, ticks + f * TG_TICKS_FRAME_MAX, some, &out);
     }
     const bool had_file = log->file.fd >= 0;
     const tg_status status = tg_tick_file_replace(&log->file, out.data, out.used, err);
-    if (status == TG_OK || log->file.unnamed || !had_file) { log->frames = frames; }
+    if (status == TG_OK || log->file.unnamed || !had_file) { log->frames = tg_ticks_frame_count(count); }
     return status;
 }
 

@@ -52,10 +52,8 @@ static tg_status write_both(const struct tg_ticks *a, const struct tg_ticks *b, 
                             const struct tg_store *to, struct tg_arena *arena, struct tg_error *err)
 {
     const uint64_t most = a->count + b->count;
-    const uint64_t frames_max = most / TG_TICKS_FRAME_MAX + 1;
-    const size_t room = TG_TICKS_HEADER_BYTES_MAX + frames_max * TG_TICKS_FRAME_HEAD_BYTES + most * TG_TICK_BYTES;
     struct tg_tick *list = tg_arena_alloc(arena, most * sizeof *list + 1, 8);
-    struct tg_bytes_out out = {.data = tg_arena_alloc(arena, room, 64), .capacity = room};
+    struct tg_bytes_out out;
     char name[TG_STORE_NAME_BYTES];
     struct tg_ticks_header header;
     tg_tick_log_name(&manifest->run_id, name);
@@ -66,15 +64,12 @@ static tg_status write_both(const struct tg_ticks *a, const struct tg_ticks *b, 
         return tg_fail(err, TG1512, 0, "a log of ticks of another job has the run of checkpoint %" PRIu64,
                        manifest->epoch);
     }
-    if (list == NULL || out.data == NULL || !tg_ticks_header_encode(&header, &out)) {
-        return tg_fail(err, TG1601, ENOMEM, "no memory for %s", name);
-    }
+    if (list == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for %s", name); }
     if (a->count != 0) { memcpy(list, a->list, a->count * sizeof *list); }
     if (b->count != 0) { memcpy(list + a->count, b->list, b->count * sizeof *list); }
     const uint64_t count = tg_ticks_condense(list, most);
-    for (uint64_t at = 0; at < count; at += TG_TICKS_FRAME_MAX) {
-        const uint32_t some = count - at < TG_TICKS_FRAME_MAX ? (uint32_t)(count - at) : TG_TICKS_FRAME_MAX;
-        tg_ticks_frame_encode(header.tag, at / TG_TICKS_FRAME_MAX, list + at, some, &out);
+    if (!tg_ticks_encode(&header, list, count, arena, &out)) {
+        return tg_fail(err, TG1601, ENOMEM, "no memory for %s", name);
     }
     if (out.used > TG_TICK_FILE_BYTES_MAX) {
         return tg_fail(err, TG1510, EFBIG, "both directories' ticks in one %s", name);

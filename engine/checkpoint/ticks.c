@@ -70,6 +70,21 @@ void tg_ticks_frame_encode(uint32_t tag, uint64_t number, const struct tg_tick *
     memcpy(out->data + start + CHECKSUM_AT, &crc, sizeof crc);
 }
 
+bool tg_ticks_encode(struct tg_ticks_header *header, const struct tg_tick *ticks, uint64_t count,
+                     struct tg_arena *arena, struct tg_bytes_out *out)
+{
+    const uint64_t frames = tg_ticks_frame_count(count);
+    const size_t room = TG_TICKS_HEADER_BYTES_MAX + frames * TG_TICKS_FRAME_HEAD_BYTES + count * TG_TICK_BYTES;
+    *out = (struct tg_bytes_out){.data = tg_arena_alloc(arena, room, 64), .capacity = room};
+    if (out->data == NULL || !tg_ticks_header_encode(header, out)) { return false; }
+    for (uint64_t f = 0; f < frames; f++) {
+        const uint64_t left = count - f * TG_TICKS_FRAME_MAX;
+        const uint32_t some = left < TG_TICKS_FRAME_MAX ? (uint32_t)left : TG_TICKS_FRAME_MAX;
+        tg_ticks_frame_encode(header->tag, f, ticks + f * TG_TICKS_FRAME_MAX, some, out);
+    }
+    return true;
+}
+
 /* ---- decode ------------------------------------------------------------------------------------------------------ */
 
 static const char *get_name(struct tg_bytes_in *in, struct tg_arena *arena)

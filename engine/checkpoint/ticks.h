@@ -55,6 +55,15 @@ TG_MUST_USE bool tg_ticks_header_encode(struct tg_ticks_header *header, struct t
 /* Add frame `number` (from 0) with ticks[count], 1 to TG_TICKS_FRAME_MAX. The caller has given room.  @any */
 void tg_ticks_frame_encode(uint32_t tag, uint64_t number, const struct tg_tick *ticks, uint32_t count,
                            struct tg_bytes_out *out);
+/* How many frames ticks[count] take.  @any */
+static inline uint64_t tg_ticks_frame_count(uint64_t count)
+{
+    return (count + TG_TICKS_FRAME_MAX - 1) / TG_TICKS_FRAME_MAX;
+}
+/* A whole log of ticks[count] in memory of `arena`, in *out; sets header->tag. False = no memory, or a name is too
+ * long.  @any */
+TG_MUST_USE bool tg_ticks_encode(struct tg_ticks_header *header, const struct tg_tick *ticks, uint64_t count,
+                                 struct tg_arena *arena, struct tg_bytes_out *out);
 /* Decode data[bytes], called `name` in errors, into `arena`; nothing points into data afterwards. A last frame that is
  * not whole is left out: a crash met it. Errors: TG1512 damaged, with the byte; TG1513 a newer format; TG1601.  @any */
 TG_MUST_USE tg_status tg_ticks_decode(const uint8_t *data, size_t bytes, const char *name, struct tg_arena *arena,
