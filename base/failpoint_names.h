@@ -41,6 +41,8 @@
     X("sweep.manifests")        /* old manifests are about to be removed */ \
     X("sweep.sync")             /* they are removed, not durably */ \
     X("sweep.files")            /* durably; the files they named are about to be removed */ \
+    X("restore.sync")           /* restore: the mark that one has begun is there, not durable */ \
+    X("restore.end")            /* restore: the checkpoint is there, durably, and still the mark */ \
     X("store.abort")            /* a checkpoint has failed, its files are about to be removed */ \
     X("file.append")            /* file sink without checkpoints: a block is about to be written */ \
     X("file.sync")              /* likewise: blocks are written, none of them is durable yet */ \

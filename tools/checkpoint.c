@@ -136,6 +136,7 @@ static int list(const struct request *request)
     for (uint32_t i = 0; i < listing->epoch_count && listing->epochs[i] > newest; i++) {
         (void)printf("%8" PRIu64 "  not complete\n", listing->epochs[i]);
     }
+    if (listing->restoring) { (void)printf("a restore into this directory has not ended\n"); }
     return is_damaged ? tg_exit_code(TG_ERR_DATA) : 0;
 }
 
@@ -205,7 +206,8 @@ static int answer(struct request *request, const char *directory)
     if (is_missing) { err = (struct tg_error){0}; } /* a job that has made none yet */
     if (is_missing || (status == TG_OK && !has_epoch(request))) {
         status = request->epoch == 0
-                     ? tg_fail(&err, TG1520, 0, "no checkpoint in %s", directory)
+                     ? tg_fail(&err, TG1520, 0, "no checkpoint in %s%s", directory,
+                               request->listing.restoring ? ": a restore into it has not ended" : "")
                      : tg_fail(&err, TG1520, 0, "no checkpoint %" PRIu64 " in %s", request->epoch, directory);
     }
     const int code = status != TG_OK                  ? tg_print_error(&err)

@@ -299,7 +299,11 @@ tg_status tg_recovery_choose(const struct tg_store *store, const struct tg_recov
     const tg_status status = tg_store_list(store, arena, &listing, err);
     if (status != TG_OK) { return status; }
     out->newest = listing.newest;
-    return listing.manifest_count == 0 ? TG_OK : choose_among(store, wanted, &listing, arena, out, err);
+    if (listing.manifest_count != 0) { return choose_among(store, wanted, &listing, arena, out, err); }
+    if (!listing.restoring) { return TG_OK; }
+    return tg_fail(err, TG1524, 0,
+                   "checkpoint directory %s: a restore into it has not ended; restore again, or start with --fresh",
+                   store->path);
 }
 
 /* ---- versions ---------------------------------------------------------------------------------------------------- */

@@ -183,11 +183,13 @@ tg_status tg_recovery_copy(const struct tg_store *from, const struct tg_manifest
     bool decided = false;
     tg_status status = make_room(&copy, err);
     if (status != TG_OK) { return status; }
-    status = tg_store_epoch_begin(to, epoch, err);
+    status = tg_store_restore_begin(to, err);
+    if (status == TG_OK) { status = tg_store_epoch_begin(to, epoch, err); }
     for (uint32_t i = 0; status == TG_OK && i < manifest->shard_count; i++) {
         status = copy_shard(&copy, i, &files[i], err);
     }
     if (status == TG_OK) { status = publish(&copy, files, &decided, err); }
+    if (status == TG_OK) { tg_store_restore_end(to); }
     if (status != TG_OK && !decided) { tg_store_epoch_abort(to, epoch); }
     tg_arena_close(&copy.arena);
     return status;

@@ -1,4 +1,4 @@
-/* Attempts follow each other until a start would find the checkpoint. */
+/* Attempts follow each other until a start would find the checkpoint, or would see that only a part of it is there. */
 #include "engine/sim/move.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ static void called(void *self)
     tg_sim_disk_freeze(attempt->disk);
 }
 
-/* Newest complete checkpoint of a directory, 0 = none. */
+/* Newest complete checkpoint of a directory, and the largest number of any, complete or not; 0 = none. */
 static tg_status newest(const struct tg_store *store, uint64_t *epoch, uint64_t *in_use, struct tg_error *err)
 {
     struct tg_arena arena;
@@ -61,15 +61,14 @@ static tg_status restore(const struct tg_sim_move *move, const struct tg_store *
     return status;
 }
 
-static tg_status look(const char *path, uint64_t *epoch, struct tg_error *err)
+static tg_status look(const char *path, uint64_t *epoch, uint64_t *in_use, struct tg_error *err)
 {
     struct tg_store store;
-    uint64_t in_use;
     tg_status status = tg_store_open(&store, &(struct tg_store_config){.path = path, .read_only = true}, err);
-    if (status == TG_OK) { status = newest(&store, epoch, &in_use, err); }
+    if (status == TG_OK) { status = newest(&store, epoch, in_use, err); }
     if (status != TG_OK && err->os_errno == ENOENT) { /* nobody has made it yet */
         *err = (struct tg_error){0};
-        *epoch = 0;
+        *epoch = *in_use = 0;
         return TG_OK;
     }
     return status;
@@ -79,11 +78,13 @@ tg_status tg_sim_move_run(const struct tg_sim_move *move, bool *moved, struct tg
 {
     struct tg_store from;
     uint64_t epoch;
+    uint64_t in_use;
     uint64_t there = 0;
+    bool left = false;
     *moved = false;
-    tg_status status = look(move->from, &epoch, err);
+    tg_status status = look(move->from, &epoch, &in_use, err);
     if (status != TG_OK || epoch == 0) { return status; }
-    for (uint32_t deaths = 0; status == TG_OK && there == 0;) {
+    for (uint32_t deaths = 0; status == TG_OK && there == 0 && !left;) {
         const bool dies = deaths < DEATHS_MAX && tg_prng_below(move->prng, 2) == 0;
         struct attempt attempt = {.disk = move->disk, .calls_max = UINT64_MAX};
         if (dies) { attempt.calls_max = 1 + tg_prng_below(move->prng, move->calls_max); }
@@ -99,7 +100,8 @@ tg_status tg_sim_move_run(const struct tg_sim_move *move, bool *moved, struct tg
             tg_sim_disk_crash(move->disk, power ? TG_SIM_POWER : TG_SIM_KILL);
             status = TG_OK;
         }
-        if (status == TG_OK) { status = look(move->to, &there, err); }
+        if (status == TG_OK) { status = look(move->to, &there, &in_use, err); }
+        left = in_use != 0 && tg_prng_below(move->prng, 2) == 0; /* something has come: nobody does it again */
     }
     *moved = status == TG_OK;
     return status;

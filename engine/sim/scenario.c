@@ -35,6 +35,7 @@ struct scenario {
     struct tg_sim_witness witness;
     struct tg_prng prng; /* the schedule */
     char checkpoints[PATH_BYTES];
+    char before[PATH_BYTES]; /* where they were before the last move; "" = there was none */
     struct tg_tick_watch tick_watch;
     struct tg_tick *ticks; /* [tick_count] that acted, in any life */
     uint64_t tick_count;
@@ -202,17 +203,20 @@ static bool is_entitled(struct scenario *s, const struct tg_sim_outcome *outcome
     return is_first && outcome->healed_steps < HEARD_STEPS;
 }
 
-/* Go on elsewhere, now and then. A damaged checkpoint is not moved: the next start has to live with it. */
-static tg_status move(struct scenario *s, struct tg_sim_outcome *outcome, struct tg_error *err)
+/* Go on elsewhere, now and then; `again` where the last start was told that it has not been moved there as a whole. A
+ * damaged checkpoint is not moved: the next start has to live with it. */
+static tg_status move(struct scenario *s, bool again, struct tg_sim_outcome *outcome, struct tg_error *err)
 {
-    if (outcome->moves == s->options->moves || tg_prng_below(&s->chaos.prng, 2) != 0) { return TG_OK; }
+    if (!again && (outcome->moves == s->options->moves || tg_prng_below(&s->chaos.prng, 2) != 0)) { return TG_OK; }
+    char from[PATH_BYTES];
     char to[PATH_BYTES];
     bool moved;
+    (void)snprintf(from, sizeof from, "%s", again ? s->before : s->checkpoints);
     (void)snprintf(to, sizeof to, "/state/moved-%u", outcome->lives);
     const struct tg_sim_move config = {.disk = s->disk,
                                        .prng = &s->chaos.prng,
-                                       .from = s->checkpoints,
-                                       .to = to,
+                                       .from = from,
+                                       .to = again ? s->checkpoints : to,
                                        .calls_max = 28 + 6 * tg_sim_shards_max(s->options),
                                        .power_only = s->options->power_only};
     tg_sim_chaos_calm(&s->chaos, true);
@@ -222,8 +226,10 @@ static tg_status move(struct scenario *s, struct tg_sim_outcome *outcome, struct
         *err = (struct tg_error){0};
         return TG_OK;
     }
-    outcome->moves += moved;
-    if (moved) { memcpy(s->checkpoints, to, sizeof to); }
+    if (!moved || again) { return status; }
+    outcome->moves++;
+    memcpy(s->before, from, sizeof from);
+    memcpy(s->checkpoints, to, sizeof to);
     return status;
 }
 
@@ -264,14 +270,15 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
             return TG_OK;
         }
         if (end == TG_SIM_ENDED) { return TG_OK; }
+        const bool is_half_moved = end == TG_SIM_FAILED && err->code == TG1524 && s->before[0] != '\0';
         if (end == TG_SIM_FAILED) {
-            if (!is_entitled(s, outcome, err)) { return err->status; }
+            if (!is_half_moved && !is_entitled(s, outcome, err)) { return err->status; }
             *err = (struct tg_error){0};
             outcome->failures++;
         }
         s->world.now_ns += 1000000000; /* somebody starts it again */
         tg_sim_chaos_step(&s->chaos);
-        if (move(s, outcome, err) != TG_OK) { return err->status; }
+        if (move(s, is_half_moved, outcome, err) != TG_OK) { return err->status; }
     }
 }
 

@@ -46,10 +46,22 @@ static void note(uint64_t *list, uint32_t *count, uint64_t number)
     (*count)++;
 }
 
+static void note_leftover(struct tg_store_names *names, const char *name)
+{
+    const uint32_t index = names->leftover_count++;
+    if (names->leftovers == NULL || index >= TG_STORE_LIST_MAX) { return; }
+    (void)snprintf(names->leftovers[index], TG_STORE_NAME_BYTES, "%s", name);
+}
+
 static void found_name(void *to, const char *name)
 {
     struct tg_store_names *names = to;
     const char *rest = "";
+    if (strcmp(name, TG_PLACE_RESTORING) == 0) {
+        names->restoring = true;
+        note_leftover(names, name);
+        return;
+    }
     uint64_t *list = NULL;
     uint32_t *count = NULL;
     uint64_t number = number_of(name, "GENERATION-", &rest);
@@ -72,10 +84,7 @@ static void found_name(void *to, const char *name)
     if (rest[0] == '\0') {
         note(list, count, number);
     } else if (strcmp(rest, ".tmp") == 0) {
-        const uint32_t index = names->leftover_count++;
-        if (names->leftovers != NULL && index < TG_STORE_LIST_MAX) {
-            (void)snprintf(names->leftovers[index], TG_STORE_NAME_BYTES, "%s", name);
-        }
+        note_leftover(names, name);
     } else {
         return;
     }
@@ -176,6 +185,7 @@ tg_status tg_store_list(const struct tg_store *store, struct tg_arena *arena, st
     out->leftover_count = names.leftover_count;
     out->newest = names.newest;
     out->generation = names.generation;
+    out->restoring = names.restoring;
     return TG_OK;
 }
 

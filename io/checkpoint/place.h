@@ -6,6 +6,8 @@
 
 enum { TG_PLACE_BYTES = TG_STORE_PATH_BYTES + 2 * TG_STORE_NAME_BYTES };
 
+#define TG_PLACE_RESTORING "RESTORING"
+
 /* "directory/name" in out; returns out.  @any */
 const char *tg_place_of(const char *directory, const char *name, char out[TG_PLACE_BYTES]);
 
@@ -13,6 +15,7 @@ const char *tg_place_of(const char *directory, const char *name, char out[TG_PLA
 struct tg_store_names {
     uint64_t generation; /* largest */
     uint64_t newest;     /* largest of manifests, their .tmp, acknowledgements and folders */
+    bool restoring;
     uint32_t manifest_count, epoch_count, ack_count, leftover_count, generation_count;
     uint64_t *manifests, *epochs, *acks, *generations; /* [TG_STORE_LIST_MAX] */
     char (*leftovers)[TG_STORE_NAME_BYTES];            /* [TG_STORE_LIST_MAX] */

@@ -328,3 +328,24 @@ void tg_store_epoch_abort(struct tg_store *store, uint64_t epoch)
     (void)remove_in(store, name);
     (void)tg_store_remove_epoch(store, epoch);
 }
+
+/* ---- copies of other checkpoints --------------------------------------------------------------------------------- */
+
+tg_status tg_store_restore_begin(struct tg_store *store, struct tg_error *err)
+{
+    TG_ASSERT(store->lock_fd >= 0);
+    struct tg_store_names names;
+    tg_status status = tg_store_scan(store, &names, err);
+    if (status == TG_OK) { status = tg_store_check_newest(store, &names, err); }
+    if (status != TG_OK || names.manifest_count != 0) { return status; }
+    const int fd = open_in(store, TG_PLACE_RESTORING, O_WRONLY | O_CREAT);
+    if (fd < 0) { return not_written(store, "create", TG_PLACE_RESTORING, fd, err); }
+    int failed = sync_and_close(fd, -TG_FAILPOINT("restore.sync"));
+    if (failed == 0) { failed = sync_folder(store->path); }
+    return failed == 0 ? TG_OK : not_written(store, "make durable", TG_PLACE_RESTORING, failed, err);
+}
+
+void tg_store_restore_end(struct tg_store *store)
+{
+    if (TG_FAILPOINT("restore.end") == 0) { (void)remove_in(store, TG_PLACE_RESTORING); }
+}

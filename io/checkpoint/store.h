@@ -5,6 +5,7 @@
  *   e<N>/s<k>.base|delta   state of shard k in epoch N
  *   MANIFEST-<N>       its appearance under this name is the decision that checkpoint N is complete
  *   ACK-<N>            output of N is committed; "committed <count of committables>"
+ *   RESTORING          a checkpoint is being copied here, or was when the process died; empty
  *
  * Manifests are opaque here. Everything blocks: what changes the directory is for the checkpoints' helper, one call at
  * a time, or for set-up; what only looks is for anybody. After an error of a write or a sync nothing of that epoch may
@@ -86,6 +87,14 @@ TG_MUST_USE tg_status tg_store_acknowledge(struct tg_store *store, uint64_t epoc
  * next start. Nothing when somebody claimed a higher generation: it is theirs.  @helper */
 void tg_store_epoch_abort(struct tg_store *store, uint64_t epoch);
 
+/* ---- around it, when N is a copy of another checkpoint ----------------------------------------------------------- */
+
+/* A restore begins: where no checkpoint is, RESTORING says so, durably. Until that is gone the directory is not a fresh
+ * one. Errors: TG1510, TG1511, TG1521.  @setup */
+TG_MUST_USE tg_status tg_store_restore_begin(struct tg_store *store, struct tg_error *err);
+/* The copy is durable. Best effort: what stays is removed by a sweep.  @setup */
+void tg_store_restore_end(struct tg_store *store);
+
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 
 struct tg_store_manifest {
@@ -102,9 +111,10 @@ struct tg_store_listing {
     uint32_t ack_count;
     uint64_t *acks; /* numbers of all ACK-<N>, newest first */
     uint32_t leftover_count;
-    const char **leftovers; /* *.tmp */
+    const char **leftovers; /* *.tmp, RESTORING */
     uint64_t newest;        /* largest number in use, complete or not; 0 = none */
     uint64_t generation;    /* largest claimed */
+    bool restoring;         /* a restore was begun and has not ended */
 };
 /* What is in the directory; names that are none of ours are ignored. Memory from `arena` (TG_STORE_ARENA_BYTES).
  * Errors: TG1511.  @any */

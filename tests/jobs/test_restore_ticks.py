@@ -130,7 +130,8 @@ class RestoreTicks(unittest.TestCase):
                 self.dies_at_every_step(theirs, ours)
 
     def dies_at_every_step(self, theirs, ours):
-        done = kills = 0
+        done = refused = 0
+        killed = []
         _, names = turgo.run("failpoints")
         for name in names.split():
             for visit in range(1, 3 if turgo.QUICK else 40):
@@ -143,12 +144,21 @@ class RestoreTicks(unittest.TestCase):
                 if code == 0:
                     break
                 self.assertEqual(code, -9, f"{name}:{visit}: {text}")
-                kills += 1
+                killed.append(name)
                 is_there = self.newest() > before
                 done += is_there
-                expected = [12] if is_there else [15] if ours else []
+                is_begun = not ours and (self.checkpoints / "RESTORING").exists()
+                if is_begun and not is_there:
+                    refused += 1
+                    code, text = turgo.run("run", self.job, "--shards", 1, "--until", "end")
+                    self.assertEqual((code, "TG1524" in text), (65, True), f"{name}:{visit}: {text}")
+                    self.restore("--from", theirs)
+                expected = [12] if is_there or is_begun else [15] if ours else []
                 self.assertEqual(self.late(self.start()), expected, f"{name}:{visit}")
-        self.assertGreater(kills, 15)
+        self.assertEqual(refused > 10, not ours)
+        self.assertGreater(len(killed), 15)
+        self.assertEqual("restore.sync" in killed, not ours)
+        self.assertIn("restore.end", killed)
         self.assertGreater(done, 0)
 
 

@@ -299,6 +299,10 @@ RECOVERY = {
         "    if (status == TG_OK) { status = tg_tick_log_restore(copy->from, copy->to, copy->manifest, err); }\n", ""), ("engine/checkpoint/recovery_copy.c",
         "out.data, out.used, decided, err); }\n", "out.data, out.used, decided, err); }\n"
         "    if (status == TG_OK) { status = tg_tick_log_restore(copy->from, copy->to, copy->manifest, err); }\n"), sets=MOVED),
+    "half_moved_is_fresh": recovery("begins with nothing where a restore has not ended", ("engine/checkpoint/recovery.c",
+        "    if (!listing.restoring) { return TG_OK; }\n", "    if (true) { return TG_OK; }\n"), sets=(*MOVED, "cassandra=0")),
+    "restore_unmarked": recovery("does not say that a restore has begun", ("engine/checkpoint/recovery_copy.c",
+        "    status = tg_store_restore_begin(to, err);\n", ""), sets=(*MOVED, "cassandra=0")),
     "ticks_of_a_moved_run_swept": recovery("removes the log of ticks of a run that checkpoints are of", ("engine/checkpoint/recovery_upkeep.c",
         "tg_tick_file_sweep(store, keeping->tick_log_count,", "tg_tick_file_sweep(store, 0,"), sets=MOVED),
     "record_overtakes_its_tick": recovery("judges a record while its partition's tick is on its way", ("engine/ingest.c",

@@ -40,6 +40,16 @@ Test(recovery, an_empty_directory_is_a_fresh_start)
     cr_assert(!choice.found && choice.newest == 4);
 }
 
+Test(recovery, a_directory_into_which_a_restore_has_not_ended_is_no_fresh_start)
+{
+    cr_assert_eq(tg_store_restore_begin(&store, &err), TG_OK, "%s", err.text);
+    const struct tg_recovery_wanted wanted = world_wanted(&world);
+    refuses(&wanted, TG1524, "restore again, or start with --fresh");
+    err = (struct tg_error){0};
+    checkpoints(1, 2); /* then there is something to go on from */
+    chooses(2);
+}
+
 Test(recovery, the_newest_is_chosen_and_its_chain_loads)
 {
     checkpoints(1, 5); /* bases 1 and 4 */

@@ -51,6 +51,9 @@ Test(recovery_copy, a_copy_is_the_newest_and_holds_what_the_old_one_holds)
     expected.files = choice.manifest.files;
     cr_assert(manifest_equal(&choice.manifest, &expected));
     cr_assert_eq(choice.manifest.file_count, old.shard_count, "one base for each shard");
+    struct tg_store_listing listing;
+    cr_assert_eq(tg_store_list(&store, &arena, &listing, &err), TG_OK, "%s", err.text);
+    cr_assert_not(listing.restoring);
     tg_arena_close(&kept);
 }
 

@@ -308,6 +308,47 @@ Test(store, removing_everything_tells_at_no_moment_of_a_manifest_that_is_gone)
     }
 }
 
+Test(store, a_restore_is_known_of_until_it_has_ended)
+{
+    struct tg_store store;
+    cr_assert_eq(open_store(&store), TG_OK);
+    cr_assert_not(list(&store).restoring);
+    for (uint32_t i = 0; i < 2; i++) { /* it may be begun again */
+        cr_assert_eq(tg_store_restore_begin(&store, &err), TG_OK, "%s", err.text);
+        cr_assert(there("RESTORING") && list(&store).restoring);
+    }
+    tg_store_restore_end(&store);
+    cr_assert(!there("RESTORING") && !list(&store).restoring);
+    tg_store_restore_end(&store);
+    cr_assert_eq(tg_store_restore_begin(&store, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_store_sweep(&store, &(struct tg_store_keep){0}, &err), TG_OK, "%s", err.text);
+    cr_assert_not(there("RESTORING"));
+    put("MANIFEST-3", "x"); /* a start would go on from that */
+    cr_assert_eq(tg_store_restore_begin(&store, &err), TG_OK, "%s", err.text);
+    cr_assert_not(there("RESTORING"));
+    put("GENERATION-7", "");
+    cr_assert_eq(tg_store_restore_begin(&store, &err), TG_ERR_LOCKED);
+    cr_assert_not(there("RESTORING"));
+    tg_store_close(&store);
+}
+
+Test(store, a_restore_that_cannot_be_marked_durably_does_not_begin)
+{
+    struct tg_store store;
+    static struct faulty faulty;
+    cr_assert_eq(open_store(&store), TG_OK);
+    bool hit = true;
+    for (uint64_t k = 1; hit; k++) {
+        faulty_use(&faulty, FAULTY_EIO, k, 1);
+        const tg_status status = tg_store_restore_begin(&store, &err);
+        hit = faulty.hit;
+        tg_file_ops_use(NULL);
+        cr_assert_eq(status == TG_OK, !hit, "call %" PRIu64, k);
+        cr_assert(hit ? k < 50 : k > 4);
+    }
+    tg_store_close(&store);
+}
+
 Test(store, an_aborted_epoch_leaves_nothing)
 {
     struct tg_store store;
