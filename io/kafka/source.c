@@ -79,17 +79,24 @@ static const struct tg_kafka_setting defaults[] = {
     {NULL, NULL},
 };
 
+/* Of a client that asks one question, before there are shards. */
+static struct tg_kafka_setup asking(const struct tg_options *options, const char *source_name,
+                                    const struct tg_kafka_setting *fixed)
+{
+    return (struct tg_kafka_setup){.kind = "sources",
+                                   .name = source_name,
+                                   .options = options,
+                                   .defaults = defaults,
+                                   .fixed = fixed,
+                                   .quiet = true,
+                                   .shard = -1};
+}
+
 static tg_status discover(const struct tg_options *options, const char *source_name, uint64_t deadline_ns,
                           uint32_t *partition_count, struct tg_error *err)
 {
     static const struct tg_kafka_setting fixed[] = {{"allow.auto.create.topics", "false"}, {NULL, NULL}};
-    const struct tg_kafka_setup setup = {.kind = "sources",
-                                         .name = source_name,
-                                         .options = options,
-                                         .defaults = defaults,
-                                         .fixed = fixed,
-                                         .quiet = true,
-                                         .shard = -1};
+    const struct tg_kafka_setup setup = asking(options, source_name, fixed);
     struct tg_kafka_client client;
     tg_status status = tg_kafka_client_open(&client, &setup, err);
     if (status != TG_OK) { return status; }
@@ -110,13 +117,7 @@ static tg_status identify(const struct tg_options *options, const char *source_n
 {
     static const struct tg_kafka_setting fixed[] = {
         {"allow.auto.create.topics", "false"}, {"isolation.level", "read_committed"}, {NULL, NULL}};
-    const struct tg_kafka_setup setup = {.kind = "sources",
-                                         .name = source_name,
-                                         .options = options,
-                                         .defaults = defaults,
-                                         .fixed = fixed,
-                                         .quiet = true,
-                                         .shard = -1};
+    const struct tg_kafka_setup setup = asking(options, source_name, fixed);
     return tg_kafka_identify(&setup, deadline_ns, log, err);
 }
 
@@ -384,15 +385,19 @@ static void commits_send(struct kafka_source *source, uint64_t now_ns)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static void commit(void *state, uint32_t partition, int64_t offset)
+/* Where in partitions[owned_count] the one of that number is; owned_count = it is another shard's. */
+static uint32_t place_of(const struct kafka_source *source, uint32_t number)
+{
+    uint32_t place = 0;
+    while (place < source->owned_count && source->partitions[place].number != number) { place++; }
+    return place;
+}
+
+static void commit(void *state, uint32_t number, int64_t offset)
 {
     struct kafka_source *source = state;
-    for (uint32_t i = 0; i < source->owned_count; i++) {
-        if (source->partitions[i].number == partition) {
-            source->partitions[i].commit = offset;
-            break;
-        }
-    }
+    const uint32_t place = place_of(source, number);
+    if (place < source->owned_count) { source->partitions[place].commit = offset; }
     /* Also from here: a shard under back-pressure does not poll, yet what has taken effect grows. */
     if (source->client.rk != NULL) { commits_send(source, tg_clock_now_ns(&source->env.clock)); }
 }
@@ -502,20 +507,16 @@ static tg_status failure(const void *state, struct tg_error *err)
 static int64_t position(const void *state, uint32_t number)
 {
     const struct kafka_source *source = state;
-    for (uint32_t i = 0; source->has_positions && i < source->owned_count; i++) {
-        if (source->partitions[i].number == number) { return source->partitions[i].next; }
-    }
-    return -1;
+    const uint32_t place = place_of(source, number);
+    return source->has_positions && place < source->owned_count ? source->partitions[place].next : -1;
 }
 
 static bool unread(void *state, uint32_t number)
 {
     struct kafka_source *source = state;
-    for (uint32_t i = 0; source->has_positions && i < source->owned_count; i++) {
-        struct tg_kafka_partition *partition = &source->partitions[i];
-        if (partition->number == number) { return tg_kafka_intake_unread(&source->intake, partition); }
-    }
-    return false;
+    const uint32_t place = place_of(source, number);
+    return source->has_positions && place < source->owned_count &&
+           tg_kafka_intake_unread(&source->intake, &source->partitions[place]);
 }
 
 static int64_t lag(const void *state)
