@@ -104,6 +104,13 @@ static tg_status no_room(const struct load *load, const char *step, struct tg_er
                    manifest->shard_count == 1 ? "" : "s");
 }
 
+/* Did a step's table refuse a record for want of room? */
+static bool is_full(const struct load *load, const struct tg_restore *restore, const struct tg_error *err)
+{
+    return err->code == TG1601 && restore->now->owner_kind == TG_STATE_OF_STEP &&
+           tg_table_count(restore->table) >= load->plan->stages[0].keys_per_shard;
+}
+
 /* Every record of a file, as many of a block at a time as are applied together; `ours` maps its tables to the job's. */
 static tg_status load_records(struct load *load, struct tg_state_reader *reader, const uint32_t *ours,
                               struct tg_error *err)
@@ -116,12 +123,7 @@ static tg_status load_records(struct load *load, struct tg_state_reader *reader,
         if (count < TG_RESTORE_RECORDS_MAX && !tg_state_reader_block_ends(reader)) { continue; }
         struct tg_restore *restore = &load->restores[ours[records[0].table]]; /* a block is of one table */
         const tg_status status = tg_restore_records(restore, records, count, reader->input.name, err);
-        const struct tg_state_layout *layout = restore->now;
-        const bool is_full = tg_table_count(restore->table) >= load->plan->stages[0].keys_per_shard;
-        if (status != TG_OK && err->code == TG1601 && is_full && layout->owner_kind == TG_STATE_OF_STEP) {
-            return no_room(load, layout->owner, err);
-        }
-        if (status != TG_OK) { return status; }
+        if (status != TG_OK) { return is_full(load, restore, err) ? no_room(load, restore->now->owner, err) : status; }
         count = 0;
     }
     return (tg_status)more;

@@ -1,4 +1,4 @@
-/* Manifests in memory: what is legal, what is equal. Their bytes are engine/checkpoint/manifest_bytes.c's. */
+/* Manifests in memory: what is legal. Their bytes are engine/checkpoint/manifest_bytes.c's. */
 #include "engine/checkpoint/manifest.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Inside engine/manifest*.c: what is wrong in one section of a manifest, NULL when nothing is. */
+/* Inside engine/checkpoint/manifest*.c: what is wrong in one section of a manifest, NULL when nothing is. */
 #ifndef TG_ENGINE_CHECKPOINT_MANIFEST_BYTES_H
 #define TG_ENGINE_CHECKPOINT_MANIFEST_BYTES_H
 

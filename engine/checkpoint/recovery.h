@@ -48,11 +48,19 @@ struct tg_recovery_choice {
 };
 
 /* Choose, every byte of it verified. The manifest and the listing live in `arena` (TG_RECOVERY_ARENA_BYTES). TG_OK with
- * found = false when no manifest exists and none is missed. Errors: TG1512  every checkpoint is damaged TG1513  the
- * newest is of a newer format TG1514  of another job                         TG1515  of another job graph TG1516  of
- * another topic, cluster or partition count, of files that were others TG1517  the log is shorter than the checkpoint
- * TG1205  the log no longer has what comes next TG1518  the newest is damaged and its output may be outside: needs
- * --accept-duplicates TG1511, TG1601.  @setup */
+ * found = false when no manifest exists, none is missed and no restore has not ended. Errors: TG1511, TG1601, and
+ *
+ *     TG1512  every checkpoint is damaged
+ *     TG1513  the newest is of a newer format
+ *     TG1514  of another job
+ *     TG1515  of another job graph
+ *     TG1516  of another topic, cluster or partition count, of files that were others
+ *     TG1517  the log is shorter than the checkpoint
+ *     TG1205  the log no longer has what comes next
+ *     TG1518  the newest is damaged and its output may be outside: needs --accept-duplicates
+ *     TG1524  there is none, and a restore has not ended
+ *
+ * @setup */
 #define TG_RECOVERY_ARENA_BYTES ((size_t)1 << 30)
 TG_MUST_USE tg_status tg_recovery_choose(const struct tg_store *store, const struct tg_recovery_wanted *wanted,
                                          struct tg_arena *arena, struct tg_recovery_choice *out, struct tg_error *err);

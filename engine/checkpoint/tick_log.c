@@ -97,7 +97,8 @@ static tg_status take(struct tg_tick_log *log, const struct tg_tick_log_found *f
     const bool same_job = tg_ticks_same_job(&log->header, &ticks->header);
     const bool same_logs = tg_ticks_same_logs(&log->header, &ticks->header);
     if (chosen == NULL && !(same_job && same_logs)) { return TG_OK; } /* nobody needs it: the first tick replaces it */
-    if (chosen != NULL && tg_tick_log_is_beside(found, chosen, err) != TG_OK) { return TG_ERR_DATA; }
+    const tg_status status = chosen != NULL ? tg_tick_log_is_beside(found, chosen, err) : TG_OK;
+    if (status != TG_OK) { return status; }
     if (chosen != NULL && !same_job) { return another_run(found->name, chosen, err); }
     struct tg_tick *replay = tg_arena_alloc(&log->arena, ticks->count * sizeof *replay + 1, 8);
     if (replay == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to read %s", found->name); }

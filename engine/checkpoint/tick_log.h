@@ -1,9 +1,8 @@
 /* The log of ticks of a job with checkpoints, and each shard's way to it. A raise of an idle partition's clock is
  * ordered here, written and made durable by the I/O helper, and acts only then; until it has, or is known not to have
  * been written, no record of that partition is judged. A start finds the ticks that its checkpoint does not hold, for
- * all partitions, whatever shard had them. What the oldest checkpoint holds goes, now and then, when the file has
- * grown.
- */
+ * all partitions, whatever shard had them. Ticks that every checkpoint of its run holds go, now and then, when the file
+ * has grown. */
 #ifndef TG_ENGINE_CHECKPOINT_TICK_LOG_H
 #define TG_ENGINE_CHECKPOINT_TICK_LOG_H
 
