@@ -32,7 +32,7 @@ static void print(const char *name, const struct tg_histogram *histogram)
 int main(int argc, char **argv)
 {
     enum { STEP = 1000 };
-    const uint64_t slice_ns = argc > 1 ? strtoull(argv[1], NULL, 10) : 100000;
+    const uint64_t slice_ns = argc > 1 ? strtoull(argv[1], NULL, 10) : 50000;
     const uint64_t end_ns = read_ns(CLOCK_MONOTONIC) + (argc > 2 ? strtoull(argv[2], NULL, 10) : 5) * 1000000000u;
     volatile uint64_t sink = 0;
     uint64_t now_ns = 0;

@@ -11,7 +11,7 @@
 #include "engine/checkpoint/checkpoint.h"
 
 enum { SLICE_ENTRIES = 32, DELTAS_MAX = 16 };
-#define SLICE_NS_MAX 100000u /* a slice ends with the step that passes it; 200 us are promised */
+#define SLICE_NS_MAX 50000u /* a slice ends with the step that passes it; 200 us are promised, interrupts included */
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
@@ -122,7 +122,7 @@ static void run_append(struct tg_task *base)
     struct tg_checkpoint_task *task = (struct tg_checkpoint_task *)(void *)base;
     struct tg_checkpoint_shard *part = task->part;
     if (part->file.fd < 0) { return; }
-    /* Sealed here, not on the shard: a checksum over 1 MiB is a quarter of a slice. */
+    /* Sealed here, not on the shard: a checksum over 1 MiB is half a slice. */
     const uint32_t bytes = tg_block_end(task->block, &part->header, &part->totals);
     task->status = tg_store_file_append(&part->checkpoint->store, &part->file, task->block->data, bytes, &task->error);
 }

@@ -160,7 +160,7 @@ static enum tg_sim_end work(struct run *run, struct tg_error *err)
 static uint64_t step_cpu_ns(void)
 {
     static uint64_t spent_ns;
-    return spent_ns += 60000;
+    return spent_ns += 30000;
 }
 
 static tg_status open_checkpoints(const struct tg_sim_life *life, const struct tg_plan *plan,
