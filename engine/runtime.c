@@ -363,6 +363,7 @@ static tg_status open_checkpoints(const struct run *run, const struct tg_plan *p
         .accept_duplicates = run->options->accept_duplicates,
         .threads = plan->shard_count,
         .clock = run->clock,
+        .touched = true,
     };
     struct tg_log_limit limit = {0};
     tg_status status;

@@ -8,10 +8,12 @@
 
 #include "base/assert.h"
 
+enum { PAGE_BYTES = 4096 };
+
 struct tg_spool {
     uint32_t block_count;
     uint32_t used;
-    uint32_t first;    /* of the queue */
+    uint32_t first; /* of the queue */
     uint32_t closed;
     bool failed;
     uint8_t *memory;         /* [block_count x TG_BLOCK_BYTES_MAX] */
@@ -25,16 +27,16 @@ size_t tg_spool_bytes(const struct tg_spool_config *config)
 {
     return sizeof(struct tg_spool) +
            config->block_count * (TG_BLOCK_BYTES_MAX + sizeof(uint16_t) + sizeof(bool) + sizeof(struct tg_block) + 4u) +
-           6 * 4096;
+           6 * PAGE_BYTES;
 }
 
 tg_status tg_spool_create(struct tg_spool **spool, const struct tg_spool_config *config, struct tg_arena *arena,
                           struct tg_error *err)
 {
     const uint32_t count = config->block_count;
-    TG_ASSERT(count >= 1 && count <= TG_SPOOL_BLOCKS_MAX);
+    TG_ASSERT(count >= 1 && count <= TG_SPOOL_BLOCKS_MAX && config->ready_count <= count);
     struct tg_spool *self = tg_arena_alloc(arena, sizeof *self, 64);
-    uint8_t *memory = tg_arena_alloc(arena, (size_t)count * TG_BLOCK_BYTES_MAX, 4096);
+    uint8_t *memory = tg_arena_alloc(arena, (size_t)count * TG_BLOCK_BYTES_MAX, PAGE_BYTES);
     uint16_t *taken = tg_arena_alloc(arena, count * sizeof *taken, 64);
     bool *busy = tg_arena_alloc(arena, count * sizeof *busy, 64);
     struct tg_block *blocks = tg_arena_alloc(arena, count * sizeof *blocks, 64);
@@ -44,6 +46,7 @@ tg_status tg_spool_create(struct tg_spool **spool, const struct tg_spool_config 
     }
     *self = (struct tg_spool){
         .block_count = count, .memory = memory, .taken = taken, .busy = busy, .blocks = blocks, .queue = queue};
+    for (size_t at = 0; at < (size_t)config->ready_count * TG_BLOCK_BYTES_MAX; at += PAGE_BYTES) { memory[at] = 0; }
     *spool = self;
     return TG_OK;
 }

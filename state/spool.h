@@ -11,7 +11,9 @@
 struct tg_spool; /* opaque: spool.c */
 
 struct tg_spool_config {
-    uint32_t block_count; /* of TG_BLOCK_BYTES_MAX each, 1 to TG_SPOOL_BLOCKS_MAX; memory is touched as it is used */
+    uint32_t block_count; /* of TG_BLOCK_BYTES_MAX each, 1 to TG_SPOOL_BLOCKS_MAX */
+    uint32_t ready_count; /* the first so many are touched here, the others as they are used: that is a page fault every
+                             4 KiB, of which one can take longer than what is written between two */
 };
 enum { TG_SPOOL_BLOCKS_MAX = 1024 };
 

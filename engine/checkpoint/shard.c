@@ -41,7 +41,9 @@ tg_status tg_checkpoint_shard_open(struct tg_checkpoint_shard *part, struct tg_a
 {
     const struct tg_job_tables *tables = &part->checkpoint->tables;
     const struct tg_plan *plan = part->checkpoint->config.plan;
-    const struct tg_spool_config spool = {.block_count = TG_CHECKPOINT_BLOCKS};
+    const uint32_t filled = TG_CHECKPOINT_BLOCKS_AHEAD + tables->count; /* at a time, but for early entries */
+    const struct tg_spool_config spool = {.block_count = TG_CHECKPOINT_BLOCKS,
+                                          .ready_count = part->checkpoint->config.touched ? filled : 0};
     part->table_count = tables->count;
     part->file.fd = -1;
     part->head = tg_arena_alloc(arena, TG_STATE_HEADER_BYTES_MAX, 64);

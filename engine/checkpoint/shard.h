@@ -18,7 +18,7 @@ struct tg_checkpoint;
 
 enum {
     TG_CHECKPOINT_TASKS = 8,         /* blocks on their way to the file */
-    TG_CHECKPOINT_BLOCKS = 256,      /* memory of a shard, 1 MiB each, touched as it is used */
+    TG_CHECKPOINT_BLOCKS = 256,      /* memory of a shard, 1 MiB each */
     TG_CHECKPOINT_BLOCKS_AHEAD = 16, /* the sweep waits for the file beyond this */
 };
 

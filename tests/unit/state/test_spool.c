@@ -1,6 +1,7 @@
 /* Blocks of a spool: neighbours for what is large, the order of the queue, and memory that is spent. */
 #include <criterion/criterion.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/prng.h"
 #include "state/spool.h"
@@ -45,6 +46,32 @@ Test(spool, without_memory_there_is_none)
         tg_arena_close(&small);
     }
     cr_assert_gt(failed, 100);
+}
+
+/* Pages of the first blocks that have memory. */
+static uint32_t resident(const struct tg_block *first, uint32_t blocks)
+{
+    enum { PAGES_MAX = BLOCKS * TG_BLOCK_BYTES_MAX / 4096 };
+    static unsigned char pages[PAGES_MAX];
+    const size_t bytes = (size_t)blocks * TG_BLOCK_BYTES_MAX;
+    cr_assert_eq(mincore(first->data, bytes, pages), 0);
+    uint32_t count = 0;
+    for (size_t i = 0; i < bytes / 4096; i++) { count += pages[i] & 1u; }
+    return count;
+}
+
+Test(spool, ready_blocks_have_their_memory_and_the_others_have_none)
+{
+    end();
+    for (uint32_t ready = 0; ready <= BLOCKS; ready += 4) {
+        const struct tg_spool_config config = {.block_count = BLOCKS, .ready_count = ready};
+        cr_assert_eq(tg_arena_open(&arena, tg_spool_bytes(&config), NULL), TG_OK);
+        cr_assert_eq(tg_spool_create(&spool, &config, &arena, NULL), TG_OK);
+        const struct tg_block *first = tg_spool_open(spool, 0, 100);
+        cr_assert_eq(resident(first, ready), ready * (TG_BLOCK_BYTES_MAX / 4096));
+        cr_assert_leq(resident(first, BLOCKS), ready * (TG_BLOCK_BYTES_MAX / 4096) + 1);
+        if (ready < BLOCKS) { end(); }
+    }
 }
 
 Test(spool, closed_blocks_come_in_their_order_and_empty_ones_go_back)
