@@ -117,7 +117,10 @@ static tg_status claim_generation(struct tg_store *store, struct tg_error *err)
     if (fd < 0) { return not_written(store, "create", name, fd, err); }
     failed = sync_and_close(fd, -TG_FAILPOINT("store.generation_sync"));
     if (failed == 0) { failed = sync_folder(store->path); }
-    if (failed != 0) { return not_written(store, "make durable", name, failed, err); }
+    if (failed != 0) {
+        (void)remove_in(store, name); /* nobody goes on with it, and starts that fail may be many */
+        return not_written(store, "make durable", name, failed, err);
+    }
     store->generation = names.generation + 1;
     if (names.generation > 0) {
         (void)snprintf(name, sizeof name, "GENERATION-%" PRIu64, names.generation);

@@ -459,6 +459,32 @@ Test(store, generations_end_where_numbers_do)
     cr_assert_eq(err.code, TG1510);
 }
 
+Test(store, starts_that_fail_leave_no_generations)
+{
+    struct tg_store store;
+    static struct faulty faulty;
+    uint64_t failed = 0;
+    for (uint64_t k = 1; k <= 40; k++) {
+        faulty_use(&faulty, FAULTY_EIO, k, 1);
+        const tg_status status = open_store(&store);
+        const bool hit = faulty.hit;
+        tg_file_ops_use(NULL);
+        failed += status != TG_OK;
+        tg_store_close(&store);
+        if (!hit) { break; }
+    }
+    cr_assert_gt(failed, 5);
+    cr_assert_eq(open_store(&store), TG_OK, "%s", err.text);
+    uint32_t left = 0;
+    for (uint32_t i = 1; i <= 60; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "GENERATION-%" PRIu32, i);
+        left += there(name);
+    }
+    cr_assert_leq(left, 2, "ours, and one that could not be removed"); /* a sweep does that */
+    tg_store_close(&store);
+}
+
 Test(store, older_generations_left_by_a_crash_are_swept)
 {
     struct tg_store store;
