@@ -15,6 +15,7 @@
 #define NEVER_US INT64_C(3600000000000000)
 #define DAY_US INT64_C(86400000000)
 enum { PATH_BYTES = 512, SETS_MAX = 12, SET_BYTES = 320, SETTLE_STEPS = 100, HEARD_STEPS = 5000, TICKS_MAX = 1 << 18 };
+enum { FAILED_MAX = 100 }; /* lives in a row that fail: what is behind that may be permanent, and healing tells */
 #define KEYSPACE "streaming_demo"
 #define TABLE "user_transaction_counts"
 #define CHECKPOINTS "/state/checkpoints"
@@ -246,10 +247,11 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
                                    s->options->checkpoint == 0}; /* without checkpoints a life begins from nothing */
     struct tg_sim_export left = {.disk = s->disk, .from = s->checkpoints, .dir = s->config->dir};
     life.left = s->config->checkpoints ? &left : NULL;
-    for (;;) { /* ends: crashes are counted, failures end with healing, and time goes on */
+    uint32_t failed = 0; /* lives in a row */
+    for (;;) {           /* ends: crashes are counted, failures end with healing, and time goes on */
         const bool dies = outcome->crashes < s->options->crashes;
         const bool at_failpoint = dies && s->options->crash_visits > 0 && tg_prng_below(&s->chaos.prng, 2) == 0;
-        s->chaos.held = dies;
+        s->chaos.held = dies && failed < FAILED_MAX;
         const bool at_call =
             dies && !at_failpoint && s->options->crash_calls > 0 && tg_prng_below(&s->chaos.prng, 2) == 0;
         life.shards = s->options->reshard ? 1 + tg_prng_below(&s->chaos.prng, TG_SIM_SHARDS_MAX) : s->options->shards;
@@ -276,6 +278,7 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
             *err = (struct tg_error){0};
             outcome->failures++;
         }
+        failed = end == TG_SIM_FAILED ? failed + 1 : 0;
         s->world.now_ns += 1000000000; /* somebody starts it again */
         tg_sim_chaos_step(&s->chaos);
         if (move(s, is_half_moved, outcome, err) != TG_OK) { return err->status; }
