@@ -136,7 +136,6 @@ static int list(const struct request *request)
     for (uint32_t i = 0; i < listing->epoch_count && listing->epochs[i] > newest; i++) {
         (void)printf("%8" PRIu64 "  not complete\n", listing->epochs[i]);
     }
-    if (listing->restoring) { (void)printf("a restore into this directory has not ended\n"); }
     return is_damaged ? tg_exit_code(TG_ERR_DATA) : 0;
 }
 

@@ -183,7 +183,9 @@ class Checkpoint(unittest.TestCase):
         (self.folder / "empty").mkdir()
         for directory in ("empty", "none"):
             done = self.turgo(66, "list", "--dir", self.folder / directory)
-            self.assertIn("error TG1520 no checkpoint in ", done.stderr)
+            self.assertRegex(done.stderr, f"error TG1520 no checkpoint in .*/{directory}  exit 66")
+        (self.folder / "empty" / "RESTORING").touch()
+        self.assertIn("/empty: a restore into it has not ended", self.turgo(66, "list", "--dir", self.folder / "empty").stderr)
         self.assertIn("TG1520 no checkpoint 3 in ", self.turgo(66, "verify", "--dir", V1, "3").stderr)
         self.assertIn("TG1511", self.turgo(74, "list", "--dir", V1 / "ACK-1").stderr)
 
