@@ -52,8 +52,8 @@ static int act(const struct plan *plan)
     switch (plan->action) {
     case KILL:
         (void)kill(getpid(), SIGKILL);
-        for (;;) { (void)pause(); } /* the signal may reach another thread first */
-    case STOP: (void)kill(getpid(), SIGSTOP); return 0;
+        for (;;) { (void)pause(); }            /* the signal may reach another thread first */
+    case STOP: (void)raise(SIGSTOP); return 0; /* to this thread: it must not go on before all stand still */
     case ERROR: return (int)plan->value;
     case DELAY:
         (void)nanosleep(&(struct timespec){.tv_sec = (time_t)(plan->value / 1000000000),
