@@ -144,6 +144,18 @@ Test(store_edges, an_abort_that_fails_is_made_up_for_at_the_next_sweep)
     cr_assert_not(there("e1"));
 }
 
+Test(store_edges, a_mark_of_a_restore_that_cannot_be_synced_or_removed)
+{
+    cr_assert_eq(tg_failpoint_arm("restore.sync:1:error:EIO,restore.end:1:error:EIO", &err), TG_OK);
+    cr_assert_eq(tg_store_restore_begin(&store, &err), TG_ERR_IO);
+    cr_assert_eq(err.code, TG1510);
+    cr_assert_eq(tg_store_restore_begin(&store, &err), TG_OK);
+    tg_store_restore_end(&store);
+    cr_assert(there("RESTORING"));
+    tg_store_restore_end(&store);
+    cr_assert_not(there("RESTORING"));
+}
+
 Test(store_edges, what_an_earlier_try_left_is_written_anew)
 {
     bool decided;
