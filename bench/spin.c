@@ -1,14 +1,15 @@
-/* What this machine does to a thread that never waits: slices of about `slice_ns` by the wall clock, as the engine cuts
- * the writing of a checkpoint, but of arithmetic alone. Beside the engine's own slices it shows which of their tail is
- * the machine's. One line of JSON.
+/* What this machine does to a thread that never waits: slices as long by the wall clock as the engine cuts the writing
+ * of a checkpoint, but of arithmetic alone. Beside the engine's own slices it shows which of their tail is the
+ * machine's. One line of JSON.
  *
- *     spin [slice_ns] [seconds] */
+ *     spin [seconds] */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/histogram.h"
+#include "engine/checkpoint/shard.h"
 
 static struct tg_histogram slices;
 static struct tg_histogram pauses;
@@ -32,8 +33,7 @@ static void print(const char *name, const struct tg_histogram *histogram)
 int main(int argc, char **argv)
 {
     enum { STEP = 1000 };
-    const uint64_t slice_ns = argc > 1 ? strtoull(argv[1], NULL, 10) : 50000;
-    const uint64_t end_ns = read_ns(CLOCK_MONOTONIC) + (argc > 2 ? strtoull(argv[2], NULL, 10) : 5) * 1000000000u;
+    const uint64_t end_ns = read_ns(CLOCK_MONOTONIC) + (argc > 1 ? strtoull(argv[1], NULL, 10) : 5) * 1000000000u;
     volatile uint64_t sink = 0;
     uint64_t now_ns = 0;
     while (now_ns < end_ns) {
@@ -44,7 +44,7 @@ int main(int argc, char **argv)
             for (uint32_t i = 0; i < STEP; i++) { word = word * 6364136223846793005u + 1442695040888963407u; }
             sink = word;
             now_ns = read_ns(CLOCK_MONOTONIC);
-        } while (now_ns - begin_ns < slice_ns);
+        } while (now_ns - begin_ns < TG_CHECKPOINT_SLICE_NS);
         tg_histogram_record(&pauses, now_ns - begin_ns, 1);
         tg_histogram_record(&slices, read_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns, 1);
     }

@@ -11,7 +11,6 @@
 #include "engine/checkpoint/checkpoint.h"
 
 enum { SLICE_ENTRIES = 32, DELTAS_MAX = 16 };
-#define SLICE_NS_MAX 50000u /* a slice ends with the step that passes it; 200 us are promised, interrupts included */
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
@@ -284,7 +283,7 @@ static bool sweep(struct tg_checkpoint_shard *part)
         struct tg_snapshot *snapshot = part->snapshots[i];
         if (snapshot == NULL || snapshot->phase == TG_SNAPSHOT_IDLE) { continue; }
         bool done = false;
-        while (!done && spent_ns < SLICE_NS_MAX && !must_wait(part)) {
+        while (!done && spent_ns < TG_CHECKPOINT_SLICE_NS && !must_wait(part)) {
             done = tg_snapshot_step(snapshot, SLICE_ENTRIES);
             spent_ns = slice_clock_ns(part->checkpoint) - begin_ns;
         }
