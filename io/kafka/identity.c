@@ -18,8 +18,8 @@ static tg_status fail(const struct tg_kafka_client *client, const char *topic, c
 {
     if (client->fatal) { return tg_kafka_client_failure(client, err); }
     const bool may_pass = answer == RD_KAFKA_RESP_ERR_NO_ERROR || tg_kafka_is_transient(answer);
-    return tg_fail(err, may_pass ? TG1201 : TG1206, 0, "topic \"%s\" on %s: asking for %s failed: %s", topic,
-                   client->brokers, question,
+    const enum tg_code code = may_pass ? TG1201 : tg_kafka_is_missing(answer) ? TG1203 : TG1206;
+    return tg_fail(err, code, 0, "topic \"%s\" on %s: asking for %s failed: %s", topic, client->brokers, question,
                    answer != RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_err2str(answer)
                    : client->reason[0] != '\0'          ? client->reason
                                                         : "no answer");
@@ -42,7 +42,8 @@ static tg_status ask(struct tg_kafka_client *client, const char *topic, uint64_t
             tg_kafka_positions_ask_now(&positions);
             if (positions.err == RD_KAFKA_RESP_ERR_NO_ERROR) { break; }
         }
-        const bool final = client->fatal || (cluster != NULL && !tg_kafka_is_transient(positions.err));
+        const bool may_pass = tg_kafka_is_transient(positions.err) || tg_kafka_is_missing(positions.err);
+        const bool final = client->fatal || (cluster != NULL && !may_pass);
         if (final || tg_clock_now_ns(&clock) >= deadline_ns) {
             status = fail(client, topic, cluster == NULL ? "its cluster's id" : positions.question, positions.err, err);
             break;

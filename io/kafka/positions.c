@@ -8,10 +8,12 @@
 
 enum { ANSWER_MS = 2000 };
 
+/* The library says "unknown partition" of a whole list when none of them has a leader; each one says why. */
 static rd_kafka_resp_err_t first_error(rd_kafka_resp_err_t err, const rd_kafka_topic_partition_list_t *list)
 {
-    for (int i = 0; err == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) { err = list->elems[i].err; }
-    return err;
+    rd_kafka_resp_err_t first = err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ? RD_KAFKA_RESP_ERR_NO_ERROR : err;
+    for (int i = 0; first == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) { first = list->elems[i].err; }
+    return first != RD_KAFKA_RESP_ERR_NO_ERROR ? first : err;
 }
 
 /* Offsets of all partitions for `time`: milliseconds, or one of the two marks. False = *positions says why. */

@@ -407,6 +407,63 @@ Test(kafka_source, a_topic_that_is_unknown_for_a_moment_costs_nothing_but_time, 
     kit_mock_close(&mock);
 }
 
+/* As a cluster that has just started, too: it knows the topic, and nobody leads its partitions yet. */
+static void set_leaders(struct kit_mock *mock, int32_t partitions, int32_t broker)
+{
+    for (int32_t p = 0; p < partitions; p++) { rd_kafka_mock_partition_set_leader(mock->cluster, TOPIC, p, broker); }
+}
+
+Test(kafka_source, partitions_without_leaders_are_waited_for, .timeout = 60)
+{
+    struct kit_mock mock;
+    kit_mock_open(&mock, 1, TOPIC, 2);
+    for (int32_t p = 0; p < 2; p++) { kit_put_numbers(&mock.producer, TOPIC, p, 0, 1000, 50); }
+    set_leaders(&mock, 2, -1);
+    struct kit_source source = {.numbered = true, .faster = 4};
+    struct tg_error err = {0};
+    KIT_OPTIONS(&source, "brokers", mock.brokers, "topic", TOPIC);
+    cr_assert_eq(kit_source_open(&source, 0, 1, KIT_POOL, &err), TG_OK, "%s", err.text);
+    kit_run(&source, UINT64_MAX, 4); /* longer than a topic may be unknown */
+    cr_assert_eq(tg_kafka_source.failure(source.state, &err), TG_OK, "%s", err.text);
+    set_leaders(&mock, 2, 1);
+    kit_run(&source, 2000, 20);
+    cr_assert_eq(kit_total(&source), 2000);
+    kit_source_close(&source);
+    kit_mock_close(&mock);
+}
+
+static enum tg_code identify_code(const struct kit_source *source, uint32_t partitions, uint64_t wait_ns,
+                                  struct tg_source_log *log, struct tg_error *err)
+{
+    *err = (struct tg_error){0};
+    static int64_t offsets[2][TG_PARTITIONS_MAX];
+    *log = (struct tg_source_log){.partition_count = partitions, .begin = offsets[0], .end = offsets[1]};
+    (void)tg_kafka_source.identify(&source->options.options, "in", kit_now_ns() + wait_ns, log, err);
+    return err->code;
+}
+
+Test(kafka_source, what_the_log_is_can_be_asked_of_a_cluster_that_has_just_started, .timeout = 60)
+{
+    static struct tg_source_log log;
+    struct kit_mock mock;
+    kit_mock_open(&mock, 1, TOPIC, 2);
+    kit_put_numbers(&mock.producer, TOPIC, 1, 0, 700, 50);
+    struct kit_source source = {0};
+    struct tg_error err;
+    KIT_OPTIONS(&source, "brokers", mock.brokers, "topic", TOPIC);
+    set_leaders(&mock, 2, -1);
+    cr_expect_eq(identify_code(&source, 2, 1000000000, &log, &err), TG1201, "to be tried again: %s", err.text);
+    set_leaders(&mock, 2, 1);
+    cr_expect_eq(identify_code(&source, 2, 20000000000, &log, &err), TG_CODE_NONE, "%s", err.text);
+    cr_expect_eq(log.end[1], 700);
+    rd_kafka_mock_topic_set_error(mock.cluster, TOPIC, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    const uint64_t begin = kit_now_ns();
+    cr_expect_eq(identify_code(&source, 2, 1500000000, &log, &err), TG1203, "%s", err.text);
+    cr_expect_geq(kit_now_ns() - begin, 1500000000u, "it was there when the run began, and may appear again");
+    cr_expect_not_null(strstr(err.text, TOPIC), "%s", err.text);
+    kit_mock_close(&mock);
+}
+
 Test(kafka_source, a_topic_that_stays_unknown_ends_the_job_by_name, .timeout = 60)
 {
     struct kit_mock mock;
