@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -24,6 +25,9 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 FUZZ_SECONDS = 120
 SIM_SEEDS_MIN = 300
 SIM_CRASHES_MAX = 40  # of one seed; half as many on average
+UNITTEST = [sys.executable, str(ROOT / "tools/test.d/unittests.py")]
+SUITES_AT_ONCE = "3"  # on two cores: those with servers wait more than they work
+NICE, NICER = 10, 19  # of what is tested; of a lane that has not the right of way
 
 
 class Phase:
@@ -52,16 +56,22 @@ class Run:
         self.phases = []
         self.services_started = False
         self.children = set()
+        self.stopping = False
+        self.begun = time.monotonic()
+        self.lane = threading.local()
 
     # ---- running commands ------------------------------------------------------------------------------------------
 
     def spawn(self, command, log, env=None):
+        if self.stopping:
+            raise InterruptedError("the run is being stopped")
         log.parent.mkdir(parents=True, exist_ok=True)
         out = open(log, "ab")
         out.write(("$ " + " ".join(map(str, command)) + "\n").encode())
         out.flush()
         # A group of its own: what a phase leaves behind can be ended without touching anything else.
-        child = subprocess.Popen(["nice", *map(str, command)], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
+        nice = getattr(self.lane, "nice", NICE)
+        child = subprocess.Popen(["nice", "-n", str(nice), *map(str, command)], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
                                  stdin=subprocess.DEVNULL, env=environment(env), start_new_session=True)
         out.close()
         self.children.add(child)
@@ -90,7 +100,9 @@ class Run:
     def phase(self, name, body):
         phase = Phase(name)
         phase.log.unlink(missing_ok=True)
-        print(f"{name:<28}", end="", flush=True)
+        beside = hasattr(self.lane, "nice")  # then its line is printed whole, at its end
+        if not beside:
+            print(f"{name:<28}", end="", flush=True)
         begun = time.monotonic()
         try:
             body(phase)
@@ -100,11 +112,29 @@ class Run:
         self.phases.append(phase)
         skipped = f", {phase.skipped} skipped" if phase.skipped else ""
         note = f"   {phase.note}" if phase.note else ""
-        print(f"{phase.passed:>6} passed, {phase.failed} failed{skipped}   {phase.seconds:.0f} s{note}", flush=True)
+        lines = [f"{phase.passed:>6} passed, {phase.failed} failed{skipped}   {phase.seconds:.0f} s{note}"]
         if phase.failed:
-            for bad in phase.bad[:12]:
-                print(f"    {bad}")
-            print(f"    log: {phase.log.relative_to(ROOT)}", flush=True)
+            lines += [*(f"    {bad}" for bad in phase.bad[:12]), f"    log: {phase.log.relative_to(ROOT)}"]
+        print((f"{name:<28}" if beside else "") + "\n".join(lines) + "\n", end="", flush=True)
+
+    def side_by_side(self, first, second):
+        """Two calls that run phases, at the same time: `first` waits more than it works and has the right of way. They must not
+        need what the other one takes away: a test that stops a server stops it for all."""
+        errors = []
+
+        def lane(body, nice):
+            self.lane.nice = nice
+            try:
+                body()
+            except Exception as error:  # outside of a phase
+                errors.append(error)
+        lanes = [threading.Thread(target=lane, args=arguments, daemon=True) for arguments in ((first, NICE), (second, NICER))]
+        for thread in lanes:
+            thread.start()
+        for thread in lanes:
+            thread.join()
+        if errors:
+            raise errors[0]
 
     # ---- phases ----------------------------------------------------------------------------------------------------
 
@@ -121,7 +151,7 @@ class Run:
         def body(phase):
             report = LOGS / f"{phase.log.stem}.xml"
             report.unlink(missing_ok=True)
-            self.command(["ctest", "--test-dir", f"build/{preset}", "-j", "2", "--no-tests=error", "--output-junit", report,
+            self.command(["ctest", "--test-dir", f"build/{preset}", "-j", SUITES_AT_ONCE, "--no-tests=error", "--output-junit", report,
                           "--test-output-size-passed", "4000000", "--test-output-size-failed", "4000000", *arguments],
                          phase.log, timeout, {"CRITERION_NO_COLOR": "1", **sanitizer_env(), **(env or {})})
             if not report.exists():
@@ -133,7 +163,7 @@ class Run:
     def unittests(self, name, modules, env=None, timeout=1500, pattern=None):
         def body(phase):
             selection = ["-k", pattern] if pattern else []
-            code = self.command([sys.executable, "-m", "unittest", "-v", *selection, *modules], phase.log, timeout, env)
+            code = self.command([*UNITTEST, *selection, *modules], phase.log, timeout, env)
             count_unittest(phase, code)
             text = phase.log.read_text(errors="replace")
             phase.note = "; ".join([*FIGURES.findall(text), *sorted(set(re.findall(r"skipped (['\"].*)", text)))])
@@ -213,6 +243,7 @@ class Run:
                                   timeout=timeout, check=False).returncode
 
     def close(self):
+        self.stopping = True
         for child in list(self.children):
             self.end_group(child)
         if self.services_started:
@@ -229,7 +260,7 @@ class Run:
             skipped_left = skipped
         slow = sorted((entry for phase in self.phases for entry in phase.slow), reverse=True)[:8]
         print("\nslowest: " + ", ".join(f"{name} {seconds:.0f} s" for seconds, name in slow if seconds >= 1))
-        print(f"total: {sum(phase.seconds for phase in self.phases):.0f} s; logs: {LOGS.relative_to(ROOT)}")
+        print(f"total: {time.monotonic() - self.begun:.0f} s; logs: {LOGS.relative_to(ROOT)}")
         for phase in self.phases:
             if phase.failed or (phase.skipped and self.strict):
                 print(f"failed in {phase.name}: {'; '.join(phase.bad[:4]) or f'{phase.skipped} skipped'}")
@@ -295,8 +326,7 @@ def count_unittest(phase, code):
         phase.bad.append(f"exit {code}: {tail(phase.log)}")
     phase.count(max(0, ran - failed - bad["skipped"]), failed, bad["skipped"])
     phase.bad += re.findall(r"^(?:FAIL|ERROR): (.*)", text, re.M)
-    for test, seconds in re.findall(r"^(\S+) .*\.\.\. ok \((\d+\.\d+)s\)", text, re.M):
-        phase.slow.append((float(seconds), test))
+    phase.slow += [(float(seconds), test) for seconds, test in re.findall(r"^took (\S+) s (\S+)", text, re.M)]
 
 
 # ---- what each selection runs ----------------------------------------------------------------------------------------
@@ -340,12 +370,24 @@ def run_unit(run, full=False):
 
 def run_jobs(run, pattern=None):
     run.unittests("replay", [*REPLAY, *RATE], pattern=pattern)
+    run.side_by_side(lambda: run_with_servers(run, pattern), lambda: run_without_servers(run, pattern))
+
+
+def run_with_servers(run, pattern=None):
+    run.unittests("kills between servers", SERVER_KILLS, pattern=pattern, timeout=600)
+    run.unittests("services and faults", SERVICES, pattern=pattern, timeout=2400)
+
+
+def run_without_servers(run, pattern=None):
     run.unittests("recovery", RECOVERY, pattern=pattern)
     run.unittests("failpoints", FAILPOINTS, pattern=pattern)
     run.unittests("kills", KILLS, pattern=pattern, timeout=KILLS_SECONDS)
-    run.unittests("kills between servers", SERVER_KILLS, pattern=pattern, timeout=600)
     run.unittests("power losses", POWER, pattern=pattern, timeout=KILLS_SECONDS)
-    run.unittests("services and faults", SERVICES, pattern=pattern, timeout=2400)
+
+
+def run_mutants_and_fuzz(run):
+    run.one("mutate engine", ["tests/sim/mutate.py"], 1200)
+    run.fuzz(FUZZ_SECONDS)
 
 
 def run_all(run):
@@ -359,12 +401,11 @@ def run_all(run):
     run.unittests("replay asan", REPLAY, SANITIZED)
     run.unittests("runtime tsan", RACES, {"TURGO_BIN": str(ROOT / "build/tsan/turgo"), "TURGO_QUICK": "1"})
     run.unittests("command line", CLI)
-    run_jobs(run)
+    run.unittests("replay", [*REPLAY, *RATE])
+    run.side_by_side(lambda: run_with_servers(run), lambda: (run_without_servers(run), run_mutants_and_fuzz(run)))
     run.sim("release", 40, SIM_SEEDS_MIN)
     run.sim("release", 150, SIM_SEEDS_MIN, crashes=SIM_CRASHES_MAX)
     run.sim("asan", 50, 40, crashes=SIM_CRASHES_MAX)
-    run.one("mutate engine", ["tests/sim/mutate.py"], 1200)
-    run.fuzz(FUZZ_SECONDS)
 
 
 def main():

@@ -71,7 +71,7 @@ class Soak(test.Run):
         def body(phase):
             each = -(-wanted // KILLERS)
             logs = [phase.log.with_suffix(f".{number}.log") for number in range(KILLERS)]
-            loops = [self.spawn([sys.executable, "-m", "unittest", "-v", *test.KILLS], log, {"TURGO_KILLS": str(each), "TURGO_QUICK": "1", "TURGO_CHECKED": "0"})
+            loops = [self.spawn([*test.UNITTEST, *test.KILLS], log, {"TURGO_KILLS": str(each), "TURGO_QUICK": "1", "TURGO_CHECKED": "0"})
                      for log in logs]
             figures = collections.Counter()
             for loop, log in zip(loops, logs):
@@ -112,7 +112,7 @@ class Soak(test.Run):
     def replay(self):
         def one(phase, number):
             log = phase.log.with_suffix(f".{number}.log")
-            code = self.command([sys.executable, "-m", "unittest", "-v", *test.REPLAY], log, 1500, {"TURGO_QUICK": None})
+            code = self.command([*test.UNITTEST, *test.REPLAY], log, 1500, {"TURGO_QUICK": None})
             self.count_round(phase, code, log)
         self.rounds("replay", "replay", REPLAY_ROUNDS, one)
 
@@ -125,7 +125,7 @@ class Soak(test.Run):
             name = names[number % len(names)]
             log = phase.log.with_suffix(f".{number}.log")
             log.unlink(missing_ok=True)
-            code = self.command([sys.executable, "-m", "unittest", "-v", name], log, 900, env)
+            code = self.command([*test.UNITTEST, name], log, 900, env)
             self.count_round(phase, code, log)
         self.rounds("faults", "faults", FAULT_RUNS, one)
         self.phases[-1].note += f", of {len(names)} kinds, in the order of seed {self.chosen}"
