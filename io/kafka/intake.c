@@ -248,6 +248,11 @@ uint32_t tg_kafka_intake_poll(struct tg_kafka_intake *intake, struct tg_kafka_pa
     return 1;
 }
 
+int64_t tg_kafka_intake_position(const struct tg_kafka_partition *partition)
+{
+    return partition->held != NULL ? partition->held_slice.offset : partition->next;
+}
+
 void tg_kafka_partition_close(struct tg_kafka_partition *partition)
 {
     free(partition->held);

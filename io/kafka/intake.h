@@ -51,6 +51,8 @@ void tg_kafka_intake_check(struct tg_kafka_intake *intake, const struct tg_kafka
 /* Is there anything behind the end that was reported last, as far as the client knows? It goes on listening while we do
  * not. While no broker can be reached there may be.  @shard */
 bool tg_kafka_intake_unread(struct tg_kafka_intake *intake, struct tg_kafka_partition *partition);
+/* Offset of the record that is delivered next.  @shard */
+int64_t tg_kafka_intake_position(const struct tg_kafka_partition *partition);
 /* Drop the held record.  @shard */
 void tg_kafka_partition_close(struct tg_kafka_partition *partition);
 

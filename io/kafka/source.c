@@ -503,12 +503,12 @@ static tg_status failure(const void *state, struct tg_error *err)
     return source->intake.status;
 }
 
-/* Nothing is held back between polls: what is wanted next is delivered next. */
 static int64_t position(const void *state, uint32_t number)
 {
     const struct kafka_source *source = state;
     const uint32_t place = place_of(source, number);
-    return source->has_positions && place < source->owned_count ? source->partitions[place].next : -1;
+    if (!source->has_positions || place == source->owned_count) { return -1; }
+    return tg_kafka_intake_position(&source->partitions[place]);
 }
 
 static bool unread(void *state, uint32_t number)

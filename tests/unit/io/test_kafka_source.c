@@ -207,6 +207,9 @@ Test(kafka_source, records_of_any_size_survive_small_buffers_and_a_slow_receiver
     while (source.ended_count == 0 && kit_now_ns() < until) {
         (void)tg_helper_poll(source.helper, 0);
         const bool news = tg_kafka_source.poll(source.state, &batch, kit_now_ns()) != 0;
+        const int64_t next = tg_kafka_source.position(source.state, 0);
+        cr_assert(next == -1 || next == seen + (news ? batch.count : 0), "seed %lu: %ld is next, %u were delivered",
+                  (unsigned long)seed, (long)next, seen + (news ? batch.count : 0));
         if (news) {
             kit_take(&source, &batch);
             for (uint32_t i = 0; i < batch.count; i++, seen++) {
