@@ -50,6 +50,7 @@
     X("file.segment")           /* file sink: a shard's next part is about to be created */ \
     X("file.stage")             /* file sink: a block is about to be written to a part */ \
     X("file.stage_sync")        /* file sink: a part is whole, not durable */ \
+    X("file.stage_anew")        /* file sink: its sync failed; the rows are in a new file, not durable */ \
     X("file.stage_folder_sync") /* file sink: it is durable, its name is not */ \
     X("file.commit")            /* file sink: the checkpoint is complete, its rows are not in the final file */ \
     X("file.copy")              /* file sink: a part is about to be appended to the final file */ \

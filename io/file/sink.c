@@ -3,8 +3,8 @@
  * every block is written at that offset: after an error or a short write the rest is cut off (at the latest before the
  * next attempt), so no line is ever torn or doubled, however often writing fails. What it promises: a row is
  * acknowledged once the kernel has it (a crash of the process loses nothing), and flush() makes everything durable with
- * fdatasync. An fdatasync that fails ends the job: the kernel may have dropped what earlier blocks left with it, and a
- * second call would report success. An existing file is replaced when a run starts.
+ * fdatasync. Without checkpoints an fdatasync that fails ends the job: the kernel may have dropped what earlier blocks
+ * left with it, and a second call would report success. An existing file is replaced when a run starts.
  *
  * With checkpoints the rows are staged instead and become visible when their checkpoint is complete (staging.h):
  * whoever reads the file sees each row once, whatever crashes. */
@@ -115,10 +115,16 @@ static enum tg_outbox_result block_stage(struct file_target *target, struct tg_o
         if (failed != 0) { return refused(target, block, -failed); }
         block->moved = block->used;
     }
-    note_recovered(target);
     const int failed = block->sync ? tg_staging_sync(&target->staging, shard) : 0;
-    if (failed == 0) { return TG_OUTBOX_WRITTEN; }
-    (void)tg_fail(&block->error, TG1502, -failed, "sink %s: make rows for %s durable", target->sink_name, target->path);
+    if (failed == 0) {
+        note_recovered(target);
+        return TG_OUTBOX_WRITTEN;
+    }
+    if (failed != -EBADMSG) { return refused(target, block, -failed); }
+    (void)tg_fail(&block->error, TG1502, 0,
+                  "sink %s: rows for %s could not be made durable, and read back they are not what was written\n  the "
+                  "disk has lost them; the next start reads them from the source again",
+                  target->sink_name, target->path);
     return TG_OUTBOX_FAILED;
 }
 

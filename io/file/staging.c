@@ -43,7 +43,10 @@ tg_status tg_staging_open(struct tg_staging *staging, const char *path, int fina
     *staging = (struct tg_staging){
         .path = path, .final_fd = final_fd, .shard_count = shard_count, .next_segment = generation << 32 | 1};
     staging->copy = malloc(COPY_BYTES);
-    if (staging->copy == NULL) { return tg_fail(err, TG1601, ENOMEM, "stage rows of %s", path); }
+    staging->anew = malloc(COPY_BYTES);
+    if (staging->copy == NULL || staging->anew == NULL) {
+        return tg_fail(err, TG1601, ENOMEM, "stage rows of %s", path);
+    }
     for (uint32_t i = 0; i < shard_count; i++) {
         staging->shards[i].fd = -1;
         staging->shards[i].segments = calloc(TG_STAGING_SEGMENTS_MAX, sizeof(struct tg_staging_segment));
@@ -63,6 +66,7 @@ void tg_staging_close(struct tg_staging *staging)
         free(shard->segments);
     }
     free(staging->copy);
+    free(staging->anew);
     staging->shard_count = 0;
 }
 
@@ -139,7 +143,7 @@ static int begin_segment(struct tg_staging *staging, uint32_t index, uint64_t se
         shard->fd = -1;
         return failed;
     }
-    shard->torn = false;
+    shard->torn = shard->dirty = shard->doubtful = false;
     *segment_at(shard, end) = (struct tg_staging_segment){.number = segment};
     atomic_store_explicit(&shard->end, end + 1, memory_order_release); /* S1 */
     return 0;
@@ -174,6 +178,7 @@ int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segme
         const int failed = ops->ftruncate(ops->self, shard->fd, (int64_t)newest->bytes);
         if (failed != 0) { return failed; }
     }
+    shard->dirty = true;
     shard->torn = true; /* also when the call fails: it may have written before it did */
     int failed = -TG_FAILPOINT("file.stage");
     if (failed == 0) { failed = tg_file_write_all(shard->fd, data, bytes, (int64_t)newest->bytes); }
@@ -184,14 +189,67 @@ int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segme
     return 0;
 }
 
+/* Copy a segment into an empty file. 0 or -errno; -EBADMSG where it cannot be read back as it was written. */
+static int copy_segment(char copy[COPY_BYTES], int from, int to, const struct tg_staging_segment *segment)
+{
+    int failed = 0;
+    uint32_t crc = 0;
+    for (uint64_t at = 0; at < segment->bytes && failed == 0;) {
+        const uint64_t left = segment->bytes - at;
+        const int64_t got = tg_file_read_upto(from, copy, left < COPY_BYTES ? left : COPY_BYTES, (int64_t)at);
+        if (got <= 0) {
+            failed = got == 0 ? -EBADMSG : (int)got;
+        } else {
+            crc = tg_crc32c(crc, copy, (size_t)got);
+            failed = tg_file_write_all(to, copy, (size_t)got, (int64_t)at);
+            at += (uint64_t)got;
+        }
+    }
+    return failed == 0 && crc != segment->crc ? -EBADMSG : failed;
+}
+
+/* A sync that failed is not repeated: the kernel may have dropped what it could not write, and would report success. A
+ * new file with the same rows, read back and compared with their checksum, takes the place of the newest segment's. */
+static int write_anew(struct tg_staging *staging, uint32_t index)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    struct tg_staging_shard *shard = &staging->shards[index];
+    const uint64_t end = atomic_load_explicit(&shard->end, memory_order_relaxed); /* our own store */
+    const struct tg_staging_segment *newest = segment_at(shard, end - 1);
+    char path[PATH_BYTES];
+    char anew[PATH_BYTES + NAME_BYTES];
+    (void)snprintf(anew, sizeof anew, "%s.anew", part_name(staging, index, newest->number, path));
+    const int fd = ops->open(ops->self, anew, O_RDWR | O_CREAT | O_TRUNC, 0666);
+    if (fd < 0) { return fd; }
+    int failed = copy_segment(staging->anew, shard->fd, fd, newest);
+    if (failed == 0) { failed = -TG_FAILPOINT("file.stage_anew"); }
+    if (failed == 0) { failed = tg_file_sync(fd); }
+    if (failed == 0) { failed = ops->rename(ops->self, anew, path); }
+    if (failed != 0) {
+        (void)ops->close(ops->self, fd);
+        (void)ops->unlink(ops->self, anew);
+        return failed;
+    }
+    (void)ops->close(ops->self, shard->fd);
+    shard->fd = fd;
+    return 0;
+}
+
 int tg_staging_sync(struct tg_staging *staging, uint32_t index)
 {
-    const struct tg_staging_shard *shard = &staging->shards[index];
-    if (shard->fd < 0) { return 0; }
-    int failed = -TG_FAILPOINT("file.stage_sync");
-    if (failed == 0) { failed = tg_file_sync(shard->fd); }
+    struct tg_staging_shard *shard = &staging->shards[index];
+    if (!shard->dirty) { return 0; }
+    int failed = 0;
+    if (shard->doubtful) {
+        failed = write_anew(staging, index);
+    } else {
+        failed = -TG_FAILPOINT("file.stage_sync");
+        if (failed == 0) { failed = tg_file_sync(shard->fd); }
+    }
     if (failed == 0) { failed = -TG_FAILPOINT("file.stage_folder_sync"); }
-    return failed != 0 ? failed : sync_folder(staging);
+    if (failed == 0) { failed = sync_folder(staging); }
+    shard->dirty = shard->doubtful = failed != 0;
+    return failed;
 }
 
 uint32_t tg_staging_prepare(const struct tg_staging *staging, uint32_t index, uint64_t segment, uint8_t *data)

@@ -42,6 +42,8 @@ struct tg_staging_segment {
 struct tg_staging_shard {
     int fd;                              /* of the newest segment, committed or not; -1 = none is open */
     bool torn;                           /* bytes behind the newest segment's may have to be cut off */
+    bool dirty;                          /* rows were appended since the newest segment was made durable */
+    bool doubtful;                       /* and that failed: what the disk has of it nobody knows */
     struct tg_staging_segment *segments; /* [TG_STAGING_SEGMENTS_MAX] first to end - 1 are not committed; a ring */
     _Atomic uint64_t first;
     _Atomic uint64_t end;
@@ -53,6 +55,7 @@ struct tg_staging {
     int final_fd;
     int64_t length; /* of the final file: what is committed */
     char *copy;     /* for commits */
+    char *anew;     /* for rows that are written to a new file */
     uint32_t shard_count;
     uint64_t next_segment; /* at the start: no run before this one had it or a larger one */
     struct tg_staging_shard shards[TG_SHARDS_MAX];
@@ -73,7 +76,8 @@ TG_MUST_USE int tg_staging_append(struct tg_staging *staging, uint32_t shard, ui
 /* No checkpoint is under way that has segments of the shard, all of which are numbered `segment` or less unless they
  * were begun since the last cut.  @shard */
 void tg_staging_settle(struct tg_staging *staging, uint32_t shard, uint64_t segment);
-/* Make a shard's newest segment durable. 0 or -errno.  @helper */
+/* Make a shard's newest segment durable. 0 or -errno; the next call then writes the rows to a new file. -EBADMSG: read
+ * back they are not what was appended, and are lost to this run.  @helper */
 TG_MUST_USE int tg_staging_sync(struct tg_staging *staging, uint32_t shard);
 /* The committable of all segments of a shard up to `segment`; out[TG_COMMITTABLE_BYTES_MAX]. Returns its bytes.
  * @helper */

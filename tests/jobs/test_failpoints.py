@@ -41,14 +41,14 @@ COMMITS_AGAIN = {  # decided: the commit is repeated until it works (TG2501)
     "checkpoint.commit", "checkpoint.commit_sink", "file.commit", "file.copy", "file.commit_sync", "file.commit_folder_sync"}
 LEAVES_OLD_ONES = {"ack.create", "ack.write", "ack.sync", "ack.rename", "ack.folder_sync", "sweep.manifests", "sweep.sync", "sweep.files"}  # TG2501
 WRITES_AGAIN = {"file.segment": "TG1502", "file.stage": "TG1502", "console.write": "TG1502", "sqlite.begin": "TG1503", "sqlite.commit": "TG1503",
-                "sqlite.committed": "TG1503", "file.append": "TG1502"}
-ENDS_THE_RUN = {"file.stage_sync": "TG1502", "file.stage_folder_sync": "TG1502", "manifest.folder_sync": "TG1510", "source.read": "TG1501",
-                "file.sync": "TG1502"}
+                "sqlite.committed": "TG1503", "file.append": "TG1502", "file.stage_sync": "TG1502", "file.stage_folder_sync": "TG1502",
+                "file.stage_anew": "TG1502"}
+ENDS_THE_RUN = {"manifest.folder_sync": "TG1510", "source.read": "TG1501", "file.sync": "TG1502"}
 REFUSES_THE_START = {"store.lock", "store.generation", "store.generation_sync", "recovery.list", "recovery.read", "recovery.verify", "recovery.recommit",
                      "recovery.load"}
 DOES_NOTHING = {"checkpoint.positions", "store.abort", "file.remove", "file.full", "source.batch"}
 WITHOUT_CHECKPOINTS = {"file.append", "file.sync"}  # the file sink's way when there are none
-NEEDS = {"store.abort": "store.sync:1-4:error:EIO"}  # reached behind another failure only
+NEEDS = {"store.abort": "store.sync:1-4:error:EIO", "file.stage_anew": "file.stage_sync:1-8:error:EIO"}  # reached behind another failure only
 # Reached with servers only, test_failpoints_services.py, and by a restore, test_restore_ticks.py.
 ELSEWHERE = ("kafka.", "cassandra.", "ticks.", "restore.")
 
@@ -418,9 +418,9 @@ def is_stopped(pid):
 class Stops(FailpointTest):
     """SIGTERM while the process stands at a failpoint, so that it comes in exactly that phase of a checkpoint."""
 
-    def held_at(self, folder, plan, **options):
+    def held_at(self, folder, *plans, **options):
         """A life that has stopped there; None when it came to its end before."""
-        life = self.live(folder, plan, **options)
+        life = self.live(folder, *plans, **options)
         while life.run.running():
             if is_stopped(life.run.pid):
                 return life
@@ -434,7 +434,7 @@ class Stops(FailpointTest):
             where = f"SIGTERM at {name} (TG_SEED={self.case.seed})"
             with self.subTest(where):
                 folder = self.folder(name)
-                life = self.held_at(folder, f"{name}:{1 if name == 'source.read' else 2}:stop")
+                life = self.held_at(folder, f"{name}:{1 if name == 'source.read' else 2}:stop", *([NEEDS[name]] if name in NEEDS else []))
                 if life is None:
                     continue
                 self.reached[name] += 1

@@ -199,7 +199,11 @@ RECOVERY = {
     "parts_not_synced": recovery("decides before rows that wait for their commit are durable", (
         "io/file/sink.c", "block->sync ? tg_staging_sync(&target->staging, shard) : 0;", "0;"), sets=(*POWER, "cassandra=0")),
     "parts_folder_not_synced": recovery("decides before the names of the files of such rows are durable", (
-        "io/file/staging.c", "    return failed != 0 ? failed : sync_folder(staging);\n", "    return failed;\n"), sets=(*POWER, "cassandra=0", *QUICK)),
+        "io/file/staging.c", "    if (failed == 0) { failed = sync_folder(staging); }\n    shard->dirty", "    shard->dirty"),
+        sets=(*POWER, "cassandra=0", *QUICK)),
+    "failed_sync_repeated": recovery("syncs a file of such rows again when that failed, instead of writing a new one", (
+        "io/file/staging.c", "        failed = write_anew(staging, index);\n", "        failed = tg_file_sync(shard->fd);\n"),
+        sets=(*QUICK, "cassandra=0", "fatal=1", "disk_faults=2")),
     # ---- commits ----
     "commit_before_decision": recovery("commits before the manifest is there", (
         "engine/checkpoint/checkpoint.c",

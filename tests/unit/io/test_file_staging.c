@@ -1,4 +1,6 @@
 /* Rows that wait for their checkpoint: none is lost, none is there twice, and none of another run takes their place. */
+#include <errno.h>
+
 #include "base/prng.h"
 #include "tests/seed.h"
 #include "tests/unit/io/staging_world.h"
@@ -239,6 +241,61 @@ Test(file_staging, every_kth_call_of_a_commit_failing_in_every_way_is_made_good_
         }
     }
     cr_assert_gt(failures, 50);
+}
+
+/* Whatever fails while rows are made durable: nobody syncs the same file again, and the next calls make it good. */
+Test(file_staging, every_kth_call_of_a_sync_failing_in_every_way_is_made_good_by_a_new_file)
+{
+    struct faulty faulty;
+    uint32_t failures = 0;
+    for (enum faulty_way way = FAULTY_EIO; way < FAULTY_WAYS; way++) {
+        for (uint64_t calls = 1; calls <= 20; calls++) { /* so many in a row */
+            struct kept kept;
+            struct stat before;
+            struct stat after;
+            write_text(world_path, "");
+            cr_assert_eq(run_begin(calls, NULL), TG_OK);
+            stage(0, "one\n");
+            cr_assert_eq(stat(part_path(0, world_segment[0]), &before), 0);
+            faulty_use(&faulty, way, 1, calls);
+            uint32_t attempts = 0;
+            int failed;
+            do {
+                failed = tg_staging_sync(&world, 0);
+                cr_assert_neq(failed, -EBADMSG, "way %u, %lu calls", way, calls);
+                failures += failed != 0;
+                cr_assert_lt(++attempts, 30u, "way %u, %lu calls", way, calls);
+            } while (failed != 0);
+            tg_file_ops_use(NULL);
+            cr_assert_eq(stat(part_path(0, world_segment[0]), &after), 0);
+            if (attempts > 1) { cr_assert_neq(before.st_ino, after.st_ino, "way %u, %lu calls", way, calls); }
+            stage(0, "two\n"); /* of the same epoch */
+            cut_and_prepare(&kept);
+            cr_assert_eq(commit(&kept), TG_OK, "%s", world_error.text);
+            cr_assert_str_eq(text_of(world_path), "one\ntwo\n");
+            cr_assert_eq(tg_staging_clean(&world), 0);
+            run_end();
+            kept_free(&kept);
+        }
+    }
+    cr_assert_gt(failures, 50);
+}
+
+Test(file_staging, rows_that_a_failed_sync_has_lost_are_missed)
+{
+    struct faulty faulty;
+    const char *const wrong[] = {"", "one", "onE\n"};
+    for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        write_text(world_path, "");
+        cr_assert_eq(run_begin(i + 1, NULL), TG_OK);
+        stage(0, "one\n");
+        faulty_use(&faulty, FAULTY_EIO, 1, 1);
+        cr_assert_eq(tg_staging_sync(&world, 0), -EIO);
+        tg_file_ops_use(NULL);
+        write_text(part_path(0, world_segment[0]), wrong[i]);
+        for (uint32_t k = 0; k < 3; k++) { cr_assert_eq(tg_staging_sync(&world, 0), -EBADMSG, "%s", wrong[i]); }
+        run_end();
+    }
 }
 
 Test(file_staging, epochs_without_a_checkpoint_may_be_any_number)
