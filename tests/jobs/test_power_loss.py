@@ -15,6 +15,7 @@ from unittest import mock
 
 from tests.jobs import test_recovery as recovery
 from tests.jobs import turgo
+from tests.jobs.checkpoint_check import check_directory
 
 LOSSES = int(os.environ.get("TURGO_POWER_LOSSES", "4"))
 RECORDS = 12_000
@@ -120,7 +121,8 @@ class PowerLoss(recovery.RecoveryTest):
     def test_a_job_whose_machine_loses_power_again_and_again_loses_and_doubles_nothing(self):
         seed = turgo.fresh_seeds(1)[0]
         begun = time.monotonic()
-        names = ("power losses", "power losses behind a new checkpoint", "starts from a checkpoint", "checkpoints", "inputs")
+        names = ("power losses", "power losses behind a new checkpoint", "starts from a checkpoint", "checkpoints",
+                 "checkpoints compared with the model", "inputs")
         while self.tally["power losses"] < LOSSES or not all(self.tally[name] for name in names):
             number = self.tally["inputs"]
             self.assertLess(number, 10 + LOSSES, f"TG_SEED={seed}: {self.tally}")
@@ -134,6 +136,7 @@ class PowerLoss(recovery.RecoveryTest):
         outputs = chance.choice(("sqlite", "file"))
         where = f"{where} {outputs} {image.options}"
         acknowledged = newest = 0
+        self.compared = set()
         for number in range(self.LIVES_MAX):
             flags = ("--shards", chance.randrange(1, 5), "--poll-size", chance.choice((1, 1, 7)), "--io", chance.choice(("uring", "epoll")))
             life = self.start(its_case, image, *flags, outputs=outputs, every=chance.choice(("50ms", "20ms")))
@@ -147,7 +150,7 @@ class PowerLoss(recovery.RecoveryTest):
                 self.finish(its_case, image, life, where)
                 self.tally["checkpoints"] += newest
                 return
-            acknowledged, newest = self.lose_power(image, life)
+            acknowledged, newest = self.lose_power(its_case, image, life)
             self.tally["power losses"] += 1
             self.tally["power losses behind a new checkpoint"] += newest > before
         self.fail(f"{where}: not at the end after {self.LIVES_MAX} lives")
@@ -180,12 +183,15 @@ class PowerLoss(recovery.RecoveryTest):
             life.run.send(signal.SIGCONT)
             time.sleep(chance.uniform(0, 0.004))
 
-    @staticmethod
-    def lose_power(image, life):
+    def lose_power(self, its_case, image, life):
         """Numbers of the newest acknowledged and the newest visible checkpoint at that instant; the image is then what was on the disk."""
         life.run.send(signal.SIGSTOP)
+        wrong, looked = check_directory(life.checkpoints, its_case.oracle, self.compared)
+        self.assertEqual(wrong[:5], [], its_case.seed)
+        self.tally["checkpoints compared with the model"] += len(looked)
         acknowledged = max(recovery.numbers_of(life.checkpoints, "ACK-"), default=0)
         newest = life.newest()
+        self.compared = {epoch for epoch in self.compared.union(looked) if epoch <= acknowledged}  # others may be taken back
         left = image.cut()
         life.run.kill()
         life.close()
@@ -210,7 +216,8 @@ class PowerLoss(recovery.RecoveryTest):
         image.make()
         life = self.start(its_case, image, "--poll-size", 1, "--shards", 2, preload=library, every="10ms", outputs="file")
         recovery.wait_for_checkpoint(life, 2)
-        acknowledged, _ = self.lose_power(image, life)
+        self.compared = set()
+        acknowledged, _ = self.lose_power(its_case, image, life)
         self.assertGreaterEqual(acknowledged, 1)
         again = self.start(its_case, image, "--poll-size", 1, outputs="file")
         self.assertLess(self.began(again, "unsynced"), acknowledged)

@@ -26,7 +26,7 @@ from tests.model.purchase_count import Params, run
 
 KILLS = int(os.environ.get("TURGO_KILLS", "30"))
 RECORDS = 8_000 if turgo.QUICK else 40_000
-CHECKED = int(os.environ.get("TURGO_CHECKED", "3"))  # checkpoints of a life that are compared with the model; 0 = all
+CHECKED = int(os.environ.get("TURGO_CHECKED", "0"))  # checkpoints of a life that are compared with the model; 0 = all
 FILE_SINK = 'file: {path: "${TURGO_OUT:-out}/user_transaction_counts.jsonl"}'
 SQLITE_SINK = 'sqlite: {path: "${TURGO_OUT:-out}/counts.db", table: counts}'
 SIDE_SINKS = ('file: {path: "${TURGO_OUT:-out}/dead_letters.jsonl"}', 'file: {path: "${TURGO_OUT:-out}/late.jsonl"}')
