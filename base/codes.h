@@ -62,7 +62,6 @@
     X(1602, TG_ERR_DATA, "poison record with on_error: stop") \
     X(1603, TG_ERR_INTERNAL, "timer never comes to rest") \
     X(1604, TG_ERR_LOCKED, "state directory in use") \
-    X(1605, TG_ERR_CONFIG, "state directory already ended") \
     X(1606, TG_ERR_UNAVAILABLE, "stopped before everything was written") \
     X(2101, TG_OK, "io_uring denied, using epoll") \
     X(2102, TG_OK, "shards are not pinned") \

@@ -61,7 +61,7 @@ struct tg_operator {
     /* Check parameters against each other and the source's watermark delay B; NULL = nothing to check. Returns NULL
      * when they are right, else what is wrong.  @setup */
     const char *(*check)(const void *params, tg_us watermark_delay);
-    /* How far back a cold start must read (SEMANTICS: horizon).  @setup */
+    /* How far back a cold start must read (docs/OPERATORS.md: horizon).  @setup */
     tg_us (*horizon)(const void *params, tg_us watermark_delay);
 };
 

@@ -16,7 +16,7 @@ enum { TG_SEGMENT_BYTES = 65536, TG_KEY_INLINE_BYTES = 20, TG_VALUE_BYTES_MAX = 
 
 struct tg_table_config {
     uint64_t entry_count_max; /* hard limit, reserved at setup; hitting it is an outcome, never a resize */
-    uint64_t hash_seed;       /* odd; makes slot positions of attacker-chosen keys unpredictable */
+    uint64_t hash_seed;       /* odd factor of the hash. The engine's is a constant: no guard against chosen keys */
     uint32_t value_bytes;     /* same for every key, 1 to TG_VALUE_BYTES_MAX; values are aligned to 16 */
 };
 

@@ -84,7 +84,7 @@ struct tg_manifest {
     int64_t version_base;   /* of sink versions: the wall clock when the job was born */
     int64_t job_clock_base; /* of versions of steps on the job clock: raised at every start */
     uint64_t graph_hash;
-    uint64_t hash_seed;
+    uint64_t hash_seed;       /* 0: the format has a place for it, nothing uses it */
     uint32_t key_group_count; /* TG_KEY_GROUP_COUNT */
     uint32_t shard_count;
     uint32_t source_count;

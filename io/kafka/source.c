@@ -31,11 +31,12 @@ static const struct tg_option options_table[] = {
     {"brokers", TG_OPTION_LIST, false, NULL, NULL, "Bootstrap brokers, host:port; needed when the job runs."},
     {"topic", TG_OPTION_TEXT, true, NULL, NULL, "Topic to read."},
     {"group", TG_OPTION_TEXT, false, NULL, NULL,
-     "Name under which positions are kept in Kafka; default: the job's name. No group is joined."},
+     "Name under which positions are kept in Kafka while checkpoints are off; default: the job's name. No group is "
+     "joined."},
     {"start", TG_OPTION_CHOICE, false, "earliest", "earliest|latest|horizon|committed",
-     "Where to begin a partition without a committed position (or with --fresh): earliest; latest; horizon = as far "
-     "back "
-     "as the job's steps look; committed = like earliest. A committed position wins over all of them."},
+     "Where to begin without a checkpoint or, with checkpoints off, a committed position (or with --fresh): earliest; "
+     "latest; horizon = as far back as the job's steps look; committed = like earliest. With checkpoints on committed "
+     "positions are never used."},
     {"client", TG_OPTION_MAP, false, NULL, NULL,
      "Further librdkafka settings (TLS, SASL, timeouts), e.g. {security.protocol: sasl_ssl}."},
     {"password", TG_OPTION_SECRET, false, NULL, NULL, "SASL password; never logged or printed."},

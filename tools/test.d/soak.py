@@ -24,10 +24,11 @@ from tests.jobs.mutate import TRIALS  # noqa: E402  (after the path is set)
 # Every test of these modules is one fault; a loop that kills the engine itself is one more module here.
 FAULTS = ["tests.jobs.test_faults", "tests.jobs.test_signals", "tests.jobs.test_cassandra_sink", "tests.jobs.test_dead_letters"]
 TARGETS = ["turgo", "turgo-sim", "cassandra_sink_check"]
+FORMATS = ["test_format", "test_manifest", "test_recovery_mutants"]  # damage what a checkpoint is, with seeds of their own
 # What a full run does, and which share of a short run's time each part gets.
 SEEDS, SEEDS_CALM, SEEDS_ASAN, KILLS, SERVER_KILLS, POWER_LOSSES, FAILPOINT_HITS = 2000, 500, 200, 1000, 200, 50, 5
 FAULT_RUNS, REPLAY_ROUNDS, FUZZ_SECONDS_EACH = 100, 100, 1800
-SHARES = {"simulator": 0.25, "kills": 0.1, "servers": 0.1, "failpoints": 0.05, "power": 0.05, "replay": 0.1, "faults": 0.2, "mutants": 0.05, "fuzz": 0.1}
+SHARES = {"simulator": 0.25, "kills": 0.1, "servers": 0.1, "failpoints": 0.05, "power": 0.05, "replay": 0.1, "faults": 0.2, "mutants": 0.05, "formats": 0.05, "fuzz": 0.1}
 PARTS = tuple(SHARES)
 MUTANTS_SECONDS = 600  # for all of them
 KILLERS = 3  # at a time: a killed life waits more than it works
@@ -140,6 +141,12 @@ class Soak(test.Run):
         phase.bad += [f"{bad} ({log})" for bad in part.bad]
         phase.slow += part.slow
 
+    def formats(self):
+        """Damaged files, manifests and directories, once more in the fast build and with the sanitizers."""
+        for preset in ("release", "asan"):
+            self.build(preset, FORMATS)
+            self.ctest(f"formats {preset}", preset, ["-V", "-R", f"^({'|'.join(FORMATS)})$"])  # -V: seeds into the log
+
     def fuzzers(self):
         targets = len(list((test.ROOT / "tests/fuzz").glob("fuzz_*.c")))
         limit = self.seconds("fuzz")
@@ -217,7 +224,7 @@ def main():
             run.services_up()
         parts = {"simulator": run.simulator, "kills": run.kills, "servers": run.servers, "failpoints": run.failpoints, "power": run.power,
                  "replay": run.replay, "faults": run.faults,
-                 "mutants": run.mutants, "fuzz": run.fuzzers}
+                 "mutants": run.mutants, "formats": run.formats, "fuzz": run.fuzzers}
         for part in PARTS:
             if part in options.only:
                 parts[part]()
