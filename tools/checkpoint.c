@@ -147,7 +147,7 @@ static tg_status verify(const struct request *request, const struct tg_manifest 
     struct tg_tick_totals ticks;
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     const uint32_t threads = cores < 1 ? 1 : cores > TG_SHARDS_MAX ? TG_SHARDS_MAX : (uint32_t)cores;
-    tg_status status = tg_recovery_verify(&request->store, manifest, threads, &totals, err);
+    tg_status status = tg_recovery_verify(&request->store, manifest, threads, NULL, &totals, err);
     if (status == TG_OK) { status = tg_tick_log_verify(&request->store, manifest, &ticks, err); }
     if (status != TG_OK) { return status; }
     struct tg_error law = {0};

@@ -116,6 +116,7 @@ static tg_status load_records(struct load *load, struct tg_state_reader *reader,
                               struct tg_error *err)
 {
     static _Thread_local struct tg_state_record records[TG_RESTORE_RECORDS_MAX];
+    uint64_t told = 0; /* bytes */
     uint32_t count = 0;
     int more;
     while ((more = tg_state_reader_next(reader, &records[count], err)) > 0) {
@@ -124,8 +125,13 @@ static tg_status load_records(struct load *load, struct tg_state_reader *reader,
         struct tg_restore *restore = &load->restores[ours[records[0].table]]; /* a block is of one table */
         const tg_status status = tg_restore_records(restore, records, count, reader->input.name, err);
         if (status != TG_OK) { return is_full(load, restore, err) ? no_room(load, restore->now->owner, err) : status; }
+        if (tg_state_reader_block_ends(reader)) {
+            tg_restore_progress_add(&load->checkpoint->progress, reader->seen.bytes - told);
+            told = reader->seen.bytes;
+        }
         count = 0;
     }
+    tg_restore_progress_add(&load->checkpoint->progress, reader->input.bytes - told);
     return (tg_status)more;
 }
 
@@ -293,6 +299,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
     const uint64_t end_ns = tg_clock_now_ns(&checkpoint->config.clock);
     part->timers_ns = end_ns - timers_begin_ns;
     part->load_ns = end_ns - begin_ns;
+    part->loaded_ns = end_ns;
     part->load_cpu_ns = tg_clock_cpu_ns() - cpu_begin_ns;
     return status;
 }

@@ -42,7 +42,7 @@ Test(recovery_copy, a_copy_is_the_newest_and_holds_what_the_old_one_holds)
     chooses(6);
     cr_assert_eq(digest_of(&store, &choice.manifest, &copied), digest, "seed %" PRIu64, seed);
     cr_assert(copied == records && totals.puts + totals.deletes == records && records > 5000);
-    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 2, &verified, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 2, NULL, &verified, &err), TG_OK, "%s", err.text);
     cr_assert(verified.puts == totals.puts && verified.deletes == totals.deletes);
     struct tg_manifest expected = old; /* nothing but epoch, files and whose start it was differs */
     expected.epoch = 6;
