@@ -261,6 +261,9 @@ static enum outcome watch(struct run *run)
             flushed += state == TG_WORKER_FLUSHED;
             opening += state == TG_WORKER_OPENING;
         }
+        if (opening != 0 && run->cluster->checkpoint != NULL) {
+            (void)tg_restore_progress_poll(&run->cluster->checkpoint->progress);
+        }
         if (opening == 0 && !noted) {
             note_io(run);
             tg_checkpoint_note_restored(run->cluster->checkpoint);

@@ -95,9 +95,9 @@ const struct tg_verb tg_verbs[] = {
      FLAGS(plan_flags)},
     {.name = "checkpoint",
      .arguments = "list|verify|dump|restore [JOB.yaml] [EPOCH]",
-     .doc =
-         "A job's checkpoints: list all, check every byte of one (the newest), print what it holds as JSON lines, or "
-         "restore one: the next start goes on from it.",
+     .doc = "A job's checkpoints: list all (complete: every file is there, with its length, header and footer), verify "
+            "every byte of one (the newest), which only verify does, dump what it holds as JSON lines, or restore "
+            "one: the next start goes on from it.",
      .run = tg_verb_checkpoint,
      FLAGS(checkpoint_flags),
      .positional_min = 1,

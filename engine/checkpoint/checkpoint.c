@@ -50,13 +50,15 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
         .transactional = commits_output(checkpoint->config.plan),
         .accept_duplicates = checkpoint->config.accept_duplicates,
         .threads = checkpoint->config.threads,
+        .progress = &checkpoint->progress,
     };
     checkpoint->identities = tg_arena_alloc(&checkpoint->arena, job->source_count * sizeof *checkpoint->identities, 8);
     if (checkpoint->identities == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for checkpoints"); }
-    const uint64_t begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    checkpoint->begin_ns = tg_clock_now_ns(&checkpoint->config.clock);
+    tg_restore_progress_open(&checkpoint->progress, checkpoint->config.clock);
     const tg_status status =
         tg_recovery_choose(&checkpoint->store, &wanted, &checkpoint->arena, &checkpoint->choice, err);
-    checkpoint->verify_ns = tg_clock_now_ns(&checkpoint->config.clock) - begin_ns;
+    checkpoint->verify_ns = tg_clock_now_ns(&checkpoint->config.clock) - checkpoint->begin_ns;
     return status == TG_OK && !checkpoint->choice.found ? tg_checkpoint_ask_first(checkpoint, err) : status;
 }
 
@@ -100,6 +102,9 @@ static void begin_life(struct tg_checkpoint *checkpoint)
     const int64_t wall_us = tg_clock_wall_us(&checkpoint->config.clock);
     if (checkpoint->choice.found) {
         const struct tg_manifest *manifest = &checkpoint->choice.manifest;
+        const uint32_t shard_count = checkpoint->config.plan->shard_count;
+        const uint32_t readers = manifest->shard_count == shard_count ? 1 : shard_count;
+        tg_restore_progress_begin(&checkpoint->progress, manifest, "loaded", readers);
         checkpoint->run_id = manifest->run_id;
         checkpoint->version_base = manifest->version_base;
         checkpoint->job_clock_base = tg_recovery_job_clock_base(manifest, checkpoint->store.generation, wall_us);

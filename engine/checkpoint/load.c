@@ -24,7 +24,8 @@ const struct tg_manifest_partition *tg_checkpoint_partitions(const struct tg_che
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
     const struct tg_manifest_source *stored =
         tg_manifest_source_find(manifest, checkpoint->config.plan->job->sources[source].name);
-    return stored != NULL ? stored->partitions : NULL;
+    TG_ASSERT(stored != NULL); /* else it would not have been chosen */
+    return stored->partitions;
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
@@ -57,7 +58,7 @@ static bool identity_is_ours(void *self, const struct tg_state_record *record, u
         tg_checkpoint_partitions(chooser->checkpoint, chooser->ingest->source_index);
     int64_t first_ts = 0;
     if (record->value_bytes == sizeof first_ts) { memcpy(&first_ts, record->value, sizeof first_ts); }
-    return saved == NULL || first_ts + chooser->ingest->dedupe.ttl >= saved[partition].wm;
+    return first_ts + chooser->ingest->dedupe.ttl >= saved[partition].wm;
 }
 
 static void make_key_fresh(void *self, void *value) { tg_stage_key_fresh(((struct chooser *)self)->stage, value); }
@@ -116,6 +117,7 @@ static tg_status load_records(struct load *load, struct tg_state_reader *reader,
                               struct tg_error *err)
 {
     static _Thread_local struct tg_state_record records[TG_RESTORE_RECORDS_MAX];
+    uint64_t told = 0; /* bytes */
     uint32_t count = 0;
     int more;
     while ((more = tg_state_reader_next(reader, &records[count], err)) > 0) {
@@ -124,8 +126,13 @@ static tg_status load_records(struct load *load, struct tg_state_reader *reader,
         struct tg_restore *restore = &load->restores[ours[records[0].table]]; /* a block is of one table */
         const tg_status status = tg_restore_records(restore, records, count, reader->input.name, err);
         if (status != TG_OK) { return is_full(load, restore, err) ? no_room(load, restore->now->owner, err) : status; }
+        if (tg_state_reader_block_ends(reader)) {
+            tg_restore_progress_add(&load->checkpoint->progress, reader->seen.bytes - told);
+            told = reader->seen.bytes;
+        }
         count = 0;
     }
+    tg_restore_progress_add(&load->checkpoint->progress, reader->input.bytes - told);
     return (tg_status)more;
 }
 
@@ -253,7 +260,8 @@ static void continue_chain(struct tg_checkpoint *checkpoint, uint32_t shard)
     part->chain_length = count - 1;
     part->last_epoch = files[count - 1].epoch;
     for (uint32_t i = 0; i < part->table_count; i++) {
-        if (part->snapshots[i] != NULL) { tg_snapshot_continue(part->snapshots[i]); }
+        TG_ASSERT(part->snapshots[i] != NULL); /* stages and ingests are all open */
+        tg_snapshot_continue(part->snapshots[i]);
     }
 }
 
@@ -293,6 +301,7 @@ tg_status tg_checkpoint_load(struct tg_checkpoint *checkpoint, uint32_t shard, s
     const uint64_t end_ns = tg_clock_now_ns(&checkpoint->config.clock);
     part->timers_ns = end_ns - timers_begin_ns;
     part->load_ns = end_ns - begin_ns;
+    part->loaded_ns = end_ns;
     part->load_cpu_ns = tg_clock_cpu_ns() - cpu_begin_ns;
     return status;
 }

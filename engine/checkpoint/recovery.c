@@ -180,7 +180,9 @@ static tg_status check_files(const struct tg_store *store, const struct tg_recov
                              const struct tg_manifest *manifest, struct tg_error *err)
 {
     struct tg_recovery_totals totals;
-    return tg_recovery_verify(store, manifest, wanted->threads == 0 ? 1 : wanted->threads, &totals, err);
+    const uint32_t threads = wanted->threads == 0 ? 1 : wanted->threads;
+    if (wanted->progress != NULL) { tg_restore_progress_begin(wanted->progress, manifest, "verified", 1); }
+    return tg_recovery_verify(store, manifest, threads, wanted->progress, &totals, err);
 }
 
 /* ---- choosing ---------------------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #define TG_ENGINE_CHECKPOINT_RECOVERY_H
 
 #include "engine/checkpoint/manifest.h"
+#include "engine/checkpoint/progress.h"
 #include "io/checkpoint/store.h"
 
 /* What today's job says about a source. */
@@ -29,9 +30,10 @@ struct tg_recovery_wanted {
     tg_status (*ask)(void *self, const struct tg_manifest *manifest, struct tg_arena *arena,
                      struct tg_recovery_source *now, struct tg_error *err);
     void *ask_self;
-    bool transactional;     /* a sink of today's job commits output with checkpoints */
-    bool accept_duplicates; /* --accept-duplicates */
-    uint32_t threads;       /* to verify with; 0 = the caller's alone */
+    bool transactional;                   /* a sink of today's job commits output with checkpoints */
+    bool accept_duplicates;               /* --accept-duplicates */
+    uint32_t threads;                     /* to verify with; 0 = the caller's alone */
+    struct tg_restore_progress *progress; /* open; verifying tells it how far it is. NULL = nobody waits */
 };
 
 enum { TG_RECOVERY_SKIPPED_MAX = 8 };
@@ -101,10 +103,11 @@ struct tg_recovery_totals {
     uint64_t bytes;
 };
 /* Read every byte of every file of the chain, every value against its layout, every key against its group, with up to
- * `threads` threads (1 to TG_SHARDS_MAX, the caller's among them). The first error in the order of the files, as above,
- * names file and byte.  @setup */
+ * `threads` threads (1 to TG_SHARDS_MAX, the caller's among them, which polls `progress` meanwhile; NULL = none). The
+ * first error in the order of the files, as above, names file and byte.  @setup */
 TG_MUST_USE tg_status tg_recovery_verify(const struct tg_store *store, const struct tg_manifest *manifest,
-                                         uint32_t threads, struct tg_recovery_totals *totals, struct tg_error *err);
+                                         uint32_t threads, struct tg_restore_progress *progress,
+                                         struct tg_recovery_totals *totals, struct tg_error *err);
 
 /* Write a checkpoint again as `epoch` of `to`, larger than any number in use there, so that the next start loads it.
  * Every record is checked on the way, *totals as by tg_recovery_verify. `from` and `to` may be one directory; else the

@@ -31,18 +31,39 @@ tg_status tg_recovery_record_check(const struct tg_state_reader *reader, const s
     return tg_state_damaged(reader->input.name, key_at + record->key.bytes + in.wrong_at, in.wrong, err);
 }
 
-static tg_status verify_file(const struct tg_store *store, const struct tg_manifest *manifest, uint32_t index,
-                             struct tg_recovery_totals *totals, struct tg_error *err)
+/* The files of every `stride`th shard, from shard `first` on. */
+struct verifier {
+    const struct tg_store *store;
+    const struct tg_manifest *manifest;
+    struct tg_restore_progress *progress;
+    uint32_t first;
+    uint32_t stride;
+    struct tg_recovery_totals totals;
+    uint32_t failed_at; /* index of the file that is damaged; file_count = none */
+    tg_status status;
+    struct tg_error error;
+    pthread_t thread;
+    bool has_thread; /* of its own */
+};
+
+static tg_status verify_file(struct verifier *verifier, uint32_t index, struct tg_error *err)
 {
     struct tg_recovery_file file;
-    tg_status status = tg_recovery_file_open(store, manifest, index, &file, err);
+    struct tg_recovery_totals *totals = &verifier->totals;
+    tg_status status = tg_recovery_file_open(verifier->store, verifier->manifest, index, &file, err);
     struct tg_state_record record;
+    uint64_t told = 0; /* bytes */
     int more = 1;
     while (status == TG_OK && (more = tg_state_reader_next(&file.reader, &record, err)) > 0) {
         status = tg_recovery_record_check(&file.reader, &record, err);
+        if (!tg_state_reader_block_ends(&file.reader)) { continue; }
+        tg_restore_progress_add(verifier->progress, file.reader.seen.bytes - told);
+        told = file.reader.seen.bytes;
+        if (!verifier->has_thread) { (void)tg_restore_progress_poll(verifier->progress); }
     }
     if (more < 0) { status = (tg_status)more; }
     if (status == TG_OK) {
+        tg_restore_progress_add(verifier->progress, file.reading.bytes - told);
         totals->puts += file.reader.seen.puts;
         totals->deletes += file.reader.seen.deletes;
         totals->bytes += file.reading.bytes;
@@ -51,20 +72,6 @@ static tg_status verify_file(const struct tg_store *store, const struct tg_manif
     return status;
 }
 
-/* The files of every `stride`th shard, from shard `first` on. */
-struct verifier {
-    const struct tg_store *store;
-    const struct tg_manifest *manifest;
-    uint32_t first;
-    uint32_t stride;
-    struct tg_recovery_totals totals;
-    uint32_t failed_at; /* index of the file that is damaged; file_count = none */
-    tg_status status;
-    struct tg_error error;
-    pthread_t thread;
-    bool has_thread;
-};
-
 static void *verify_some(void *self)
 {
     struct verifier *verifier = self;
@@ -72,7 +79,7 @@ static void *verify_some(void *self)
     verifier->failed_at = manifest->file_count;
     for (uint32_t i = 0; i < manifest->file_count; i++) {
         if (manifest->files[i].shard % verifier->stride != verifier->first) { continue; }
-        verifier->status = verify_file(verifier->store, manifest, i, &verifier->totals, &verifier->error);
+        verifier->status = verify_file(verifier, i, &verifier->error);
         if (verifier->status != TG_OK) {
             verifier->failed_at = i;
             break;
@@ -82,15 +89,23 @@ static void *verify_some(void *self)
 }
 
 tg_status tg_recovery_verify(const struct tg_store *store, const struct tg_manifest *manifest, uint32_t threads,
-                             struct tg_recovery_totals *totals, struct tg_error *err)
+                             struct tg_restore_progress *progress, struct tg_recovery_totals *totals,
+                             struct tg_error *err)
 {
     TG_ASSERT(threads >= 1 && threads <= TG_SHARDS_MAX);
     struct verifier verifiers[TG_SHARDS_MAX];
     const uint32_t count = threads < manifest->shard_count ? threads : manifest->shard_count;
     for (uint32_t i = 0; i < count; i++) {
-        verifiers[i] = (struct verifier){.store = store, .manifest = manifest, .first = i, .stride = count};
+        verifiers[i] = (struct verifier){.store = store,
+                                         .manifest = manifest,
+                                         .progress = progress,
+                                         .first = i,
+                                         .stride = count,
+                                         .has_thread = i != 0};
         /* One that cannot be started is done by this thread, after its own. */
-        verifiers[i].has_thread = i != 0 && pthread_create(&verifiers[i].thread, NULL, verify_some, &verifiers[i]) == 0;
+        if (i != 0 && pthread_create(&verifiers[i].thread, NULL, verify_some, &verifiers[i]) != 0) {
+            verifiers[i].has_thread = false;
+        }
     }
     for (uint32_t i = 0; i < count; i++) {
         if (!verifiers[i].has_thread) { (void)verify_some(&verifiers[i]); }

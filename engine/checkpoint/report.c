@@ -36,6 +36,7 @@ static void write_health(const struct tg_checkpoint *checkpoint, FILE *out)
 struct restored {
     uint64_t keys;
     uint64_t bytes;
+    uint64_t end_ns;
     uint64_t load_ns;
     uint64_t load_cpu_ns;
     uint64_t timers_ns;
@@ -50,6 +51,7 @@ static struct restored sum_parts(const struct tg_checkpoint *checkpoint)
         const struct tg_checkpoint_shard *part = &checkpoint->parts[i];
         sum.keys += part->loaded_keys;
         sum.bytes += part->loaded_bytes;
+        sum.end_ns = longer(sum.end_ns, part->loaded_ns);
         sum.load_ns = longer(sum.load_ns, part->load_ns);
         sum.load_cpu_ns = longer(sum.load_cpu_ns, part->load_cpu_ns);
         sum.timers_ns = longer(sum.timers_ns, part->timers_ns);
@@ -91,13 +93,8 @@ void tg_checkpoint_write_json(const struct tg_checkpoint *checkpoint, FILE *out)
     (void)fprintf(out, "}");
 }
 
-void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint)
+const char *tg_checkpoint_restored_text(const struct tg_checkpoint *checkpoint, char out[TG_RESTORE_TEXT_BYTES])
 {
-    if (checkpoint == NULL || !checkpoint->choice.found) { return; }
-    for (uint32_t i = 0; i < checkpoint->choice.skipped_count && i < TG_RECOVERY_SKIPPED_MAX; i++) {
-        tg_log(TG_LOG_WARN, TG1512, -1, NULL, "checkpoint %" PRIu64 " was passed over: %s",
-               checkpoint->choice.skipped[i].epoch, checkpoint->choice.skipped[i].why.text);
-    }
     const struct restored sum = sum_parts(checkpoint);
     char count[TG_AMOUNT_BYTES];
     char size[TG_AMOUNT_BYTES];
@@ -108,7 +105,20 @@ void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint)
         (void)snprintf(replay, sizeof replay, "; replaying %s records",
                        tg_count_text((double)checkpoint->replay, records));
     }
-    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "restored checkpoint %" PRIu64 ": %s keys, %s, %.1f s%s",
-           checkpoint->choice.epoch, tg_count_text((double)sum.keys, count), tg_bytes_text((int64_t)sum.bytes, size),
-           (double)sum.load_ns / 1e9, replay);
+    (void)snprintf(out, TG_RESTORE_TEXT_BYTES, "restored checkpoint %" PRIu64 ": %s keys, %s, %.1f s%s",
+                   checkpoint->choice.epoch, tg_count_text((double)sum.keys, count),
+                   tg_bytes_text((int64_t)checkpoint->progress.bytes, size),
+                   (double)(sum.end_ns - checkpoint->begin_ns) / 1e9, replay);
+    return out;
+}
+
+void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint)
+{
+    if (checkpoint == NULL || !checkpoint->choice.found) { return; }
+    for (uint32_t i = 0; i < checkpoint->choice.skipped_count && i < TG_RECOVERY_SKIPPED_MAX; i++) {
+        tg_log(TG_LOG_WARN, TG1512, -1, NULL, "checkpoint %" PRIu64 " was passed over: %s",
+               checkpoint->choice.skipped[i].epoch, checkpoint->choice.skipped[i].why.text);
+    }
+    char text[TG_RESTORE_TEXT_BYTES];
+    tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "%s", tg_checkpoint_restored_text(checkpoint, text));
 }

@@ -79,6 +79,7 @@ struct tg_checkpoint_shard {
     uint64_t settled;     /* epoch of which the sinks know that it is over */
     uint64_t loaded_keys; /* at the start */
     uint64_t loaded_bytes;
+    uint64_t loaded_ns;   /* when that was done */
     uint64_t load_ns;     /* all of it */
     uint64_t load_cpu_ns; /* of it, what the thread ran */
     uint64_t timers_ns;   /* of that, clocks and timers */

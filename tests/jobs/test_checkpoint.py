@@ -46,9 +46,9 @@ class Checkpoint(unittest.TestCase):
         rows = [line.split() for line in lines[1:]]
         sizes = [sum(path.stat().st_size for path in V1.glob(pattern)) for pattern in ("e*/s*", "e1/s*")]
         self.assertEqual(rows[0][:8], ["2", "2024-05-11T10:00:20Z", "base+1", "4", str(sizes[0]), "<=18", "17", "0"])
-        self.assertEqual(rows[0][9:], ["no", "whole"])
+        self.assertEqual(rows[0][9:], ["no", "complete"])
         self.assertEqual(rows[1][:8], ["1", "2024-05-11T10:00:10Z", "base", "2", str(sizes[1]), "14", "17", "0"])
-        self.assertEqual(rows[1][9:], ["yes", "whole"])
+        self.assertEqual(rows[1][9:], ["yes", "complete"])
         self.assertRegex(rows[0][8], r"^\d+d")
         self.assertEqual(len(self.turgo(0, "list", "--dir", V1, "1").stdout.splitlines()), 2)
 
@@ -66,6 +66,16 @@ class Checkpoint(unittest.TestCase):
         self.assertIn("TG1512 e2/s1.delta is missing", lines[1])
         self.assertIn("TG1512 MANIFEST-1: wrong checksum of the manifest at byte ", lines[2])
         self.assertEqual(lines[3].split(), ["9", "not", "complete"])
+
+    def test_list_reads_no_blocks_and_verify_does(self):
+        self.flip("e1/s0.base", (V1 / "e1/s0.base").stat().st_size // 2)
+        for line in self.turgo(0, "list", "--dir", self.copy).stdout.splitlines()[1:]:
+            self.assertEqual(line.split()[10], "complete")
+        for epoch in (1, 2):
+            done = self.turgo(65, "verify", "--dir", self.copy, epoch)
+            self.assertRegex(done.stderr, r"^error TG1512 e1/s0\.base: wrong checksum of a block at byte \d+ ")
+        help_text = subprocess.run([TURGO, "checkpoint", "--help"], capture_output=True, text=True, check=True).stdout
+        self.assertRegex(" ".join(help_text.split()), "which only verify does")
 
     def test_list_and_verify_know_of_a_manifest_that_is_gone(self):
         (self.copy / "MANIFEST-2").unlink()

@@ -316,6 +316,38 @@ class Kills(RecoveryTest):
         shutil.rmtree(life.folder)
 
 
+MADE_UP = """
+job: made_up
+state_dir: "%(folder)s/state"
+checkpoint: {every: 1h}
+sources:
+  tx:
+    generate: {kind: tx, rate: 20k/s, count: 30000, keys: 300, seed: 5, start_time: "2026-03-01T10:00:00Z"}
+    fields: {user: {type: text, path: userId, required: true}, at: {type: timestamp, path: transactionTimestamp, required: true}}
+    event_time: at
+    watermark: {delay: 1s, idle_after: 1h, max_skew: off}
+    partitioned_by: [user]
+steps: {counts: {process: {operator: purchase_count, from: tx, key: [user], params: {window: 5m, idle: 30s}}}}
+sinks: {counts: {from: counts, "null": {}}}
+dead_letters: {"null": {}}
+late: {"null": {}}
+"""
+
+AT_ONCE = ("--until", "end", "--no-drain", "--set", "sources.tx.generate.rate=0")  # what a rate withholds is not there to be replayed
+
+
+def amount(count):
+    """A count as log lines have it."""
+    for limit, unit in ((1e9, "G"), (1e6, "M")):
+        if count >= limit:
+            return f"{count / limit:.2f}{unit}"
+    return f"{count / 1e3:.2f}k" if count >= 1e4 else str(count)
+
+
+def size_text(size):
+    return f"{size / (1 << 20):.1f}MiB" if size >= 1 << 20 else f"{size >> 10}KiB"
+
+
 class Stops(RecoveryTest):
     @classmethod
     def setUpClass(cls):
@@ -336,11 +368,52 @@ class Stops(RecoveryTest):
                 self.assertGreater(second.newest(), newest)
                 self.assert_result(its_case, second)
 
+    def test_a_start_says_what_came_back_and_what_is_read_again(self):
+        folder = pathlib.Path(tempfile.mkdtemp(dir=scratch))
+        (folder / "job.yaml").write_text(MADE_UP % {"folder": folder})
+        said, read = self.made_up(folder, 2, "--until", "records:20000")
+        self.assertNotIn("restored", said)
+        behind = 30_000 - read
+        self.assertGreater(behind, 0)
+        kept = folder / "kept"
+        shutil.copytree(folder / "state", kept)
+        _, listed = turgo.run("checkpoint", "list", "--dir", kept / "checkpoints")
+        row = dict(zip(*(line.split() for line in listed.splitlines()[:2])))
+        for shards in (3, 2):
+            shutil.rmtree(folder / "state")
+            shutil.copytree(kept, folder / "state")
+            said, read = self.made_up(folder, shards, *AT_ONCE)
+            self.assertEqual(read, behind)
+            restored = re.findall(r'msg="restored checkpoint (\d+): (\S+) keys, (\S+), (\d+\.\d) s; replaying (\S+) records"', said)
+            self.assertEqual([(*found[:3], found[4]) for found in restored], [(row["EPOCH"], "300", size_text(int(row["BYTES"])), amount(behind))], said)
+            self.assertLess(float(restored[0][3]), 30)
+            replayed = re.findall(r'msg="replayed (\S+) records, (\d+\.\d) s after the start"', said)
+            self.assertEqual([found[0] for found in replayed], [amount(behind)], said)
+            self.assertLess(said.index("restored checkpoint"), said.index("replayed "))
+        said, read = self.made_up(folder, 2, *AT_ONCE, env={"TURGO_FAILPOINT": "recovery.load:2:delay:2500"})  # one shard has loaded, one waits
+        lines = re.findall(r'msg="restoring checkpoint (\d+): loaded (\S+) of (\S+)"', said)
+        self.assertEqual(len(lines), 1, said)
+        size = re.search(r'msg="restored checkpoint (\d+): 300 keys, (\S+), (2\.[5-9]|[3-9]\.\d) s; nothing to replay"', said)
+        self.assertIsNotNone(size, said)
+        self.assertEqual((lines[0][0], lines[0][2]), size.groups()[:2])
+        self.assertNotEqual(lines[0][1], lines[0][2])
+        self.assertLess(said.index("restoring"), said.index("restored"))
+        self.assertEqual(read, 0)
+        self.assertNotIn("replayed", said)
+
+    def made_up(self, folder, shards, *flags, env=None):
+        """What a life of MADE_UP said, and how many records it read."""
+        life = turgo.Turgo("run", folder / "job.yaml", "--shards", shards, "--quiet", "--report", folder / "report.json", *flags, env=env)
+        self.addCleanup(life.__exit__)
+        self.assertEqual(life.wait(60), 0, life.text()[-3000:])
+        return life.text(), json.loads((folder / "report.json").read_text())["records_in"]
+
     def test_a_restart_behind_the_end_reads_nothing_and_changes_nothing(self):
         its_case = case(self.seed)
         self.live_to_end(its_case)
         again = self.live_to_end(its_case, "--shards", 4)
         self.assertEqual(again.records(), 0)
+        self.assertRegex(again.run.text(), r'restored checkpoint \d+: \S+ keys, \S+iB, \d+\.\d s"', "files do not say how many records they hold")
         self.assert_result(its_case, again)
 
     def test_the_first_checkpoint_of_a_start_with_as_many_shards_is_a_delta_behind_the_last_one(self):

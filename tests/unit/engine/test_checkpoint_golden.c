@@ -304,7 +304,7 @@ Test(golden, format_1_loads)
     cr_assert(m->sources[0].partitions[0].accepted == 15 && m->steps[0].tallies[1].applied == 0);
     cr_assert_eq(tg_conservation_check(m, &err), TG_OK, "%s", err.text);
     struct tg_recovery_totals totals;
-    cr_assert_eq(tg_recovery_verify(&store, m, 1, &totals, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_recovery_verify(&store, m, 1, NULL, &totals, &err), TG_OK, "%s", err.text);
     cr_assert_eq(totals.puts, USERS + 6 + 3 + 1);
     cr_assert_eq(totals.deletes, 2);
     tg_arena_close(&arena);

@@ -67,7 +67,7 @@ Test(recovery, the_newest_is_chosen_and_its_chain_loads)
         tg_recovery_file_close(&file);
     }
     struct tg_recovery_totals totals;
-    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 3, &totals, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 3, NULL, &totals, &err), TG_OK, "%s", err.text);
     cr_assert_eq(totals.puts + totals.deletes, records);
     cr_assert_eq(records, 4 * 2 * world.records);
 }
@@ -423,7 +423,7 @@ Test(recovery, verifying_looks_into_values_and_keys)
         manifest.file_count = 1;
         struct tg_recovery_totals sum;
         struct tg_error what = {0};
-        cr_assert_eq(tg_recovery_verify(&store, &manifest, 2, &sum, &what), TG_ERR_DATA);
+        cr_assert_eq(tg_recovery_verify(&store, &manifest, 2, NULL, &sum, &what), TG_ERR_DATA);
         cr_assert_not_null(strstr(what.text, why[i]), "%s", what.text);
     }
 }

@@ -326,9 +326,9 @@ Test(recovery_edges, damage_in_the_last_shard_is_told_by_whoever_reads_it)
     checkpoints(1, 2);
     chooses(2);
     damage("e2/s1.delta", -1);
-    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 2, &totals, &err), TG_ERR_DATA);
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 2, NULL, &totals, &err), TG_ERR_DATA);
     cr_assert_not_null(strstr(err.text, "e2/s1.delta"), "%s", err.text);
-    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 2, &totals, NULL), TG_ERR_DATA);
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 2, NULL, &totals, NULL), TG_ERR_DATA);
 }
 
 Test(recovery_edges, what_no_thread_can_be_had_for_is_verified_all_the_same)
@@ -341,9 +341,9 @@ Test(recovery_edges, what_no_thread_can_be_had_for_is_verified_all_the_same)
     vast = usual;
     cr_assert_eq(pthread_attr_setstacksize(&vast, (size_t)1 << 47), 0);
     cr_assert_eq(pthread_setattr_default_np(&vast), 0);
-    const tg_status status = tg_recovery_verify(&store, &choice.manifest, 2, &alone, &err);
+    const tg_status status = tg_recovery_verify(&store, &choice.manifest, 2, NULL, &alone, &err);
     cr_assert_eq(pthread_setattr_default_np(&usual), 0);
     cr_assert_eq(status, TG_OK, "%s", err.text);
-    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 2, &threaded, &err), TG_OK);
+    cr_assert_eq(tg_recovery_verify(&store, &choice.manifest, 2, NULL, &threaded, &err), TG_OK);
     cr_assert(alone.puts == threaded.puts && alone.deletes == threaded.deletes && alone.bytes == threaded.bytes);
 }
