@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -221,7 +222,8 @@ static bool drain_is_over(struct run *run, uint64_t now_ns)
         }
         tg_log(TG_LOG_WARN, TG_CODE_NONE, -1, NULL,
                "%s: not everything is written yet, waiting %s (engine.drain_timeout); a second signal ends the run "
-               "at once", run->reason, limit);
+               "at once",
+               run->reason, limit);
     }
     return waited_us >= limit_us;
 }
@@ -316,8 +318,8 @@ static tg_status fail_drain(const struct run *run, struct tg_error *err)
     }
     return tg_fail(err, TG1606, 0,
                    "%s: what was pending could not be written within %.3gs: %s\n  nothing is committed, the next run "
-                   "reads it again; engine.drain_timeout says how long to wait", run->reason,
-                   (double)run->job->engine.drain_timeout / 1e6, used == 0 ? "rows on their way" : list);
+                   "reads it again; engine.drain_timeout says how long to wait",
+                   run->reason, (double)run->job->engine.drain_timeout / 1e6, used == 0 ? "rows on their way" : list);
 }
 
 static tg_status close_run(struct run *run, tg_status status, struct tg_error *err)
@@ -360,14 +362,16 @@ static uint32_t shard_count_of(const struct run *run)
 static tg_status open_checkpoints(const struct run *run, const struct tg_plan *plan, struct tg_checkpoint **checkpoint,
                                   struct tg_error *err)
 {
-    const struct tg_checkpoint_config config = {
+    struct tg_checkpoint_config config = {
         .plan = plan,
         .fresh = run->options->fresh,
         .accept_duplicates = run->options->accept_duplicates,
         .threads = plan->shard_count,
         .clock = run->clock,
+        .pid = getpid(),
         .touched = true,
     };
+    TG_ASSERT(getrandom(&config.run_id, sizeof config.run_id, 0) == sizeof config.run_id);
     struct tg_log_limit limit = {0};
     tg_status status;
     do { /* it asks the sources about their logs */

@@ -6,8 +6,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/failpoint.h"
@@ -109,8 +107,8 @@ static void begin_life(struct tg_checkpoint *checkpoint)
         checkpoint->version_base = manifest->version_base;
         checkpoint->job_clock_base = tg_recovery_job_clock_base(manifest, checkpoint->store.generation, wall_us);
     } else {
-        TG_ASSERT(getrandom(&checkpoint->run_id, sizeof checkpoint->run_id, 0) == sizeof checkpoint->run_id);
-        if (checkpoint->ticks.found) { checkpoint->run_id = checkpoint->ticks.header.run_id; }
+        const struct tg_tick_log *ticks = &checkpoint->ticks;
+        checkpoint->run_id = ticks->found ? ticks->header.run_id : checkpoint->config.run_id;
         checkpoint->version_base = wall_us;
         checkpoint->job_clock_base = wall_us;
     }
@@ -142,7 +140,7 @@ tg_status tg_checkpoint_create(struct tg_checkpoint **out, const struct tg_check
     if (checkpoint == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for checkpoints"); }
     checkpoint->config = *config;
     checkpoint->graph_hash = tg_job_graph_hash(config->plan);
-    const struct tg_store_config store = {.path = config->plan->job->checkpoint.dir, .pid = getpid()};
+    const struct tg_store_config store = {.path = config->plan->job->checkpoint.dir, .pid = config->pid};
     tg_status status = tg_store_open(&checkpoint->store, &store, err);
     if (status == TG_OK) { status = tg_arena_open(&checkpoint->arena, TG_RECOVERY_ARENA_BYTES + ARENA_BYTES, err); }
     if (status == TG_OK) { status = tg_job_tables_make(config->plan, &checkpoint->arena, &checkpoint->tables, err); }

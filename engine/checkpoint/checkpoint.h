@@ -22,6 +22,8 @@ struct tg_checkpoint_config {
     bool accept_duplicates;
     uint32_t threads; /* to verify with at the start; 0 = the caller's alone (simulator) */
     struct tg_clock clock;
+    int64_t pid;             /* for the directory's lock */
+    struct tg_run_id run_id; /* of the job when its life begins with this start, not from a checkpoint */
     bool touched; /* the memory that slices fill is there when they do: no page faults; false: as it is needed */
     uint64_t (*slice_ns)(void); /* what bounds slices where the clock stands still (simulator); NULL = the clock */
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/crc32c.h"
 #include "engine/sim/disk_tree.h"
 
 enum { FD_FIRST = 1 << 16, FDS_MAX = 1024, NODE_BYTES = 256, COLLECT_EVERY = 128, PATH_BYTES = 512 };
@@ -19,6 +20,7 @@ struct tg_sim_disk {
     struct tg_sim_disk_faults faults;
     uint64_t budget;
     uint64_t faulted;
+    uint32_t digest;
     uint32_t removals; /* since the last collection */
     bool frozen;
     void (*called)(void *self); /* NULL = nobody watches */
@@ -33,6 +35,13 @@ static void announce(const struct tg_sim_disk *disk)
 {
     if (disk->called != NULL && !disk->frozen) { disk->called(disk->watcher); }
 }
+
+static void note(struct tg_sim_disk *disk, const void *data, size_t bytes)
+{
+    disk->digest = tg_crc32c(disk->digest, data, bytes);
+}
+
+static void note_path(struct tg_sim_disk *disk, const char *path) { note(disk, path, strlen(path) + 1); }
 
 /* ---- faults ------------------------------------------------------------------------------------------------------ */
 
@@ -94,6 +103,7 @@ static int sim_open(void *self, const char *path, int flags, uint32_t mode)
     int failed = 0;
     if ((flags & O_CREAT) != 0) { announce(disk); }
     if (disk->frozen) { return -EIO; }
+    if ((flags & O_CREAT) != 0) { note_path(disk, path); }
     struct tg_sim_node *node = tg_sim_tree_find(&disk->tree, path, &folder, name, &failed);
     if (failed != 0) { return failed; }
     if (node == NULL) {
@@ -179,6 +189,8 @@ static int64_t sim_pwrite(void *self, int fd, const void *data, size_t bytes, in
     int failed = 0;
     struct tg_sim_file *file = file_of(disk, fd, &failed);
     if (file == NULL || bytes == 0) { return failed; }
+    note(disk, &offset, sizeof offset);
+    note(disk, data, bytes);
     size_t count = fitting(disk, file, (size_t)offset, bytes);
     if (count == 0) {
         disk->faulted++;
@@ -276,6 +288,8 @@ static int sim_rename(void *self, const char *from, const char *to)
     announce(disk);
     int failed = 0;
     if (disk->frozen) { return -EIO; }
+    note_path(disk, from);
+    note_path(disk, to);
     struct tg_sim_node *node = tg_sim_tree_find(&disk->tree, from, &folders[0], names[0], &failed);
     if (failed == 0 && node == NULL) { failed = -ENOENT; }
     if (failed != 0) { return failed; }
@@ -299,6 +313,7 @@ static int sim_mkdir(void *self, const char *path, uint32_t mode)
     announce(disk);
     int failed = 0;
     if (disk->frozen) { return -EIO; }
+    note_path(disk, path);
     const struct tg_sim_node *there = tg_sim_tree_find(&disk->tree, path, &folder, name, &failed);
     if (failed != 0) { return failed; }
     if (there != NULL) { return -EEXIST; }
@@ -315,6 +330,7 @@ static int remove_name(struct tg_sim_disk *disk, const char *path, bool is_folde
     announce(disk);
     int failed = 0;
     if (disk->frozen) { return -EIO; }
+    note_path(disk, path);
     const struct tg_sim_node *node = tg_sim_tree_find(&disk->tree, path, &folder, name, &failed);
     if (failed == 0 && node == NULL) { failed = -ENOENT; }
     if (failed == 0 && node->is_folder != is_folder) { failed = is_folder ? -ENOTDIR : -EISDIR; }
@@ -414,6 +430,7 @@ void tg_sim_disk_set_faults(struct tg_sim_disk *disk, const struct tg_sim_disk_f
 
 void tg_sim_disk_set_budget(struct tg_sim_disk *disk, uint64_t bytes) { disk->budget = bytes; }
 
+uint32_t tg_sim_disk_digest(const struct tg_sim_disk *disk) { return disk->digest; }
 uint64_t tg_sim_disk_faulted(const struct tg_sim_disk *disk) { return disk->faulted; }
 
 void tg_sim_disk_watch(struct tg_sim_disk *disk, void (*called)(void *self), void *self)

@@ -66,6 +66,8 @@ bool tg_sim_disk_get(const struct tg_sim_disk *disk, const char *path, const voi
 void tg_sim_disk_look_begin(struct tg_sim_disk *disk);
 void tg_sim_disk_look_end(struct tg_sim_disk *disk);
 
+/* One number for everything that was written and named so far, in its order, whether it lasted or not.  @setup */
+uint32_t tg_sim_disk_digest(const struct tg_sim_disk *disk);
 /* Calls that were made to fail so far.  @setup */
 uint64_t tg_sim_disk_faulted(const struct tg_sim_disk *disk);
 /* Assert every invariant (tests).  @setup */

@@ -9,6 +9,7 @@
 #include "base/failpoint.h"
 
 enum { HEALED_STEPS_FLOOR = 2000000, HEALED_STEPS_PER_RECORD = 20000, QUICK_NS = 10000000, WAIT_STEPS_MAX = 50000 };
+enum { PID_MAX = 1 << 22 };
 
 struct run {
     const struct tg_sim_life *life;
@@ -166,12 +167,16 @@ static uint64_t step_cpu_ns(void)
 static tg_status open_checkpoints(const struct tg_sim_life *life, const struct tg_plan *plan,
                                   struct tg_checkpoint **checkpoint, struct tg_error *err)
 {
-    const struct tg_checkpoint_config config = {
+    struct tg_checkpoint_config config = {
         .plan = plan,
         .fresh = life->fresh,
         .clock = tg_sim_world_clock(life->chaos->world),
+        .pid = 1 + tg_prng_below(&life->chaos->prng, PID_MAX),
         .slice_ns = step_cpu_ns,
     };
+    for (size_t i = 0; i < sizeof config.run_id.bytes; i++) {
+        config.run_id.bytes[i] = (uint8_t)tg_prng_below(&life->chaos->prng, 256);
+    }
     return tg_checkpoint_create(checkpoint, &config, err);
 }
 

@@ -90,10 +90,10 @@ static int run(const struct arguments *arguments, uint64_t seed)
     (void)printf(" ticks=%" PRIu64 " moves=%" PRIu32, outcome.ticks, outcome.moves);
     (void)printf(" crashes=%u power_cuts=%u failures=%u restores=%" PRIu64 " deltas=%" PRIu64 " faults=%" PRIu64
                  " writes=%" PRIu64 " steps=%" PRIu64 " healed_steps=%" PRIu64
-                 " seconds=%.3f healed_seconds=%.3f result=%s\n",
+                 " seconds=%.3f healed_seconds=%.3f digest=%016" PRIx64 " result=%s\n",
                  outcome.crashes, outcome.cuts, outcome.failures, outcome.restores, outcome.deltas, outcome.faults,
                  outcome.writes, outcome.steps, outcome.healed_steps, (double)outcome.now_ns / 1e9,
-                 (double)outcome.healed_ns / 1e9, status == TG_OK ? "ran" : "failed");
+                 (double)outcome.healed_ns / 1e9, outcome.digest, status == TG_OK ? "ran" : "failed");
     (void)fflush(stdout);
     if (status != TG_OK) { (void)fprintf(stderr, "seed %" PRIu64 ": %s\n", seed, err.text); }
     return status == TG_OK ? 0 : 1;

@@ -360,6 +360,8 @@ tg_status tg_sim_run(const struct tg_sim_options *options, const struct tg_sim_c
         tg_sim_cql_counts(s.cql, &executions, &outcome->faults);
         tg_sim_table_counts(s.table, &outcome->writes, &stale);
         outcome->faults += tg_sim_disk_faulted(s.disk);
+        outcome->digest = (uint64_t)tg_sim_disk_digest(s.disk) << 32;
+        outcome->digest ^= tg_prng_next(&s.prng) ^ tg_prng_next(&s.chaos.prng);
         const tg_status saved = save_all(&s, outcome, status == TG_OK ? err : NULL);
         status = status == TG_OK ? saved : status;
     }

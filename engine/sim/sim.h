@@ -1,7 +1,7 @@
 /* The simulator: the real engine, every shard of it, in one thread, in a world of its own (clock, disk, log, network,
  * Cassandra). A seed chooses the input, the number of shards, poll sizes and budgets, what goes wrong and when, and
  * then, step by step, which agent of which shard (or the I/O helper, or the world) runs next. The same seed gives the
- * same run, byte for byte.
+ * same run, byte for byte, in any process: tests/sim/run tries it.
  *
  * A run has two phases: first things go wrong, then all is healed and the run must come to its end in bounded time.
  * What came out is compared with the reference model by tests/sim/run, which is told the ticks that acted
@@ -92,6 +92,7 @@ struct tg_sim_outcome {
     uint64_t deltas;         /* that they loaded */
     uint64_t faults;         /* that struck disk and Cassandra */
     uint64_t writes;         /* that reached Cassandra's table */
+    uint64_t digest;         /* of what was written to the disk, and of where all seeded choices ended */
     uint64_t ticks;          /* raises of idle partitions' clocks that acted, again and again over lives */
     struct tg_totals totals; /* of the last life */
     uint32_t lives;

@@ -58,6 +58,14 @@ static uint64_t monotonic_ns(void *self)
     return now_ns;
 }
 
+static int64_t wall_us(void *self)
+{
+    (void)self;
+    return 1;
+}
+
+static struct tg_clock fixed_clock(void) { return (struct tg_clock){.monotonic_ns = monotonic_ns, .wall_us = wall_us}; }
+
 static void begin(void)
 {
     static const struct tg_sink_ops ops = {.name = "spy", .commit = commit};
@@ -80,7 +88,7 @@ static void begin(void)
         sinks[i] = (struct tg_manifest_sink){.name = names[i], .committable_count = 1, .committables = &rows};
     }
     checkpoint->config.plan = plan;
-    checkpoint->config.clock = (struct tg_clock){.monotonic_ns = monotonic_ns};
+    checkpoint->config.clock = fixed_clock();
     checkpoint->shared = shared;
     checkpoint->parts = calloc(1, sizeof *checkpoint->parts);
     checkpoint->manifest = (struct tg_manifest){.epoch = 1, .sink_count = SINKS, .sinks = sinks};
@@ -121,6 +129,27 @@ static void go_on(void)
         (void)tg_helper_poll(checkpoint->helper, 0);
         now_ns += 600000000;
     }
+}
+
+/* Nobody asks the machine who it is: the simulator's runs would not be the same twice. */
+Test(checkpoint_owner, pid_and_run_are_those_of_the_config)
+{
+    struct tg_checkpoint *made = NULL;
+    struct tg_checkpoint_config config = {.plan = plan, .pid = 4711, .run_id = {{1, 2, 3}}, .clock = fixed_clock()};
+    tg_store_close(&checkpoint->store);
+    job->name = "job";
+    job->checkpoint.dir = folder;
+    cr_assert_eq(tg_checkpoint_create(&made, &config, &err), TG_OK, "%s", err.text);
+    cr_assert_arr_eq(made->run_id.bytes, config.run_id.bytes, sizeof config.run_id.bytes);
+    char path[128];
+    char text[32] = "";
+    (void)snprintf(path, sizeof path, "%s/LOCK", folder);
+    FILE *lock = fopen(path, "r");
+    cr_assert_not_null(lock);
+    cr_assert_not_null(fgets(text, sizeof text, lock));
+    cr_assert_eq(fclose(lock), 0);
+    cr_assert_str_eq(text, "pid 4711\n");
+    tg_checkpoint_destroy(made);
 }
 
 Test(checkpoint_owner, commits_says_so_and_removes_what_nobody_needs)

@@ -51,6 +51,30 @@ static bool exists(const char *path)
     return tg_sim_disk_get(disk, path, &data, &bytes);
 }
 
+/* ---- digest ------------------------------------------------------------------------------------------------------ */
+
+enum digest_change { SAME, OTHER_BYTE, OTHER_PLACE, OTHER_NAME, NO_SYNC };
+
+static uint32_t digest_of(enum digest_change change)
+{
+    start(1);
+    const int fd = open_file(change == OTHER_NAME ? "LOCH" : "LOCK");
+    write_at(fd, change == OTHER_BYTE ? "pid 4712" : "pid 4711", change == OTHER_PLACE ? 1 : 0);
+    if (change != NO_SYNC) { sync_file(fd); }
+    rename_file(change == OTHER_NAME ? "LOCH" : "LOCK", "x");
+    return tg_sim_disk_digest(disk);
+}
+
+Test(disk, its_digest_tells_every_byte_place_and_name)
+{
+    const uint32_t digest = digest_of(SAME);
+    cr_assert_eq(digest_of(SAME), digest);
+    cr_assert_neq(digest_of(OTHER_BYTE), digest);
+    cr_assert_neq(digest_of(OTHER_PLACE), digest);
+    cr_assert_neq(digest_of(OTHER_NAME), digest);
+    cr_assert_eq(digest_of(NO_SYNC), digest); /* it is of what was written, not of what lasts */
+}
+
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 Test(disk, reads_what_was_written_with_zeros_between)
