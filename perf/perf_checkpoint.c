@@ -1,7 +1,8 @@
 /* What one entry costs a checkpoint: written by the sweep of a base and of a delta, written early because it is about
  * to change, and restored. The floors are loops that only move what has to be moved: a memcpy of as many bytes from
  * every slot in the same order, and the insertion of the same keys with nothing to read. Values are shaped like job
- * A's: what the engine keeps of a key, two timers, and a deque of a few instants. */
+ * A's: what the engine keeps of a key, two timers, and a deque of a few instants. At last, the longest steps and slices
+ * in a table that was full and holds few keys: of that there is no floor, it is for looking at. */
 #include <inttypes.h>
 
 #include "base/assert.h"
@@ -12,7 +13,7 @@
 #include "state/restore.h"
 #include "state/snapshot.h"
 
-enum { ROUNDS = 9, BATCH = 256, INSTANTS = 3, STEP_ENTRIES = 32, FILE_BYTES_PER_KEY = 128 };
+enum { ROUNDS = 9, BATCH = 256, INSTANTS = 3, STEP_ENTRIES = 32, SLICE_NS = 50000, FILE_BYTES_PER_KEY = 128 };
 
 struct value {
     int64_t revision;
@@ -269,6 +270,39 @@ static void begin_file(struct writing *w)
     w->file_bytes = out.used;
 }
 
+/* ---- holes ------------------------------------------------------------------------------------------------------- */
+
+/* One key of `every` is left, in the order of slots; then a base, in slices like the engine's. */
+static void write_through_holes(struct writing *w, uint32_t every)
+{
+    for (uint32_t slot = tg_table_next(w->rig.table, 0); slot != TG_SLOT_NONE;
+         slot = tg_table_next(w->rig.table, slot + 1)) {
+        struct value *value = tg_table_value(w->rig.table, slot);
+        if (value->revision % every == 0) { continue; }
+        tg_deque_i64_clear(&value->instants, w->rig.heap);
+        tg_table_remove(w->rig.table, value);
+    }
+    uint64_t longest_ns = 0, longest_slice_ns = 0, all_ns = 0, steps = 0;
+    tg_snapshot_cut(&w->snapshot, true);
+    for (bool done = false; !done; take_blocks(w, false)) {
+        uint64_t slice_ns = 0;
+        while (!done && slice_ns < SLICE_NS) {
+            const uint64_t begin_ns = tg_measure_cpu_ns();
+            done = tg_snapshot_step(&w->snapshot, STEP_ENTRIES);
+            const uint64_t spent_ns = tg_measure_cpu_ns() - begin_ns;
+            longest_ns = spent_ns > longest_ns ? spent_ns : longest_ns;
+            slice_ns += spent_ns;
+            steps++;
+        }
+        longest_slice_ns = slice_ns > longest_slice_ns ? slice_ns : longest_slice_ns;
+        all_ns += slice_ns;
+    }
+    (void)printf("base of %7" PRIu64 " keys in %u slots: %6" PRIu64
+                 " steps, %8.1f us; longest step %.1f us, slice %.1f us\n",
+                 tg_table_count(w->rig.table), w->rig.keys, steps, (double)all_ns / 1e3, (double)longest_ns / 1e3,
+                 (double)longest_slice_ns / 1e3);
+}
+
 /* ----------------------------------------------------------------------------------------------------------------- */
 
 int main(int argc, char **argv)
@@ -308,5 +342,8 @@ int main(int argc, char **argv)
     failed |= tg_measure_judge("written by the sweep of a delta", &delta, "memcpy, slot by slot", &plain, 0.12, smoke);
     failed |= tg_measure_judge("written early, about to change", &early, "memcpy, slot by slot", &plain, 0.10, smoke);
     failed |= tg_measure_judge("restored", &restore, "insertion of its key", &insert, 0.25, smoke);
+    write_through_holes(&w, 100);
+    write_through_holes(&w, 300);       /* one in a segment: every slot is looked at */
+    write_through_holes(&w, keys / 10); /* most segments are skipped */
     return failed;
 }

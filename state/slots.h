@@ -20,10 +20,14 @@ static_assert(sizeof(struct tg_slot) == 32, "the value starts at a multiple of 1
 enum { TG_KEY_FAR_OFFSET = 4 }; /* makes the address 8-aligned in the slot */
 #define TG_SLOT_FREE UINT32_MAX
 
-enum { TG_SLOT_UNIT_BITS = 5 }; /* 32 bytes */
+enum {
+    TG_SLOT_UNIT_BITS = 5, /* 32 bytes */
+    TG_SEGMENT_UNITS = TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS,
+};
 
 struct tg_slots {
     uint8_t *base;      /* segments in one contiguous range */
+    uint16_t *occupied; /* [segments] slots in use of each: walks skip segments without */
     uint32_t slot_bytes;
     uint32_t slot_units; /* slot_bytes / 32 */
     uint32_t last_unit;  /* within a segment: where its last slot starts */
@@ -40,15 +44,23 @@ static inline uint32_t tg_slots_number(const struct tg_slots *slots, const struc
 /* The slot behind `number`, in the next segment when this one is full. */
 static inline uint32_t tg_slots_after(const struct tg_slots *slots, uint32_t number)
 {
-    const uint32_t segment_units = TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS;
-    const uint32_t unit = number & (segment_units - 1);
-    return unit == slots->last_unit ? number - unit + segment_units : number + slots->slot_units;
+    const uint32_t unit = number & (TG_SEGMENT_UNITS - 1);
+    return unit == slots->last_unit ? number - unit + TG_SEGMENT_UNITS : number + slots->slot_units;
 }
 static inline struct tg_slot *tg_slots_of_value(const void *value)
 {
     return (struct tg_slot *)(uintptr_t)((const uint8_t *)value - sizeof(struct tg_slot));
 }
 static inline void *tg_slots_value(struct tg_slot *slot) { return slot + 1; }
+
+/* Where a walk in pieces stands; all zero at first, but for the looks. */
+struct tg_slots_walk {
+    uint32_t next;  /* every slot before it has been looked at */
+    uint32_t looks; /* left: one for a slot, one for a segment in which none is in use */
+};
+/* The next slot in use before `end` (at most tg_table_slot_end); the walk moves behind it. TG_SLOT_NONE: there is none
+ * (next >= end), or the looks are spent. Cost: at most `looks` cache misses.  @shard */
+uint32_t tg_slots_walk(const struct tg_slots *slots, struct tg_slots_walk *walk, uint32_t end);
 
 /* The layout of a table; valid as long as the table.  @shard */
 const struct tg_slots *tg_table_slots(const struct tg_table *table);

@@ -202,31 +202,31 @@ enum { SLOT_AHEAD = 16, CONTAINER_AHEAD = 8 };
 /* The slot CONTAINER_AHEAD places on in the same segment; slots themselves come in order, the hardware sees that. */
 static inline void look_ahead(const struct tg_snapshot *snapshot, uint32_t slot)
 {
-    const uint32_t segment_units = TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS;
     const uint32_t ahead = slot + CONTAINER_AHEAD * snapshot->slots->slot_units;
-    if (ahead >= snapshot->sweep_end || (ahead & (segment_units - 1)) > snapshot->slots->last_unit ||
-        ahead / segment_units != slot / segment_units) {
+    if (ahead >= snapshot->sweep_end || (ahead & (TG_SEGMENT_UNITS - 1)) > snapshot->slots->last_unit ||
+        ahead / TG_SEGMENT_UNITS != slot / TG_SEGMENT_UNITS) {
         return;
     }
     struct tg_slot *next = tg_slots_at(snapshot->slots, ahead);
     if (next->key_bytes != TG_SLOT_FREE) { tg_state_entry_prefetch(&snapshot->plan, tg_slots_value(next)); }
 }
 
-/* A base: the next `entries` slots that are in use. */
+/* A base: the next `entries` slots that are in use, or as far as TG_SNAPSHOT_STEP_SLOTS looks lead. */
 static bool step_base(struct tg_snapshot *snapshot, uint32_t entries)
 {
     const uint64_t bytes_end = snapshot->written_bytes + TG_SNAPSHOT_STEP_BYTES;
+    struct tg_slots_walk walk = {.next = snapshot->sweep_next, .looks = TG_SNAPSHOT_STEP_SLOTS};
     for (uint32_t i = 0; i < entries && snapshot->written_bytes < bytes_end; i++) {
-        const uint32_t slot = tg_table_next(snapshot->table, snapshot->sweep_next);
-        if (slot == TG_SLOT_NONE || slot >= snapshot->sweep_end) { return true; }
+        const uint32_t slot = tg_slots_walk(snapshot->slots, &walk, snapshot->sweep_end);
+        snapshot->sweep_next = walk.next;
+        if (slot == TG_SLOT_NONE) { break; }
         void *value = tg_table_value(snapshot->table, slot);
         look_ahead(snapshot, slot);
-        snapshot->sweep_next = slot + 1;
         struct tg_mark *mark = mark_of(snapshot, value);
         if ((mark->bits & snapshot->changed) == 0) { entry_write(snapshot, value); }
         mark->bits &= (uint16_t)~snapshot->changed_old; /* also of one that was written early */
     }
-    return false;
+    return snapshot->sweep_next >= snapshot->sweep_end;
 }
 
 static bool step_delta(struct tg_snapshot *snapshot, uint32_t entries)

@@ -62,6 +62,7 @@ struct tg_snapshot {
 enum {
     TG_SNAPSHOT_REMOVED_MAX = 32,      /* blocks of removed keys; beyond them the next epoch is a base */
     TG_SNAPSHOT_STEP_BYTES = 8 * 1024, /* a step ends with the entry that passes it */
+    TG_SNAPSHOT_STEP_SLOTS = 256,      /* of a base, looked at in a step: most may be free */
 };
 
 /* Address space needed from the arena.  @setup */
@@ -97,9 +98,9 @@ uint64_t tg_snapshot_changed(const struct tg_snapshot *snapshot);
  * blocks of removed keys, which are closed. When a delta was asked for and is not possible any more, the epoch ends all
  * the same, `unwanted`, as after an abort.  @shard */
 void tg_snapshot_cut(struct tg_snapshot *snapshot, bool base);
-/* Write entries of the epoch that was cut, looking at no more than `entries` and writing little more than
- * TG_SNAPSHOT_STEP_BYTES: some microseconds of work. True when all of it is in closed blocks. The caller looks at the
- * clock and at the spool.  @shard */
+/* Write entries of the epoch that was cut: no more than `entries`, looking at no more than TG_SNAPSHOT_STEP_SLOTS slots
+ * or `entries` of the list, ending with the one that passes TG_SNAPSHOT_STEP_BYTES: some microseconds of work, unless
+ * that one has large containers. True when all of it is in closed blocks. Clock and spool are the caller's.  @shard */
 TG_MUST_USE bool tg_snapshot_step(struct tg_snapshot *snapshot, uint32_t entries);
 /* The epoch being written is not wanted any more, and the next one is a base. Steps go on until they say true: marks
  * are to be cleared. Its closed blocks are the caller's.  @shard */

@@ -75,15 +75,16 @@ static uint64_t segment_count_for(const struct tg_table_config *config)
 size_t tg_table_bytes(const struct tg_table_config *config)
 {
     return sizeof(struct tg_table) + index_bytes_for(index_bits_for(config->entry_count_max)) +
-           segment_count_for(config) * TG_SEGMENT_BYTES + 3 * 4096;
+           segment_count_for(config) * (TG_SEGMENT_BYTES + sizeof(uint16_t)) + 3 * 4096;
 }
 
-static struct tg_slots slots_layout(uint32_t value_bytes, uint8_t *base)
+static struct tg_slots slots_layout(uint32_t value_bytes, uint8_t *base, uint16_t *occupied)
 {
     const uint32_t slot_bytes = slot_bytes_for(value_bytes);
     const uint32_t slot_units = slot_bytes >> TG_SLOT_UNIT_BITS;
     return (struct tg_slots){
         .base = base,
+        .occupied = occupied,
         .slot_bytes = slot_bytes,
         .slot_units = slot_units,
         .last_unit = (TG_SEGMENT_BYTES / slot_bytes - 1) * slot_units,
@@ -102,7 +103,8 @@ tg_status tg_table_create(struct tg_table **table, const struct tg_table_config 
     struct tg_table *self = tg_arena_alloc(arena, sizeof *self, 64);
     struct tg_group *index = tg_arena_alloc(arena, index_bytes_for(index_bits), 4096);
     uint8_t *base = tg_arena_alloc(arena, segment_count_for(config) * TG_SEGMENT_BYTES, 4096);
-    if (self == NULL || index == NULL || base == NULL) {
+    uint16_t *occupied = tg_arena_alloc(arena, segment_count_for(config) * sizeof *occupied, 64);
+    if (self == NULL || index == NULL || base == NULL || occupied == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for a table of %llu keys",
                        (unsigned long long)config->entry_count_max);
     }
@@ -111,7 +113,7 @@ tg_status tg_table_create(struct tg_table **table, const struct tg_table_config 
     *self = (struct tg_table){
         .index = index,
         .hash_seed = config->hash_seed,
-        .slots = slots_layout(config->value_bytes, base),
+        .slots = slots_layout(config->value_bytes, base, occupied),
         .home_mask = index_bytes_for(index_bits) - sizeof(struct tg_group),
         .home_shift = 64 - (index_bits - 3) - TG_GROUP_BITS, /* eight entries a group: three bits fewer than entries */
         .index_mask = (uint32_t)((1ull << index_bits) - 1),
@@ -234,6 +236,7 @@ static inline struct tg_slot *slot_acquire(struct tg_table *table, uint32_t *num
         struct tg_slot *slot = tg_slots_at(&table->slots, *number);
         table->free_first = (uint32_t)slot->hash;
         table->free_count--;
+        table->slots.occupied[*number / TG_SEGMENT_UNITS]++;
         if (table->free_first != 0) { __builtin_prefetch(tg_slots_at(&table->slots, table->free_first - 1), 1); }
         memset(slot + 1, 0, table->value_bytes);
         return slot;
@@ -241,6 +244,7 @@ static inline struct tg_slot *slot_acquire(struct tg_table *table, uint32_t *num
     *number = table->carved_next;
     table->carved_next = tg_slots_after(&table->slots, *number);
     table->carved++;
+    table->slots.occupied[*number / TG_SEGMENT_UNITS]++;
     return tg_slots_at(&table->slots, *number); /* fresh from the arena: zero */
 }
 
@@ -253,6 +257,7 @@ static inline void slot_release(struct tg_table *table, struct tg_slot *slot, ui
     slot->hash = table->free_first;
     table->free_first = number + 1;
     table->free_count++;
+    table->slots.occupied[number / TG_SEGMENT_UNITS]--;
 }
 
 /* Keep a copy of the key. False when the heap is spent. */
@@ -542,20 +547,6 @@ uint64_t tg_table_used_bytes(const struct tg_table *table)
 
 uint32_t tg_table_probe_max(const struct tg_table *table) { return table->probe_max; }
 
-uint32_t tg_table_next(const struct tg_table *table, uint32_t slot)
-{
-    uint32_t number = slot;
-    const uint32_t past = number % (TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS) % table->slots.slot_units;
-    if (past != 0) { number += table->slots.slot_units - past; } /* from between two slots to the next one */
-    if (number % (TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS) > table->slots.last_unit) {
-        number = (number | ((TG_SEGMENT_BYTES >> TG_SLOT_UNIT_BITS) - 1)) + 1;
-    }
-    for (; number < table->carved_next; number = tg_slots_after(&table->slots, number)) {
-        if (tg_slots_at(&table->slots, number)->key_bytes != TG_SLOT_FREE) { return number; }
-    }
-    return TG_SLOT_NONE;
-}
-
 /* ---- invariants ---- */
 
 static void check_entry(const struct tg_table *table, uint32_t at)
@@ -585,6 +576,11 @@ void tg_table_check(const struct tg_table *table)
     uint64_t occupied = 0;
     for (uint32_t n = tg_table_next(table, 0); n != TG_SLOT_NONE; n = tg_table_next(table, n + 1)) { occupied++; }
     TG_ASSERT(occupied == table->count);
+    uint64_t counted = 0;
+    for (uint32_t n = 0; n < table->carved_next; n += TG_SEGMENT_UNITS) {
+        counted += table->slots.occupied[n / TG_SEGMENT_UNITS];
+    }
+    TG_ASSERT(counted == occupied);
     uint64_t listed = 0;
     for (uint32_t n = table->free_first; n != 0; n = (uint32_t)tg_slots_at(&table->slots, n - 1)->hash) {
         TG_ASSERT(tg_slots_at(&table->slots, n - 1)->key_bytes == TG_SLOT_FREE);

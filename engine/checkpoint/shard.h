@@ -20,8 +20,8 @@ enum {
     TG_CHECKPOINT_TASKS = 8,         /* blocks on their way to the file */
     TG_CHECKPOINT_BLOCKS = 256,      /* memory of a shard, 1 MiB each */
     TG_CHECKPOINT_BLOCKS_AHEAD = 16, /* the sweep waits for the file beyond this */
-    TG_CHECKPOINT_SLICE_NS = 50000,  /* a slice ends with the step that passes it; promised are 200 us, interrupts
-                                        included */
+    TG_CHECKPOINT_SLICE_NS = 50000,  /* a slice ends with the step that passes it. Steps are bounded in entries, slots
+                                        and bytes, not in time; docs/RELIABILITY.md has what was measured */
 };
 
 struct tg_checkpoint_task {

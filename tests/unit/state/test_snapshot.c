@@ -11,7 +11,7 @@
 #include "state/snapshot.h"
 #include "tests/seed.h"
 
-enum { KEYS = 400, ELEMENTS = 24, CHAIN = 12, FILE_BYTES = 32 << 20 };
+enum { KEYS = 400, HOLES = 12000, ELEMENTS = 24, CHAIN = 12, FILE_BYTES = 32 << 20 };
 
 struct value {
     int64_t number;
@@ -90,7 +90,7 @@ static void table_open(struct table *t)
 {
     struct tg_error err = {0};
     const struct tg_table_config config = {
-        .entry_count_max = KEYS, .hash_seed = 77, .value_bytes = sizeof(struct value)};
+        .entry_count_max = KEYS + HOLES, .hash_seed = 77, .value_bytes = sizeof(struct value)};
     cr_assert_eq(tg_arena_open(&t->arena, (size_t)512 << 20, &err), TG_OK);
     cr_assert_eq(tg_heap_create(&t->heap, 32 << 20, &t->arena, &err), TG_OK);
     cr_assert_eq(tg_table_create(&t->table, &config, t->heap, &t->arena, &err), TG_OK);
@@ -107,6 +107,7 @@ struct fixture {
     struct tg_snapshot snapshot;
     struct tg_prng prng;
     uint64_t seed;
+    uint32_t holes; /* slots that had a key before the first one came */
     struct expected now[KEYS];
     struct expected at_cut[KEYS];
     struct file chain[CHAIN];
@@ -333,11 +334,30 @@ static void finish_file(struct fixture *f)
 
 /* ---- claims ------------------------------------------------------------------------------------------------------ */
 
+/* Slots that are free again, in a random order: keys will come to lie anywhere among them. */
+static void make_holes(struct fixture *f)
+{
+    static void *values[HOLES];
+    for (uint32_t i = 0; i < f->holes; i++) {
+        uint8_t bytes[9];
+        const struct tg_key key = key_of(KEYS + i, bytes);
+        const uint64_t hash = tg_key_hash(key.data, key.bytes);
+        uint64_t fresh;
+        cr_assert_eq(tg_table_upsert(f->live.table, 1, &key, &hash, &values[i], &fresh), 1);
+    }
+    for (uint32_t left = f->holes; left != 0; left--) {
+        const uint32_t i = tg_prng_below(&f->prng, left);
+        tg_table_remove(f->live.table, values[i]);
+        values[i] = values[left - 1];
+    }
+}
+
 static void live_open(struct fixture *f, uint32_t blocks)
 {
     struct tg_error err = {0};
     const struct tg_spool_config spool = {.block_count = blocks};
     table_open(&f->live);
+    make_holes(f);
     cr_assert_eq(tg_spool_create(&f->spool, &spool, &f->live.arena, &err), TG_OK);
     const struct tg_snapshot_config config = {.table = f->live.table,
                                               .layout = &layout,
@@ -347,12 +367,13 @@ static void live_open(struct fixture *f, uint32_t blocks)
     cr_assert_eq(tg_snapshot_init(&f->snapshot, &config, &f->live.arena, &err), TG_OK);
 }
 
-static struct fixture *fixture_open(uint32_t blocks)
+static struct fixture *fixture_open(uint32_t blocks, uint32_t holes)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    live_open(f, blocks);
     f->seed = tg_test_seed();
     f->prng = (struct tg_prng){f->seed};
+    f->holes = holes;
+    live_open(f, blocks);
     f->writing.data = malloc(FILE_BYTES);
     return f;
 }
@@ -375,10 +396,12 @@ static void cut(struct fixture *f)
     begin_file(f);
 }
 
-Test(snapshot, loads_as_it_was_at_the_cut)
+/* Round by round: change, cut, write with changes between the steps, load and compare. Returns steps of bases. */
+static uint32_t run_rounds(uint32_t holes, uint32_t changes_between)
 {
-    struct fixture *f = fixture_open(64);
+    struct fixture *f = fixture_open(64, holes);
     uint32_t bases = 0;
+    uint32_t base_steps = 0;
     uint64_t early = 0;
     for (uint32_t round = 0; round < 150; round++) {
         mutate(f, tg_prng_below(&f->prng, 600));
@@ -386,8 +409,9 @@ Test(snapshot, loads_as_it_was_at_the_cut)
         bases += f->is_base;
         while (!tg_snapshot_step(&f->snapshot, 1 + tg_prng_below(&f->prng, 40))) {
             const uint64_t written = f->snapshot.written;
-            mutate(f, tg_prng_below(&f->prng, 60));
+            mutate(f, tg_prng_below(&f->prng, changes_between));
             early += f->snapshot.written - written; /* not by the sweep */
+            base_steps += f->is_base;
             if (tg_prng_below(&f->prng, 3) == 0) { take_blocks(f); }
         }
         cr_assert(!tg_spool_failed(f->spool));
@@ -396,11 +420,20 @@ Test(snapshot, loads_as_it_was_at_the_cut)
     cr_assert(bases > 10 && bases < 100, "%u bases", bases);
     cr_assert_gt(early, 1000, "entries changed before their turn");
     fixture_close(f);
+    return base_steps / bases;
+}
+
+Test(snapshot, loads_as_it_was_at_the_cut) { (void)run_rounds(0, 60); }
+
+Test(snapshot, loads_as_it_was_at_the_cut_when_most_slots_are_free)
+{
+    const uint32_t steps = run_rounds(HOLES, 12);
+    cr_assert_gt(steps, HOLES / TG_SNAPSHOT_STEP_SLOTS / 2, "%u steps a base: they stop between keys", steps);
 }
 
 Test(snapshot, a_chain_goes_on_after_it_was_loaded)
 {
-    struct fixture *f = fixture_open(64);
+    struct fixture *f = fixture_open(64, 0);
     uint32_t restarts = 0;
     uint32_t deltas_behind = 0;
     bool loaded = false;
@@ -426,9 +459,9 @@ Test(snapshot, a_chain_goes_on_after_it_was_loaded)
     fixture_close(f);
 }
 
-Test(snapshot, an_aborted_epoch_is_followed_by_a_base)
+static void abort_some(uint32_t holes)
 {
-    struct fixture *f = fixture_open(64);
+    struct fixture *f = fixture_open(64, holes);
     for (uint32_t round = 0; round < 150; round++) {
         mutate(f, tg_prng_below(&f->prng, 300));
         cut(f);
@@ -451,9 +484,12 @@ Test(snapshot, an_aborted_epoch_is_followed_by_a_base)
     fixture_close(f);
 }
 
+Test(snapshot, an_aborted_epoch_is_followed_by_a_base) { abort_some(0); }
+Test(snapshot, an_aborted_epoch_is_followed_by_a_base_when_most_slots_are_free) { abort_some(HOLES); }
+
 Test(snapshot, memory_that_is_spent_spoils_the_epoch_and_nothing_else)
 {
-    struct fixture *f = fixture_open(2);
+    struct fixture *f = fixture_open(2, 0);
     uint32_t spoiled = 0;
     uint32_t complete = 0;
     for (uint32_t round = 0; round < 200; round++) {

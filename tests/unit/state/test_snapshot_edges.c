@@ -1,11 +1,12 @@
-/* Snapshots at their limits: large entries, more removed keys than blocks for them, deltas that were asked for in vain,
- * and no memory. */
+/* Snapshots at their limits: large entries, tables that are nearly empty, more removed keys than blocks for them,
+ * deltas that were asked for in vain, and no memory. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/key.h"
 #include "state/containers.h"
+#include "state/slots.h"
 #include "state/snapshot.h"
 
 enum { KEY_BYTES = 1000, KEYS = 40000, BLOCKS = 256 };
@@ -131,6 +132,64 @@ Test(snapshot_edges, large_entries_have_blocks_of_their_own)
     while (!tg_snapshot_step(&snapshot, 100)) {}
     cr_assert(tg_spool_closed(spool) > 3);
     tg_spool_discard(spool);
+}
+
+/* What a step had to look at from slot `from` to before `to`: slots, and segments without a key as a whole. */
+static uint32_t looks_between(uint32_t from, uint32_t to)
+{
+    const struct tg_slots *slots = tg_table_slots(table);
+    uint32_t looks = 0;
+    while (from < to) {
+        const uint32_t segment_end = (from / TG_SEGMENT_UNITS + 1) * TG_SEGMENT_UNITS;
+        const bool empty = tg_table_next(table, from / TG_SEGMENT_UNITS * TG_SEGMENT_UNITS) >= segment_end;
+        from = empty ? segment_end : tg_slots_after(slots, from);
+        looks++;
+    }
+    return looks;
+}
+
+/* Write a base of a table of which every `every`th key is left, mending what is left meanwhile: every step is bounded,
+ * and all of them are there. */
+static void write_through_holes(uint32_t every, uint32_t *steps, uint32_t *looks)
+{
+    for (uint32_t i = 0; i < KEYS; i++) {
+        if (i % every != 0) { take_away(i); }
+    }
+    const uint32_t slots_end = tg_table_slot_end(table);
+    tg_snapshot_cut(&snapshot, true);
+    bool done = false;
+    for (*steps = *looks = 0; !done; ++*steps) {
+        const uint32_t from = snapshot.sweep_next;
+        done = tg_snapshot_step(&snapshot, 32);
+        const uint32_t step_looks = looks_between(from, done ? slots_end : snapshot.sweep_next);
+        cr_assert_leq(step_looks, TG_SNAPSHOT_STEP_SLOTS, "step %u from slot %u", *steps, from);
+        *looks += step_looks;
+    }
+    cr_assert_eq(snapshot.written, (KEYS + every - 1) / every);
+    tg_spool_discard(spool);
+}
+
+Test(snapshot_edges, a_step_looks_at_few_slots_of_a_table_that_was_full)
+{
+    const uint32_t slots_in_segment = TG_SEGMENT_BYTES / 64;
+    uint32_t steps, looks;
+    open_with(BLOCKS, KEYS);
+    for (uint32_t i = 0; i < KEYS; i++) { (void)make(i); }
+    write_through_holes(slots_in_segment - 1, &steps, &looks); /* some in every segment: each slot is looked at */
+    cr_assert(looks > KEYS - slots_in_segment && steps >= KEYS / TG_SNAPSHOT_STEP_SLOTS, "%u in %u steps", looks,
+              steps);
+    end();
+    open_with(BLOCKS, KEYS);
+    for (uint32_t i = 0; i < KEYS; i++) { (void)make(i); }
+    write_through_holes(10 * slots_in_segment, &steps, &looks); /* in one of ten */
+    cr_assert_leq(looks, 4 * slots_in_segment + KEYS / slots_in_segment, "segments without a key cost one look");
+    end();
+    open_with(BLOCKS, KEYS);
+    for (uint32_t i = 0; i < KEYS; i++) { (void)make(i); }
+    write_through_holes(KEYS, &steps, &looks);
+    take_away(0);
+    tg_snapshot_cut(&snapshot, true);
+    cr_assert(tg_snapshot_step(&snapshot, 32) && snapshot.written == 0, "nothing is left, one step says so");
 }
 
 Test(snapshot_edges, removed_keys_fill_several_blocks)

@@ -5,7 +5,7 @@
 
 #include "base/key.h"
 #include "base/prng.h"
-#include "state/table.h"
+#include "state/slots.h"
 #include "tests/seed.h"
 
 enum { MODEL_KEYS = 3000, KEY_BYTES_MAX = 64 };
@@ -132,6 +132,31 @@ static void look_up_and_remove_some(struct fixture *f, struct tg_prng *prng)
     }
 }
 
+/* The same slots in the same order, and no more looks than were allowed, wherever they end. */
+static void walk_in_pieces(const struct fixture *f, struct tg_prng *prng)
+{
+    const uint32_t end = tg_table_slot_end(f->table);
+    struct tg_slots_walk walk = {0};
+    uint32_t expected = tg_table_next(f->table, 0);
+    while (walk.next < end) {
+        const uint32_t from = walk.next;
+        const uint32_t looks = tg_prng_below(prng, 20);
+        walk.looks = looks;
+        const uint32_t found = tg_slots_walk(tg_table_slots(f->table), &walk, end);
+        cr_assert(walk.looks <= looks && (found != TG_SLOT_NONE || walk.looks == 0 || walk.next >= end));
+        cr_assert(walk.next > from || looks == 0);
+        if (found == TG_SLOT_NONE) {
+            cr_assert_leq(walk.next < end ? walk.next : 0, expected, "skips none");
+            continue;
+        }
+        cr_assert(found == expected && found < walk.next);
+        expected = tg_table_next(f->table, found + 1);
+    }
+    cr_assert_eq(expected, TG_SLOT_NONE);
+    walk = (struct tg_slots_walk){.looks = 5};
+    cr_assert(tg_slots_walk(tg_table_slots(f->table), &walk, 0) == TG_SLOT_NONE && walk.looks == 5 && walk.next == 0);
+}
+
 static void walk_all(const struct fixture *f)
 {
     uint32_t walked = 0;
@@ -158,6 +183,7 @@ static void run_model(uint32_t hash_bits, uint32_t value_bytes, uint32_t steps)
         if (step % 16 == 0) {
             tg_table_check(f.table);
             walk_all(&f);
+            walk_in_pieces(&f, &prng);
         }
     }
     for (uint32_t k = 0; k < MODEL_KEYS; k++) {
