@@ -24,7 +24,8 @@ const struct tg_manifest_partition *tg_checkpoint_partitions(const struct tg_che
     const struct tg_manifest *manifest = &checkpoint->choice.manifest;
     const struct tg_manifest_source *stored =
         tg_manifest_source_find(manifest, checkpoint->config.plan->job->sources[source].name);
-    return stored != NULL ? stored->partitions : NULL;
+    TG_ASSERT(stored != NULL); /* else it would not have been chosen */
+    return stored->partitions;
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
@@ -57,7 +58,7 @@ static bool identity_is_ours(void *self, const struct tg_state_record *record, u
         tg_checkpoint_partitions(chooser->checkpoint, chooser->ingest->source_index);
     int64_t first_ts = 0;
     if (record->value_bytes == sizeof first_ts) { memcpy(&first_ts, record->value, sizeof first_ts); }
-    return saved == NULL || first_ts + chooser->ingest->dedupe.ttl >= saved[partition].wm;
+    return first_ts + chooser->ingest->dedupe.ttl >= saved[partition].wm;
 }
 
 static void make_key_fresh(void *self, void *value) { tg_stage_key_fresh(((struct chooser *)self)->stage, value); }
@@ -259,7 +260,8 @@ static void continue_chain(struct tg_checkpoint *checkpoint, uint32_t shard)
     part->chain_length = count - 1;
     part->last_epoch = files[count - 1].epoch;
     for (uint32_t i = 0; i < part->table_count; i++) {
-        if (part->snapshots[i] != NULL) { tg_snapshot_continue(part->snapshots[i]); }
+        TG_ASSERT(part->snapshots[i] != NULL); /* stages and ingests are all open */
+        tg_snapshot_continue(part->snapshots[i]);
     }
 }
 

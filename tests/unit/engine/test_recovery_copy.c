@@ -1,5 +1,7 @@
 /* A checkpoint written again as the newest one. */
+#include "tests/faulty_ops.h"
 #include "tests/manifest_equal.h"
+#include "tests/no_memory.h"
 #include "tests/unit/engine/recovery_fixture.h"
 
 TestSuite(recovery_copy, .init = recovery_begin, .fini = recovery_end, .timeout = 300);
@@ -69,4 +71,148 @@ Test(recovery_copy, a_damaged_checkpoint_is_not_copied)
     struct tg_store_listing listing;
     cr_assert_eq(tg_store_list(&store, &arena, &listing, &err), TG_OK);
     cr_assert_eq(listing.newest, 3, "nothing of it is left");
+}
+
+/* ---- what does not go well --------------------------------------------------------------------------------------- */
+
+enum { LARGE_RECORDS = 24 };
+
+/* A checkpoint 1 of one shard with a table of lists, some of whose records are larger than a block, and some fill one
+ * with the next. */
+static void large_checkpoint(void)
+{
+    static const struct tg_state_field key = {.name = "k", .kind = TG_STATE_BIGINT};
+    static const struct tg_state_field element = {.name = "x", .kind = TG_STATE_BIGINT};
+    static const struct tg_state_field list = {
+        .name = "f", .kind = TG_STATE_DEQUE, .element_count = 1, .elements = &element};
+    world_open(&world, &maker, 1);
+    world.layouts[0] = (struct tg_state_layout){.owner_kind = TG_STATE_OF_STEP,
+                                                .owner = "counts",
+                                                .name = "kept",
+                                                .version = 1,
+                                                .key_count = 1,
+                                                .keys = &key,
+                                                .field_count = 1,
+                                                .fields = &list};
+    struct tg_state_header header = maker_header(&maker, 0, 1, 1, 0);
+    header.table_count = 1;
+    header.tables = world.layouts;
+    const struct made_file made = maker_file(&maker, &header, LARGE_RECORDS, 200000, 64 << 20);
+    struct tg_store_file file;
+    cr_assert_eq(tg_store_epoch_begin(&store, 1, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(tg_store_file_create(&store, 1, 0, true, &file, &err), TG_OK);
+    cr_assert_eq(tg_store_file_append(&store, &file, made.data, made.bytes, &err), TG_OK);
+    cr_assert_eq(tg_store_file_finish(&store, &file, &err), TG_OK);
+    world.chain[0][0] = (struct tg_manifest_file){
+        .shard = 0, .kind = TG_STATE_BASE, .epoch = 1, .bytes = made.bytes, .crc = made.totals.footer_crc};
+    world.chain_count[0] = 1;
+    cr_assert_gt(made.bytes, 2 * TG_BLOCK_BYTES_MAX);
+}
+
+/* Copy `old` again and again, each time with one more call that works. */
+static void fail_at_every_call(const struct tg_manifest *old)
+{
+    static struct faulty faulty;
+    struct tg_recovery_totals totals;
+    uint64_t epoch = 10;
+    uint32_t failures = 0;
+    bool hit = true;
+    for (uint64_t call = 1; hit; call++) {
+        err = (struct tg_error){0};
+        faulty_use(&faulty, FAULTY_EIO, call, UINT32_MAX);
+        const tg_status status = tg_recovery_copy(&store, old, &store, epoch++, &totals, &err);
+        tg_file_ops_use(NULL);
+        hit = faulty.hit;
+        cr_assert(status != TG_OK || !hit || call > 10, "call %" PRIu64, call);
+        failures += status != TG_OK;
+    }
+    cr_assert_gt(failures, 10);
+}
+
+Test(recovery_copy, whatever_call_fails_the_copy_says_so)
+{
+    checkpoints(1, 3);
+    const struct tg_manifest old = world_manifest(&world, 3);
+    fail_at_every_call(&old);
+}
+
+Test(recovery_copy, records_larger_than_a_block_are_copied_and_whatever_call_fails_is_told)
+{
+    large_checkpoint();
+    const struct tg_manifest old = world_manifest(&world, 1);
+    struct tg_recovery_totals totals;
+    uint64_t records, copied;
+    const uint64_t digest = digest_of(&store, &old, &records);
+    cr_assert_eq(tg_recovery_copy(&store, &old, &store, 2, &totals, &err), TG_OK, "%s", err.text);
+    chooses(2);
+    cr_assert_eq(digest_of(&store, &choice.manifest, &copied), digest, "seed %" PRIu64, seed);
+    cr_assert(copied == LARGE_RECORDS && totals.puts + totals.deletes == LARGE_RECORDS);
+    fail_at_every_call(&old);
+}
+
+Test(recovery_copy, a_chain_whose_tables_change_is_not_copied)
+{
+    struct tg_recovery_totals totals;
+    checkpoints(1, 1);
+    world.layouts[1].version++; /* of identities; those of steps are in the manifest, too */
+    checkpoints(2, 2);
+    const struct tg_manifest old = world_manifest(&world, 2);
+    cr_assert_neq(tg_recovery_copy(&store, &old, &store, 3, &totals, &err), TG_OK);
+    cr_assert_eq(err.code, TG1519, "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "has other tables than the files before it"), "%s", err.text);
+}
+
+Test(recovery_copy, a_value_that_its_checksums_do_not_say_is_wrong_is_not_copied)
+{
+    static uint8_t data[TG_STATE_HEADER_BYTES_MAX];
+    static uint8_t memory[4096];
+    const struct tg_state_field number = {.name = "k", .kind = TG_STATE_BIGINT};
+    world_open(&world, &maker, 1);
+    world.layouts[0] = (struct tg_state_layout){.owner_kind = TG_STATE_OF_STEP,
+                                                .owner = "counts",
+                                                .name = "kept",
+                                                .version = 1,
+                                                .key_count = 1,
+                                                .keys = &number,
+                                                .field_count = 1,
+                                                .fields = &number};
+    struct tg_state_header header = maker_header(&maker, 0, 1, 1, 0);
+    header.table_count = 1;
+    header.tables = world.layouts;
+    struct tg_bytes_out out = {.data = data, .capacity = sizeof data};
+    struct tg_state_totals totals;
+    cr_assert_eq(tg_state_header_encode(&header, &out, &totals, &err), TG_OK, "%s", err.text);
+    const uint8_t key[9] = {1};
+    struct tg_block block;
+    tg_block_begin(&block, memory, sizeof memory, 0);
+    memset(tg_block_put(&block, (struct tg_key){.data = key, .bytes = 9}, 9), 0, 9); /* one byte too many */
+    const uint32_t bytes = tg_block_end(&block, &header, &totals);
+    uint8_t footer[TG_STATE_FOOTER_BYTES];
+    tg_state_footer_encode(&header, &totals, footer);
+    struct tg_store_file file;
+    cr_assert_eq(tg_store_epoch_begin(&store, 1, &err), TG_OK);
+    cr_assert_eq(tg_store_file_create(&store, 1, 0, true, &file, &err), TG_OK);
+    cr_assert_eq(tg_store_file_append(&store, &file, data, out.used, &err), TG_OK);
+    cr_assert_eq(tg_store_file_append(&store, &file, memory, bytes, &err), TG_OK);
+    cr_assert_eq(tg_store_file_append(&store, &file, footer, sizeof footer, &err), TG_OK);
+    cr_assert_eq(tg_store_file_finish(&store, &file, &err), TG_OK);
+    world.chain[0][0] = (struct tg_manifest_file){
+        .shard = 0, .kind = TG_STATE_BASE, .epoch = 1, .bytes = file.bytes, .crc = totals.footer_crc};
+    world.chain_count[0] = 1;
+    const struct tg_manifest old = world_manifest(&world, 1);
+    struct tg_recovery_totals copied;
+    cr_assert_eq(tg_recovery_copy(&store, &old, &store, 2, &copied, &err), TG_ERR_DATA);
+    cr_assert_not_null(strstr(err.text, "bytes behind the last field"), "%s", err.text);
+}
+
+Test(recovery_copy, without_memory_nothing_is_begun)
+{
+    checkpoints(1, 1);
+    const struct tg_manifest old = world_manifest(&world, 1);
+    struct tg_recovery_totals totals;
+    if (!no_memory_above(0)) { return; } /* see there */
+    const tg_status status = tg_recovery_copy(&store, &old, &store, 2, &totals, &err);
+    memory_again();
+    cr_assert(status != TG_OK && err.code == TG1601);
+    chooses(1);
 }
