@@ -97,7 +97,7 @@ static void large_checkpoint(void)
     struct tg_state_header header = maker_header(&maker, 0, 1, 1, 0);
     header.table_count = 1;
     header.tables = world.layouts;
-    const struct made_file made = maker_file(&maker, &header, LARGE_RECORDS, 160000, 64 << 20);
+    const struct made_file made = maker_file(&maker, &header, LARGE_RECORDS, 200000, 64 << 20);
     struct tg_store_file file;
     cr_assert_eq(tg_store_epoch_begin(&store, 1, &err), TG_OK, "%s", err.text);
     cr_assert_eq(tg_store_file_create(&store, 1, 0, true, &file, &err), TG_OK);
