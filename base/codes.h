@@ -57,6 +57,7 @@
     X(1522, TG_ERR_CONFIG, "the checkpoint is of a run that has ended") \
     X(1523, TG_ERR_DATA, "rows written since that checkpoint are outside") \
     X(1524, TG_ERR_DATA, "a restore has not ended") \
+    X(1525, TG_ERR_CONFIG, "sink does not fit the checkpoint") \
     X(1529, TG_ERR_DATA, "the counts of a checkpoint do not add up") \
     X(1601, TG_ERR_IO, "operating system refused a resource") \
     X(1602, TG_ERR_DATA, "poison record with on_error: stop") \

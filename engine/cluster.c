@@ -45,6 +45,7 @@ static tg_status share_sinks(struct tg_cluster *cluster, struct tg_error *err)
             .create_tables = cluster->options->create_tables,
             .staged = cluster->checkpoint != NULL,
             .resumes = tg_checkpoint_resumes(cluster->checkpoint, i),
+            .joins = tg_checkpoint_joins(cluster->checkpoint, i),
             .generation = cluster->checkpoint != NULL ? cluster->checkpoint->store.generation : 0,
             .clock = cluster->clock,
         };

@@ -21,6 +21,7 @@ void tg_outlet_sink_env(const struct tg_outlet_env *env, struct tg_sink_env *out
         .create_tables = env->create_tables,
         .staged = env->staged,
         .resumes = env->resumes,
+        .joins = env->joins,
         .generation = env->generation,
         .shard = env->shard,
         .shard_count = env->plan->shard_count,

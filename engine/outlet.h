@@ -31,6 +31,7 @@ struct tg_outlet_env {
     bool create_tables;
     bool staged;         /* the job makes checkpoints */
     bool resumes;        /* and a checkpoint has something of the sink's to commit */
+    bool joins;          /* and the start goes on from a checkpoint that has not */
     uint64_t generation; /* of the checkpoint directory, with `staged` */
     void *shared;
     struct tg_arena *arena;

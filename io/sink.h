@@ -31,6 +31,7 @@ struct tg_sink_env {
     /* Rows become visible with checkpoints, where the sink can do that: what is pushed is staged until `commit`. */
     bool staged;
     bool resumes;        /* `commit` follows `share`, with what the checkpoint says: keep what earlier runs committed */
+    bool joins;          /* the job goes on without having known the sink: what is there is not its own to replace */
     uint64_t generation; /* with `staged`: number of the start, larger than those of all before it */
     struct tg_histogram *latency; /* arrival (batch->arrived_ns) to acknowledged, one value per row */
     struct tg_arena *arena;

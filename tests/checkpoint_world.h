@@ -142,9 +142,11 @@ static inline tg_status world_checkpoint(struct world *world, struct tg_store *s
 static inline struct tg_recovery_wanted world_wanted(const struct world *world)
 {
     static struct tg_recovery_source source;
+    static const struct tg_recovery_sink sink = {.name = "out", .connector = "file"};
     source = (struct tg_recovery_source){
         .name = "tx", .cluster = "cluster-1", .topic = "transactions", .partition_count = world->partition_count};
-    return (struct tg_recovery_wanted){.job = "job", .graph_hash = 0xABCD, .source_count = 1, .sources = &source};
+    return (struct tg_recovery_wanted){
+        .job = "job", .graph_hash = 0xABCD, .source_count = 1, .sources = &source, .sink_count = 1, .sinks = &sink};
 }
 
 #endif

@@ -167,7 +167,10 @@ static tg_status verify(const struct request *request, const struct tg_manifest 
         (void)printf("ok  %s: %" PRIu64 " bytes, %" PRIu64 " ticks, %" PRIu64 " of them behind the checkpoint\n",
                      ticks.name, ticks.bytes, ticks.ticks, ticks.waiting);
     }
-    return TG_OK;
+    const bool is_its = request->job != NULL && strcmp(request->job->name, manifest->job) == 0;
+    if (!is_its || tg_recovery_is_settled(&request->store, manifest)) { return TG_OK; }
+    struct tg_recovery_sink sinks[TG_MANIFEST_SINKS_MAX];
+    return tg_manifest_sinks_fit(manifest, sinks, tg_job_sinks(request->job, sinks), err);
 }
 
 static int on_one(struct request *request)

@@ -24,8 +24,8 @@ struct restore {
 
 /* ---- may it be? -------------------------------------------------------------------------------------------------- */
 
-/* Steps, keys and operators of today's job are the checkpoint's. What its sources read is looked at by the next start,
- * which can ask them. */
+/* Steps, keys and operators of today's job are the checkpoint's, and the sinks whose output goes back with it are its,
+ * too. What its sources read is looked at by the next start, which can ask them. */
 static tg_status is_of_job(const struct restore *restore, struct tg_error *err)
 {
     const struct tg_manifest *manifest = &restore->manifest;
@@ -48,9 +48,12 @@ static tg_status is_of_job(const struct restore *restore, struct tg_error *err)
     if (status != TG_OK) { return status; }
     const uint64_t graph_hash = tg_job_graph_hash(plan);
     tg_plan_destroy(plan);
-    if (graph_hash == manifest->graph_hash) { return TG_OK; }
-    return tg_fail(err, TG1515, 0, "checkpoint %" PRIu64 " was made by another graph of job %s", manifest->epoch,
-                   job->name);
+    if (graph_hash != manifest->graph_hash) {
+        return tg_fail(err, TG1515, 0, "checkpoint %" PRIu64 " was made by another graph of job %s", manifest->epoch,
+                       job->name);
+    }
+    struct tg_recovery_sink sinks[TG_MANIFEST_SINKS_MAX];
+    return tg_manifest_sinks_fit(manifest, sinks, tg_job_sinks(job, sinks), err);
 }
 
 /* Did checkpoint `epoch`, which is not an ancestor of the wanted one, show rows? Unreadable ones may have. */

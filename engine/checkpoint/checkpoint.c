@@ -38,11 +38,14 @@ static tg_status choose(struct tg_checkpoint *checkpoint, struct tg_error *err)
             .partition_count = checkpoint->config.plan->source_partitions[i],
         };
     }
+    struct tg_recovery_sink sinks[TG_MANIFEST_SINKS_MAX];
     const struct tg_recovery_wanted wanted = {
         .job = job->name,
         .graph_hash = checkpoint->graph_hash,
         .source_count = job->source_count,
         .sources = sources,
+        .sink_count = tg_job_sinks(job, sinks),
+        .sinks = sinks,
         .ask = tg_checkpoint_ask_sources,
         .ask_self = checkpoint,
         .transactional = commits_output(checkpoint->config.plan),
@@ -202,7 +205,8 @@ static void run_publish(struct tg_task *task)
         tg_store_publish(&checkpoint->store, manifest->epoch, out.data, out.used, &checkpoint->decided, err);
 }
 
-/* Sinks make the rows of a decided checkpoint visible. *count is how many committables that were. */
+/* Sinks make the rows of a decided checkpoint visible. *count is how many committables that were. A sink that is no
+ * longer in the job had shown all of its own: a start asks for that. */
 static tg_status commit_all(struct tg_checkpoint *checkpoint, const struct tg_manifest *manifest, uint32_t *count,
                             struct tg_error *err)
 {
@@ -212,7 +216,8 @@ static tg_status commit_all(struct tg_checkpoint *checkpoint, const struct tg_ma
         const struct tg_manifest_sink *sink = &manifest->sinks[m];
         for (uint32_t i = 0; i < plan->sink_count && sink->committable_count != 0; i++) {
             const struct tg_sink_spec *spec = plan->sinks[i].spec;
-            if (strcmp(spec->name, sink->name) != 0 || spec->ops->commit == NULL) { continue; }
+            const bool is_its = strcmp(spec->name, sink->name) == 0 && strcmp(spec->ops->name, sink->connector) == 0;
+            if (!is_its || spec->ops->commit == NULL) { continue; }
             const int failed = TG_FAILPOINT("checkpoint.commit_sink");
             if (failed != 0) { return tg_fail(err, TG1502, failed, "commit rows of sink %s", spec->name); }
             tg_status status = tg_store_still_ours(&checkpoint->store, err);
@@ -230,11 +235,14 @@ bool tg_checkpoint_resumes(const struct tg_checkpoint *checkpoint, uint32_t sink
 {
     if (checkpoint == NULL || !checkpoint->choice.found) { return false; }
     const struct tg_sink_spec *spec = checkpoint->config.plan->sinks[sink].spec;
-    const struct tg_manifest *manifest = &checkpoint->choice.manifest;
-    for (uint32_t m = 0; m < manifest->sink_count; m++) {
-        if (strcmp(manifest->sinks[m].name, spec->name) == 0) { return manifest->sinks[m].committable_count != 0; }
-    }
-    return false;
+    const struct tg_manifest_sink *known =
+        tg_manifest_sink_find(&checkpoint->choice.manifest, spec->name, spec->ops->name);
+    return known != NULL && known->committable_count != 0;
+}
+
+bool tg_checkpoint_joins(const struct tg_checkpoint *checkpoint, uint32_t sink)
+{
+    return checkpoint != NULL && checkpoint->choice.found && !tg_checkpoint_resumes(checkpoint, sink);
 }
 
 tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, struct tg_error *err)

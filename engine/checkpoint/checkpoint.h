@@ -128,6 +128,8 @@ TG_MUST_USE tg_status tg_checkpoint_make_manifest(struct tg_checkpoint *checkpoi
 TG_MUST_USE tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct tg_error *err);
 /* Does the chosen checkpoint have something of a sink's to commit?  @setup */
 bool tg_checkpoint_resumes(const struct tg_checkpoint *checkpoint, uint32_t sink);
+/* Was there a checkpoint chosen, and has it nothing of the sink's?  @setup */
+bool tg_checkpoint_joins(const struct tg_checkpoint *checkpoint, uint32_t sink);
 /* Commit what the chosen checkpoint decided: its run may have died before it did. Again and again with the same
  * outcome. Errors: the sinks', TG1521.  @setup */
 TG_MUST_USE tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, struct tg_error *err);

@@ -154,12 +154,28 @@ const struct tg_manifest_source *tg_manifest_source_find(const struct tg_manifes
     return NULL;
 }
 
+const struct tg_manifest_sink *tg_manifest_sink_find(const struct tg_manifest *manifest, const char *name,
+                                                     const char *connector)
+{
+    for (uint32_t i = 0; i < manifest->sink_count; i++) {
+        const struct tg_manifest_sink *sink = &manifest->sinks[i];
+        if (strcmp(sink->name, name) == 0 && strcmp(sink->connector, connector) == 0) { return sink; }
+    }
+    return NULL;
+}
+
+bool tg_manifest_sink_commits(const struct tg_manifest_sink *sink)
+{
+    for (uint32_t i = 0; i < sink->committable_count; i++) {
+        if (sink->committables[i].bytes > 0) { return true; }
+    }
+    return false;
+}
+
 bool tg_manifest_commits(const struct tg_manifest *manifest)
 {
     for (uint32_t i = 0; i < manifest->sink_count; i++) {
-        for (uint32_t j = 0; j < manifest->sinks[i].committable_count; j++) {
-            if (manifest->sinks[i].committables[j].bytes > 0) { return true; }
-        }
+        if (tg_manifest_sink_commits(&manifest->sinks[i])) { return true; }
     }
     return false;
 }

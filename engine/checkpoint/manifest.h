@@ -110,7 +110,12 @@ TG_MUST_USE tg_status tg_manifest_decode(const uint8_t *data, size_t bytes, cons
                                          struct tg_manifest *out, struct tg_error *err);
 /* The source of that name, NULL when there is none.  @any */
 const struct tg_manifest_source *tg_manifest_source_find(const struct tg_manifest *manifest, const char *name);
-/* Does a sink hold a committable that is not empty?  @any */
+/* The sink of that name and connector, NULL when there is none.  @any */
+const struct tg_manifest_sink *tg_manifest_sink_find(const struct tg_manifest *manifest, const char *name,
+                                                     const char *connector);
+/* Has it a committable that is not empty?  @any */
+bool tg_manifest_sink_commits(const struct tg_manifest_sink *sink);
+/* Has one of the sinks?  @any */
 bool tg_manifest_commits(const struct tg_manifest *manifest);
 /* Files of `shard`: index of its base in files, *count of them.  @any */
 uint32_t tg_manifest_chain(const struct tg_manifest *manifest, uint32_t shard, uint32_t *count);

@@ -216,6 +216,9 @@ static tg_status examine(const struct tg_store *store, const struct tg_recovery_
         return status;
     }
     status = is_ours(manifest, wanted, err);
+    if (status == TG_OK && !tg_recovery_is_settled(store, manifest)) {
+        status = tg_manifest_sinks_fit(manifest, wanted->sinks, wanted->sink_count, err);
+    }
     struct tg_recovery_source now[TG_SOURCES_MAX];
     memcpy(now, wanted->sources, wanted->source_count * sizeof now[0]);
     if (status == TG_OK && wanted->ask != NULL) { status = wanted->ask(wanted->ask_self, manifest, arena, now, err); }

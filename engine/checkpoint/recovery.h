@@ -7,6 +7,7 @@
 
 #include "engine/checkpoint/manifest.h"
 #include "engine/checkpoint/progress.h"
+#include "engine/checkpoint/sinks.h"
 #include "io/checkpoint/store.h"
 
 /* What today's job says about a source. */
@@ -24,6 +25,8 @@ struct tg_recovery_wanted {
     uint64_t graph_hash;
     uint32_t source_count;
     const struct tg_recovery_source *sources;
+    uint32_t sink_count;
+    const struct tg_recovery_sink *sinks; /* [sink_count] */
     /* Asks the sources what they hold today, once job, topics and partition counts fit: sets cluster, log_begin and
      * log_end in now[source_count], which begins as `sources`. NULL = `sources` says all there is. Its errors refuse
      * the start. */
@@ -61,6 +64,7 @@ struct tg_recovery_choice {
  *     TG1205  the log no longer has what comes next
  *     TG1518  the newest is damaged and its output may be outside: needs --accept-duplicates
  *     TG1524  there is none, and a restore has not ended
+ *     TG1525  its rows may be waiting for a sink that is gone, or is of another connector
  *
  * @setup */
 #define TG_RECOVERY_ARENA_BYTES ((size_t)1 << 30)

@@ -4,7 +4,8 @@
  * next attempt), so no line is ever torn or doubled, however often writing fails. What it promises: a row is
  * acknowledged once the kernel has it (a crash of the process loses nothing), and flush() makes everything durable with
  * fdatasync. Without checkpoints an fdatasync that fails ends the job: the kernel may have dropped what earlier blocks
- * left with it, and a second call would report success. An existing file is replaced when a run starts.
+ * left with it, and a second call would report success. An existing file is replaced when a run starts, but not by a
+ * sink that comes to a job that goes on from a checkpoint: who knows whose file that is.
  *
  * With checkpoints the rows are staged instead and become visible when their checkpoint is complete (staging.h):
  * whoever reads the file sees each row once, whatever crashes. */
@@ -50,7 +51,7 @@ static const struct tg_option file_options[] = {
     {.name = "path",
      .kind = TG_OPTION_TEXT,
      .required = true,
-     .doc = "File of JSON lines; folders are created, an existing file is replaced when the run starts."},
+     .doc = "File of JSON lines; folders are created, an existing file is replaced when a run begins anew."},
     {.name = "flush_every",
      .kind = TG_OPTION_DURATION,
      .fallback = "200ms",
@@ -205,6 +206,12 @@ static tg_status target_open(struct file_target *target, const struct tg_sink_en
     if (failed == -EWOULDBLOCK) {
         return tg_fail(err, TG1505, 0, "sink %s: another sink or another turgo is writing %s", env->sink_name,
                        target->path);
+    }
+    if (failed == 0 && env->joins && bytes > 0) {
+        return tg_fail(err, TG1525, 0,
+                       "sink %s: %s is not empty, and the checkpoint that the job goes on from knows no such file "
+                       "sink, which would replace it; name another path, move the file away, or use --fresh",
+                       env->sink_name, target->path);
     }
     if (failed == 0 && !env->resumes) { failed = ops->ftruncate(ops->self, target->fd, 0); }
     if (failed != 0) { return tg_fail(err, TG1502, -failed, "sink %s: replace %s", env->sink_name, target->path); }

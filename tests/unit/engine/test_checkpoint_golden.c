@@ -287,8 +287,9 @@ Test(golden, format_1_loads)
     const int64_t log_end[2] = {17, 0};
     const struct tg_recovery_source source = {
         .name = "tx", .cluster = "Zk9vQ2", .topic = "transactions", .partition_count = 2, .log_end = log_end};
+    const struct tg_recovery_sink sink = {.name = "out", .connector = "file"};
     const struct tg_recovery_wanted wanted = {
-        .job = "golden", .graph_hash = 0xABCD, .source_count = 1, .sources = &source};
+        .job = "golden", .graph_hash = 0xABCD, .source_count = 1, .sources = &source, .sink_count = 1, .sinks = &sink};
     struct tg_recovery_choice choice;
     cr_assert_eq(tg_recovery_choose(&store, &wanted, &arena, &choice, &err), TG_OK, "%s", err.text);
     cr_assert(choice.found && choice.epoch == 2 && choice.newest == 2);

@@ -85,7 +85,8 @@ static void begin(void)
     for (uint32_t i = 0; i < SINKS; i++) {
         specs[i] = (struct tg_sink_spec){.name = names[i], .ops = &ops};
         plan->sinks[i].spec = &specs[i];
-        sinks[i] = (struct tg_manifest_sink){.name = names[i], .committable_count = 1, .committables = &rows};
+        sinks[i] = (struct tg_manifest_sink){
+            .name = names[i], .connector = ops.name, .committable_count = 1, .committables = &rows};
     }
     checkpoint->config.plan = plan;
     checkpoint->config.clock = fixed_clock();
@@ -200,4 +201,44 @@ Test(checkpoint_owner, a_start_that_was_replaced_while_it_verified_commits_nothi
     cr_assert_neq(tg_checkpoint_recommit(checkpoint, &err), TG_OK);
     cr_assert_eq(err.code, TG1521, "TG%d %s", (int)err.code, err.text);
     cr_assert_eq(commits, SINKS);
+}
+
+/* ---- whose rows -------------------------------------------------------------------------------------------------- */
+
+Test(checkpoint_owner, a_sink_of_another_name_or_kind_commits_nothing_of_it)
+{
+    checkpoint->choice.found = true;
+    checkpoint->choice.manifest = checkpoint->manifest;
+    sinks[0].connector = "other";
+    sinks[1].name = "another";
+    cr_assert_eq(tg_checkpoint_recommit(checkpoint, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(commits, 0);
+}
+
+Test(checkpoint_owner, a_sink_goes_on_with_what_the_checkpoint_has_of_it_or_comes_anew)
+{
+    cr_assert(!tg_checkpoint_resumes(NULL, 0) && !tg_checkpoint_joins(NULL, 0), "no checkpoints");
+    checkpoint->choice.manifest = checkpoint->manifest;
+    cr_assert(!tg_checkpoint_resumes(checkpoint, 0) && !tg_checkpoint_joins(checkpoint, 0), "a fresh start");
+    checkpoint->choice.found = true;
+    cr_assert(tg_checkpoint_resumes(checkpoint, 0) && !tg_checkpoint_joins(checkpoint, 0));
+    sinks[0].connector = "other";
+    cr_assert(!tg_checkpoint_resumes(checkpoint, 0) && tg_checkpoint_joins(checkpoint, 0));
+    sinks[1].committable_count = 0;
+    cr_assert(!tg_checkpoint_resumes(checkpoint, 1) && tg_checkpoint_joins(checkpoint, 1));
+}
+
+Test(checkpoint_owner, dead_letters_and_late_rows_are_sinks_of_a_job_too)
+{
+    struct tg_recovery_sink found[TG_MANIFEST_SINKS_MAX];
+    job->sink_count = 1;
+    job->sinks = &specs[0];
+    cr_assert_eq(tg_job_sinks(job, found), 1);
+    job->late = &specs[1];
+    cr_assert_eq(tg_job_sinks(job, found), 2);
+    cr_assert_str_eq(found[0].name, "out");
+    cr_assert_str_eq(found[1].name, "late");
+    cr_assert_str_eq(found[1].connector, "spy");
+    job->dead_letters = &specs[1];
+    cr_assert_eq(tg_job_sinks(job, found), 3);
 }

@@ -233,6 +233,40 @@ Test(recovery, what_is_foreign_is_refused_with_its_reason)
     refuses(&wanted, TG1514, "other");
 }
 
+Test(recovery, rows_that_may_not_be_shown_yet_need_their_sink)
+{
+    world.commits = true;
+    checkpoints(1, 2);
+    struct tg_recovery_wanted wanted = world_wanted(&world);
+    struct tg_recovery_sink sinks[] = {{.name = "lines", .connector = "file"}, {.name = "out", .connector = "sqlite"}};
+    wanted.sinks = sinks;
+    wanted.sink_count = 1;
+    refuses(&wanted, TG1525,
+            "checkpoint 2 may have rows of file sink out that are not shown yet, and the job has no such sink; let");
+    wanted.sink_count = 2;
+    refuses(&wanted, TG1525, "rows of file sink out that are not shown yet, and it is a sqlite sink now; let");
+    wanted.accept_duplicates = true; /* that is about rows twice, not about none */
+    refuses(&wanted, TG1525, "it is a sqlite sink now");
+    damage("e2/s0.delta", 0); /* damage does not lead past it */
+    refuses(&wanted, TG1525, "it is a sqlite sink now");
+    damage("e2/s0.delta", 0);
+    sinks[1].connector = "file"; /* and one more is no obstacle */
+    cr_assert_eq(choose(&wanted), TG_OK, "%s", err.text);
+    wanted.sink_count = 0;
+    cr_assert_eq(tg_store_acknowledge(&store, 2, 2, &err), TG_OK, "%s", err.text);
+    cr_assert_eq(choose(&wanted), TG_OK, "%s", err.text);
+    cr_assert_eq(choice.epoch, 2, "all is shown: nobody is needed any more");
+}
+
+Test(recovery, a_sink_that_commits_nothing_may_go)
+{
+    checkpoints(1, 2);
+    struct tg_recovery_wanted wanted = world_wanted(&world);
+    wanted.sink_count = 0;
+    cr_assert_eq(choose(&wanted), TG_OK, "%s", err.text);
+    cr_assert_eq(choice.epoch, 2);
+}
+
 Test(recovery, the_log_must_go_on_where_the_checkpoint_stops)
 {
     checkpoints(1, 2); /* partition 0 goes on at 200, partition 1 at 201 */

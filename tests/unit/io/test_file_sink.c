@@ -96,6 +96,34 @@ static tg_status run(uint64_t seed)
     return status;
 }
 
+/* A run that goes on from a checkpoint without this sink. */
+static tg_status join(void)
+{
+    prepare(1);
+    rig.env[0].staged = true;
+    rig.env[0].joins = true;
+    rig.env[0].generation = 1;
+    const tg_status status = rig_share(&rig);
+    if (status != TG_OK) { rig.shared = NULL; }
+    rig_close(&rig);
+    return status;
+}
+
+Test(file_sink, one_that_joins_a_job_replaces_no_file)
+{
+    cr_assert_eq(join(), TG_OK, "%s", rig.error.text); /* none is there */
+    cr_assert_eq(join(), TG_OK, "%s", rig.error.text); /* an empty one is */
+    FILE *file = fopen(path, "w");
+    cr_assert(file != NULL && fputs("rows of who knows whom\n", file) >= 0 && fclose(file) == 0);
+    cr_assert_neq(join(), TG_OK);
+    cr_assert_eq(rig.error.code, TG1525, "TG%d %s", (int)rig.error.code, rig.error.text);
+    cr_assert_neq(strstr(rig.error.text, path), NULL, "%s", rig.error.text);
+    char text[64] = "";
+    file = fopen(path, "r");
+    cr_assert(file != NULL && fgets(text, sizeof text, file) != NULL && fclose(file) == 0);
+    cr_assert_str_eq(text, "rows of who knows whom\n");
+}
+
 Test(file_sink, every_kth_call_failing_in_every_way_leaves_an_exact_file)
 {
     const uint64_t seed = tg_test_seed();
