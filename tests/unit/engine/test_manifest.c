@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "base/crc32c.h"
+#include "engine/checkpoint/sinks.h"
 #include "tests/manifest_equal.h"
 #include "tests/manifest_maker.h"
 #include "tests/seed.h"
@@ -467,6 +468,23 @@ Test(manifest, equal_lengths_of_other_bytes_are_other_committables)
     make_other();
     other_steps[0].layout = &other_layout;
     cr_assert_not(manifest_equal(&m, &other));
+}
+
+Test(manifest, a_sink_is_known_by_its_name_and_its_connector)
+{
+    legal();
+    cr_assert_eq(tg_manifest_sink_find(&m, "q", "file"), &sinks[1]);
+    cr_assert_null(tg_manifest_sink_find(&m, "q", "sqlite"));
+    cr_assert_null(tg_manifest_sink_find(&m, "r", "file"));
+    m.sink_count = 0;
+    cr_assert_null(tg_manifest_sink_find(&m, "q", "file"));
+}
+
+Test(manifest, a_job_may_have_no_side_outputs)
+{
+    static struct tg_job job;
+    static struct tg_recovery_sink out[TG_MANIFEST_SINKS_MAX];
+    cr_assert_eq(tg_job_sinks(&job, out), 0);
 }
 
 Test(manifest, questions)
