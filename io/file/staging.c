@@ -189,23 +189,22 @@ int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segme
     return 0;
 }
 
-/* Copy a segment into an empty file. 0 or -errno; -EBADMSG where it cannot be read back as it was written. */
-static int copy_segment(char copy[COPY_BYTES], int from, int to, const struct tg_staging_segment *segment)
+/* Copy a segment to byte `at` of another file, by way of copy[COPY_BYTES]; *crc is that of what was read. 1, 0 where
+ * the file is shorter than the segment, or -errno. */
+static int copy_segment(char *copy, int from, int to, int64_t at, const struct tg_staging_segment *segment,
+                        uint32_t *crc)
 {
-    int failed = 0;
-    uint32_t crc = 0;
-    for (uint64_t at = 0; at < segment->bytes && failed == 0;) {
-        const uint64_t left = segment->bytes - at;
-        const int64_t got = tg_file_read_upto(from, copy, left < COPY_BYTES ? left : COPY_BYTES, (int64_t)at);
-        if (got <= 0) {
-            failed = got == 0 ? -EBADMSG : (int)got;
-        } else {
-            crc = tg_crc32c(crc, copy, (size_t)got);
-            failed = tg_file_write_all(to, copy, (size_t)got, (int64_t)at);
-            at += (uint64_t)got;
-        }
+    *crc = 0;
+    for (uint64_t done = 0; done < segment->bytes;) {
+        const uint64_t left = segment->bytes - done;
+        const int64_t got = tg_file_read_upto(from, copy, left < COPY_BYTES ? left : COPY_BYTES, (int64_t)done);
+        if (got <= 0) { return (int)got; }
+        const int failed = tg_file_write_all(to, copy, (size_t)got, at + (int64_t)done);
+        if (failed != 0) { return failed; }
+        *crc = tg_crc32c(*crc, copy, (size_t)got);
+        done += (uint64_t)got;
     }
-    return failed == 0 && crc != segment->crc ? -EBADMSG : failed;
+    return 1;
 }
 
 /* A sync that failed is not repeated: the kernel may have dropped what it could not write, and would report success. A
@@ -221,8 +220,9 @@ static int write_anew(struct tg_staging *staging, uint32_t index)
     (void)snprintf(anew, sizeof anew, "%s.anew", part_name(staging, index, newest->number, path));
     const int fd = ops->open(ops->self, anew, O_RDWR | O_CREAT | O_TRUNC, 0666);
     if (fd < 0) { return fd; }
-    int failed = copy_segment(staging->anew, shard->fd, fd, newest);
-    if (failed == 0) { failed = -TG_FAILPOINT("file.stage_anew"); }
+    uint32_t crc;
+    const int got = copy_segment(staging->anew, shard->fd, fd, 0, newest, &crc);
+    int failed = got < 0 ? got : got == 0 || crc != newest->crc ? -EBADMSG : -TG_FAILPOINT("file.stage_anew");
     if (failed == 0) { failed = tg_file_sync(fd); }
     if (failed == 0) { failed = ops->rename(ops->self, anew, path); }
     if (failed != 0) {
@@ -434,24 +434,16 @@ static tg_status append_part(struct tg_staging *staging, const char *path, const
                              bool summed, struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    uint32_t crc = 0;
     int failed = -TG_FAILPOINT("file.copy");
     if (failed != 0) { return lost(staging, "append", failed, err); }
     const int fd = ops->open(ops->self, path, O_RDONLY, 0);
     if (fd < 0) { return lost(staging, "append", fd, err); }
-    for (uint64_t at = 0; failed == 0 && at < segment->bytes;) {
-        const uint64_t left = segment->bytes - at;
-        const int64_t got = tg_file_read_upto(fd, staging->copy, left < COPY_BYTES ? left : COPY_BYTES, (int64_t)at);
-        failed = got < 0 ? (int)got : got == 0 ? -EIO : 0;
-        if (failed == 0) { failed = tg_file_write_all(staging->final_fd, staging->copy, (size_t)got, staging->length); }
-        if (failed == 0) {
-            crc = tg_crc32c(crc, staging->copy, (size_t)got);
-            staging->length += got;
-            at += (uint64_t)got;
-        }
-    }
+    uint32_t crc;
+    const int got = copy_segment(staging->copy, fd, staging->final_fd, staging->length, segment, &crc);
     (void)ops->close(ops->self, fd);
+    failed = got < 0 ? got : got == 0 ? -EIO : 0;
     if (failed != 0) { return lost(staging, "append", failed, err); }
+    staging->length += (int64_t)segment->bytes;
     return summed && crc != segment->crc ? stranger(staging, path, err) : TG_OK;
 }
 
