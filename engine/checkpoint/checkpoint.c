@@ -212,21 +212,18 @@ static tg_status commit_all(struct tg_checkpoint *checkpoint, const struct tg_ma
 {
     const struct tg_plan *plan = checkpoint->config.plan;
     *count = 0;
-    for (uint32_t m = 0; m < manifest->sink_count; m++) {
-        const struct tg_manifest_sink *sink = &manifest->sinks[m];
-        for (uint32_t i = 0; i < plan->sink_count && sink->committable_count != 0; i++) {
-            const struct tg_sink_spec *spec = plan->sinks[i].spec;
-            const bool is_its = strcmp(spec->name, sink->name) == 0 && strcmp(spec->ops->name, sink->connector) == 0;
-            if (!is_its || spec->ops->commit == NULL) { continue; }
-            const int failed = TG_FAILPOINT("checkpoint.commit_sink");
-            if (failed != 0) { return tg_fail(err, TG1502, failed, "commit rows of sink %s", spec->name); }
-            tg_status status = tg_store_still_ours(&checkpoint->store, err);
-            if (status == TG_OK) {
-                status = spec->ops->commit(checkpoint->shared[i], sink->committables, sink->committable_count, err);
-            }
-            if (status != TG_OK) { return status; }
-            *count += sink->committable_count;
+    for (uint32_t i = 0; i < plan->sink_count; i++) {
+        const struct tg_sink_spec *spec = plan->sinks[i].spec;
+        const struct tg_manifest_sink *sink = tg_manifest_sink_find(manifest, spec->name, spec->ops->name);
+        if (sink == NULL || sink->committable_count == 0 || spec->ops->commit == NULL) { continue; }
+        const int failed = TG_FAILPOINT("checkpoint.commit_sink");
+        if (failed != 0) { return tg_fail(err, TG1502, failed, "commit rows of sink %s", spec->name); }
+        tg_status status = tg_store_still_ours(&checkpoint->store, err);
+        if (status == TG_OK) {
+            status = spec->ops->commit(checkpoint->shared[i], sink->committables, sink->committable_count, err);
         }
+        if (status != TG_OK) { return status; }
+        *count += sink->committable_count;
     }
     return TG_OK;
 }
