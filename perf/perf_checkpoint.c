@@ -8,12 +8,13 @@
 #include "base/assert.h"
 #include "base/key.h"
 #include "base/prng.h"
+#include "engine/checkpoint/shard.h"
 #include "perf/measure.h"
 #include "state/containers.h"
 #include "state/restore.h"
 #include "state/snapshot.h"
 
-enum { ROUNDS = 9, BATCH = 256, INSTANTS = 3, STEP_ENTRIES = 32, SLICE_NS = 50000, FILE_BYTES_PER_KEY = 128 };
+enum { ROUNDS = 9, BATCH = 256, INSTANTS = 3, STEP_ENTRIES = 32, FILE_BYTES_PER_KEY = 128 };
 
 struct value {
     int64_t revision;
@@ -286,7 +287,7 @@ static void write_through_holes(struct writing *w, uint32_t every)
     tg_snapshot_cut(&w->snapshot, true);
     for (bool done = false; !done; take_blocks(w, false)) {
         uint64_t slice_ns = 0;
-        while (!done && slice_ns < SLICE_NS) {
+        while (!done && slice_ns < TG_CHECKPOINT_SLICE_NS) {
             const uint64_t begin_ns = tg_measure_cpu_ns();
             done = tg_snapshot_step(&w->snapshot, STEP_ENTRIES);
             const uint64_t spent_ns = tg_measure_cpu_ns() - begin_ns;
