@@ -53,6 +53,11 @@ NEEDS = {"store.abort": "store.sync:1-4:error:EIO", "file.stage_anew": "file.sta
 ELSEWHERE = ("kafka.", "cassandra.", "ticks.", "restore.")
 
 
+def needs(name):
+    """Further plans without which a place is not reached."""
+    return [NEEDS[name]] if name in NEEDS else []
+
+
 def setUpModule():
     global scratch
     shared = pathlib.Path("/dev/shm")  # nothing here needs a disk that is slow
@@ -188,7 +193,7 @@ class Kills(FailpointTest):
         every = {"every": "off"} if name in WITHOUT_CHECKPOINTS else {}
         with self.subTest(where):
             folder = self.folder(f"{name}-{visit}-{left_by is None}", None if every else left_by)
-            first = self.live(folder, f"{name}:{visit}:kill", *([NEEDS[name]] if name in NEEDS else []), **every)
+            first = self.live(folder, f"{name}:{visit}:kill", *needs(name), **every)
             code = first.run.wait(60)
             self.assertIn(code, (0, -signal.SIGKILL), f"{where}: {first.text()}")
             self.reached[name] += code != 0
@@ -220,7 +225,7 @@ class Errors(FailpointTest):
         where = f"{plan} (TG_SEED={self.case.seed})"
         with self.subTest(where):
             folder = self.folder(name, left_by)
-            life = self.live(folder, plan, *([NEEDS[name]] if name in NEEDS else []), *options.pop("more", ()), **options)
+            life = self.live(folder, plan, *needs(name), *options.pop("more", ()), **options)
             self.assertIn(life.run.wait(60), code, f"{where}: {life.text()}")
             text = life.text()
             self.assertRegex(text, word, where)
@@ -434,7 +439,7 @@ class Stops(FailpointTest):
             where = f"SIGTERM at {name} (TG_SEED={self.case.seed})"
             with self.subTest(where):
                 folder = self.folder(name)
-                life = self.held_at(folder, f"{name}:{1 if name == 'source.read' else 2}:stop", *([NEEDS[name]] if name in NEEDS else []))
+                life = self.held_at(folder, f"{name}:{1 if name == 'source.read' else 2}:stop", *needs(name))
                 if life is None:
                     continue
                 self.reached[name] += 1

@@ -184,9 +184,8 @@ class KafkaKills(ServiceTest):
         self.assert_table_equals(expected.table(), where)
         for name, letters in (("dead_letters", expected.dead), ("late", expected.late)):
             found = turgo.read_rows(self.folder / f"{name}.jsonl")
-            places = [(letter["partition"], letter["offset"]) for letter in found]
-            wanted = [(letter["partition"], letter["offset"]) for letter in letters]
-            self.assertEqual(turgo.compare_bags(name, [{"place": place} for place in wanted], [{"place": place} for place in places]), [], where)
+            have, want = ([{key: letter[key] for key in ("partition", "offset")} for letter in bag] for bag in (found, letters))
+            self.assertEqual(turgo.compare_bags(name, want, have), [], where)
 
 
 class LogsThatChanged(ServiceTest):

@@ -77,6 +77,24 @@ Test(recovery_copy, a_damaged_checkpoint_is_not_copied)
 
 enum { LARGE_RECORDS = 24 };
 
+/* The world has one shard with one table of this key and field, which must last as long. Header of its files. */
+static struct tg_state_header one_table(const struct tg_state_field *key, const struct tg_state_field *field)
+{
+    world_open(&world, &maker, 1);
+    world.layouts[0] = (struct tg_state_layout){.owner_kind = TG_STATE_OF_STEP,
+                                                .owner = "counts",
+                                                .name = "kept",
+                                                .version = 1,
+                                                .key_count = 1,
+                                                .keys = key,
+                                                .field_count = 1,
+                                                .fields = field};
+    struct tg_state_header header = maker_header(&maker, 0, 1, 1, 0);
+    header.table_count = 1;
+    header.tables = world.layouts;
+    return header;
+}
+
 /* A checkpoint 1 of one shard with a table of lists, some of whose records are larger than a block, and some fill one
  * with the next. */
 static void large_checkpoint(void)
@@ -85,18 +103,7 @@ static void large_checkpoint(void)
     static const struct tg_state_field element = {.name = "x", .kind = TG_STATE_BIGINT};
     static const struct tg_state_field list = {
         .name = "f", .kind = TG_STATE_DEQUE, .element_count = 1, .elements = &element};
-    world_open(&world, &maker, 1);
-    world.layouts[0] = (struct tg_state_layout){.owner_kind = TG_STATE_OF_STEP,
-                                                .owner = "counts",
-                                                .name = "kept",
-                                                .version = 1,
-                                                .key_count = 1,
-                                                .keys = &key,
-                                                .field_count = 1,
-                                                .fields = &list};
-    struct tg_state_header header = maker_header(&maker, 0, 1, 1, 0);
-    header.table_count = 1;
-    header.tables = world.layouts;
+    const struct tg_state_header header = one_table(&key, &list);
     const struct made_file made = maker_file(&maker, &header, LARGE_RECORDS, 200000, 64 << 20);
     struct tg_store_file file;
     cr_assert_eq(tg_store_epoch_begin(&store, 1, &err), TG_OK, "%s", err.text);
@@ -167,18 +174,7 @@ Test(recovery_copy, a_value_that_its_checksums_do_not_say_is_wrong_is_not_copied
     static uint8_t data[TG_STATE_HEADER_BYTES_MAX];
     static uint8_t memory[4096];
     const struct tg_state_field number = {.name = "k", .kind = TG_STATE_BIGINT};
-    world_open(&world, &maker, 1);
-    world.layouts[0] = (struct tg_state_layout){.owner_kind = TG_STATE_OF_STEP,
-                                                .owner = "counts",
-                                                .name = "kept",
-                                                .version = 1,
-                                                .key_count = 1,
-                                                .keys = &number,
-                                                .field_count = 1,
-                                                .fields = &number};
-    struct tg_state_header header = maker_header(&maker, 0, 1, 1, 0);
-    header.table_count = 1;
-    header.tables = world.layouts;
+    struct tg_state_header header = one_table(&number, &number);
     struct tg_bytes_out out = {.data = data, .capacity = sizeof data};
     struct tg_state_totals totals;
     cr_assert_eq(tg_state_header_encode(&header, &out, &totals, &err), TG_OK, "%s", err.text);
