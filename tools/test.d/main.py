@@ -371,17 +371,18 @@ def run_unit(run, full=False):
                 run.one(script.stem.replace("_", " "), [script], 900)
 
 
-def run_jobs(run, pattern=None):
+def run_jobs(run, pattern=None, more=lambda run: None):
+    """`more` beside the tests that need no server, too."""
     run.unittests("replay", [*REPLAY, *RATE], pattern=pattern)
-    run.side_by_side(lambda: run_with_servers(run, pattern), lambda: run_without_servers(run, pattern))
+    run.side_by_side(lambda: run_with_servers(run, pattern), lambda: (run_without_servers(run, pattern), more(run)))
 
 
-def run_with_servers(run, pattern=None):
+def run_with_servers(run, pattern):
     run.unittests("kills between servers", SERVER_KILLS, pattern=pattern, timeout=600)
     run.unittests("services and faults", SERVICES, pattern=pattern, timeout=2400)
 
 
-def run_without_servers(run, pattern=None):
+def run_without_servers(run, pattern):
     run.unittests("recovery", RECOVERY, pattern=pattern)
     run.unittests("failpoints", FAILPOINTS, pattern=pattern)
     run.unittests("kills", KILLS, pattern=pattern, timeout=KILLS_SECONDS)
@@ -404,8 +405,7 @@ def run_all(run):
     run.unittests("replay asan", REPLAY, SANITIZED)
     run.unittests("runtime tsan", RACES, {"TURGO_BIN": str(ROOT / "build/tsan/turgo"), "TURGO_QUICK": "1"})
     run.unittests("command line", CLI)
-    run.unittests("replay", [*REPLAY, *RATE])
-    run.side_by_side(lambda: run_with_servers(run), lambda: (run_without_servers(run), run_mutants_and_fuzz(run)))
+    run_jobs(run, more=run_mutants_and_fuzz)
     run.sim("release", 40, SIM_SEEDS_MIN)
     run.sim("release", 150, SIM_SEEDS_MIN, crashes=SIM_CRASHES_MAX)
     run.sim("asan", 50, 40, crashes=SIM_CRASHES_MAX)
