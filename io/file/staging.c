@@ -15,9 +15,9 @@
 #include "io/file_ops.h"
 
 enum { PATH_BYTES = 4200, NAME_BYTES = 256, COPY_BYTES = 256 << 10 };
-enum { FORMAT = 2, HEAD_BYTES = 16, ENTRY_BYTES = 20 };
-static const int64_t FORMAT_BASE = INT64_C(1) << 62; /* no file is as long: format 1 begins with a file's length */
-_Static_assert(HEAD_BYTES + TG_STAGING_SEGMENTS_MAX * ENTRY_BYTES <= TG_COMMITTABLE_BYTES_MAX, "all segments fit");
+_Static_assert(TG_FILE_HEAD_BYTES + TG_STAGING_SEGMENTS_MAX * TG_FILE_PART_BYTES <= TG_COMMITTABLE_BYTES_MAX,
+               "all segments fit");
+static const int64_t LENGTH_MAX = INT64_C(1) << 62; /* of a file */
 
 static const char *part_name(const struct tg_staging *staging, uint32_t shard, uint64_t segment, char out[PATH_BYTES])
 {
@@ -40,8 +40,11 @@ static const char *split(const char *path, char folder[PATH_BYTES])
 tg_status tg_staging_open(struct tg_staging *staging, const char *path, int final_fd, uint32_t shard_count,
                           uint64_t generation, struct tg_error *err)
 {
-    *staging = (struct tg_staging){
-        .path = path, .final_fd = final_fd, .shard_count = shard_count, .next_segment = generation << 32 | 1};
+    *staging = (struct tg_staging){.path = path,
+                                   .path_crc = tg_crc32c(0, path, strlen(path)),
+                                   .final_fd = final_fd,
+                                   .shard_count = shard_count,
+                                   .next_segment = generation << 32 | 1};
     staging->copy = malloc(COPY_BYTES);
     staging->anew = malloc(COPY_BYTES);
     if (staging->copy == NULL || staging->anew == NULL) {
@@ -49,7 +52,7 @@ tg_status tg_staging_open(struct tg_staging *staging, const char *path, int fina
     }
     for (uint32_t i = 0; i < shard_count; i++) {
         staging->shards[i].fd = -1;
-        staging->shards[i].segments = calloc(TG_STAGING_SEGMENTS_MAX, sizeof(struct tg_staging_segment));
+        staging->shards[i].segments = calloc(TG_STAGING_SEGMENTS_MAX, sizeof(struct tg_file_part));
         if (staging->shards[i].segments == NULL) { return tg_fail(err, TG1601, ENOMEM, "stage rows of %s", path); }
     }
     const int failed = tg_file_sync_way(path);
@@ -118,7 +121,7 @@ static int sync_folder(const struct tg_staging *staging)
 }
 
 /* The segment at a cursor's position. */
-static struct tg_staging_segment *segment_at(const struct tg_staging_shard *shard, uint64_t position)
+static struct tg_file_part *segment_at(const struct tg_staging_shard *shard, uint64_t position)
 {
     return &shard->segments[position % TG_STAGING_SEGMENTS_MAX];
 }
@@ -144,7 +147,7 @@ static int begin_segment(struct tg_staging *staging, uint32_t index, uint64_t se
         return failed;
     }
     shard->torn = shard->dirty = shard->doubtful = false;
-    *segment_at(shard, end) = (struct tg_staging_segment){.number = segment};
+    *segment_at(shard, end) = (struct tg_file_part){.number = segment};
     atomic_store_explicit(&shard->end, end + 1, memory_order_release); /* S1 */
     return 0;
 }
@@ -173,7 +176,7 @@ int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segme
         const int failed = begin_segment(staging, index, segment);
         if (failed != 0) { return failed; }
     }
-    struct tg_staging_segment *newest = segment_at(shard, atomic_load_explicit(&shard->end, memory_order_relaxed) - 1);
+    struct tg_file_part *newest = segment_at(shard, atomic_load_explicit(&shard->end, memory_order_relaxed) - 1);
     if (shard->torn) {
         const int failed = ops->ftruncate(ops->self, shard->fd, (int64_t)newest->bytes);
         if (failed != 0) { return failed; }
@@ -191,8 +194,7 @@ int tg_staging_append(struct tg_staging *staging, uint32_t index, uint64_t segme
 
 /* Copy a segment to byte `at` of another file, by way of copy[COPY_BYTES]; *crc is that of what was read. 1, 0 where
  * the file is shorter than the segment, or -errno. */
-static int copy_segment(char *copy, int from, int to, int64_t at, const struct tg_staging_segment *segment,
-                        uint32_t *crc)
+static int copy_segment(char *copy, int from, int to, int64_t at, const struct tg_file_part *segment, uint32_t *crc)
 {
     *crc = 0;
     for (uint64_t done = 0; done < segment->bytes;) {
@@ -214,7 +216,7 @@ static int write_anew(struct tg_staging *staging, uint32_t index)
     const struct tg_file_ops *ops = tg_file_ops();
     struct tg_staging_shard *shard = &staging->shards[index];
     const uint64_t end = atomic_load_explicit(&shard->end, memory_order_relaxed); /* our own store */
-    const struct tg_staging_segment *newest = segment_at(shard, end - 1);
+    const struct tg_file_part *newest = segment_at(shard, end - 1);
     char path[PATH_BYTES];
     char anew[PATH_BYTES + NAME_BYTES];
     (void)snprintf(anew, sizeof anew, "%s.anew", part_name(staging, index, newest->number, path));
@@ -256,50 +258,19 @@ uint32_t tg_staging_prepare(const struct tg_staging *staging, uint32_t index, ui
 {
     const struct tg_staging_shard *shard = &staging->shards[index];
     struct tg_bytes_out out = {.data = data, .capacity = TG_COMMITTABLE_BYTES_MAX};
-    tg_bytes_put_i64(&out, FORMAT_BASE + FORMAT);
-    tg_bytes_put_i64(&out, staging->length);
+    const struct tg_file_head head = {
+        .length = staging->length, .tail_crc = staging->tail_crc, .path_crc = staging->path_crc};
+    tg_file_head_put(&out, &head);
     const uint64_t end = atomic_load_explicit(&shard->end, memory_order_acquire); /* S2 */
     uint64_t at = atomic_load_explicit(&shard->first, memory_order_relaxed);      /* our own store */
     for (; at != end && segment_at(shard, at)->number <= segment; at++) {
-        tg_bytes_put_u64(&out, segment_at(shard, at)->number);
-        tg_bytes_put_u64(&out, segment_at(shard, at)->bytes);
-        tg_bytes_put_u32(&out, segment_at(shard, at)->crc);
+        tg_file_part_put(&out, segment_at(shard, at));
     }
     TG_ASSERT(!out.overflow);
     return (uint32_t)out.used;
 }
 
-/* ---- committables ------------------------------------------------------------------------------------------------ */
-
-/* One that is being read. */
-struct entries {
-    struct tg_bytes_in in;
-    bool summed;  /* since format 2 parts have checksums */
-    int64_t base; /* the final file's length before the commit */
-};
-
-static struct entries entries_begin(const struct tg_committable *committable)
-{
-    struct entries entries = {.in = {.data = committable->data, .bytes = committable->bytes}};
-    entries.base = tg_bytes_get_i64(&entries.in);
-    if (entries.base == FORMAT_BASE + FORMAT) {
-        entries.summed = true;
-        entries.base = tg_bytes_get_i64(&entries.in);
-    }
-    if (entries.base < 0) { tg_bytes_wrong_at(&entries.in, 0, "no length of a file"); }
-    if (entries.base >= FORMAT_BASE) { tg_bytes_wrong_at(&entries.in, 0, "written by a newer turgo"); }
-    return entries;
-}
-
-/* The next part; false = there is none, or something is wrong. */
-static bool entries_next(struct entries *entries, struct tg_staging_segment *segment)
-{
-    if (tg_bytes_left(&entries->in) == 0) { return false; }
-    segment->number = tg_bytes_get_u64(&entries->in);
-    segment->bytes = tg_bytes_get_within(&entries->in, 8, 0, (uint64_t)FORMAT_BASE, "no length of a file");
-    segment->crc = entries->summed ? tg_bytes_get_u32(&entries->in) : 0;
-    return entries->in.wrong == NULL;
-}
+/* ---- commit ------------------------------------------------------------------------------------------------------ */
 
 /* All parts of committables that a survey has found right, in the order of a commit. */
 struct parts {
@@ -307,37 +278,43 @@ struct parts {
     uint32_t count;
     uint32_t next;  /* committable to be begun */
     uint32_t shard; /* of the part */
-    struct entries entries;
+    struct tg_file_parts of_shard;
 };
 
-static bool parts_next(struct parts *parts, struct tg_staging_segment *segment)
+static bool parts_next(struct parts *parts, struct tg_file_part *part)
 {
-    while (!entries_next(&parts->entries, segment)) {
+    while (!tg_file_parts_next(&parts->of_shard, part)) {
         if (parts->next == parts->count) { return false; }
         parts->shard = parts->next++;
         const struct tg_committable *committable = &parts->list[parts->shard];
-        parts->entries = committable->bytes == 0 ? (struct entries){0} : entries_begin(committable);
+        parts->of_shard = committable->bytes == 0 ? (struct tg_file_parts){0} : tg_file_parts_begin(committable);
     }
     return true;
 }
 
-/* ---- commit ------------------------------------------------------------------------------------------------------ */
-
+/* A call failed, or with `failed` 0: `what` is so. Under another path than the checkpoint's that is likely why. */
 static tg_status lost(const struct tg_staging *staging, const char *what, int failed, struct tg_error *err)
 {
-    return tg_fail(err, TG1502, -failed, "commit rows to %s: %s", staging->path, what);
+    if (failed != 0 || !staging->moved) {
+        return tg_fail(err, TG1502, -failed, "commit rows to %s: %s", staging->path, what);
+    }
+    return tg_fail(err, TG1525, 0,
+                   "commit rows to %s: %s; when the checkpoint was made the sink had another path: let the job run "
+                   "once with that, or move the file and its .part- files along, or use --fresh",
+                   staging->path, what);
 }
 
 /* What a list of committables comes to. */
 struct survey {
-    bool complete; /* all parts exist */
-    bool summed;   /* all parts have checksums */
-    int64_t base;  /* the final file's length before the commit; -1 = there is nothing to commit, not even nothing */
-    int64_t bytes; /* of all parts together */
+    bool any;                 /* there is something to commit, be it nothing */
+    bool complete;            /* all parts exist */
+    struct tg_file_head head; /* the final file before the commit */
+    int64_t bytes;            /* of all parts together */
+    int64_t size;             /* of the final file now */
 };
 
 /* Is there a part that is long enough? 1, 0, or -errno. */
-static int find_part(const struct tg_staging *staging, uint32_t shard, const struct tg_staging_segment *segment)
+static int find_part(const struct tg_staging *staging, uint32_t shard, const struct tg_file_part *segment)
 {
     const struct tg_file_ops *ops = tg_file_ops();
     char path[PATH_BYTES];
@@ -348,37 +325,45 @@ static int find_part(const struct tg_staging *staging, uint32_t shard, const str
     return size >= (int64_t)segment->bytes;
 }
 
+static bool same_head(const struct tg_file_head *a, const struct tg_file_head *b)
+{
+    return a->format == b->format && a->length == b->length && a->tail_crc == b->tail_crc && a->path_crc == b->path_crc;
+}
+
 static tg_status survey(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
                         struct survey *out, struct tg_error *err)
 {
-    *out = (struct survey){.complete = true, .summed = true, .base = -1};
+    *out = (struct survey){.complete = true};
+    staging->moved = false;
     for (uint32_t shard = 0; shard < count; shard++) {
         if (list[shard].bytes == 0) { continue; }
-        struct entries entries = entries_begin(&list[shard]);
-        if (out->base >= 0 && entries.base != out->base) {
+        struct tg_file_parts parts = tg_file_parts_begin(&list[shard]);
+        if (out->any && !same_head(&parts.head, &out->head)) {
             return lost(staging, "the shards' committables disagree", 0, err);
         }
-        out->base = entries.base;
-        out->summed = out->summed && entries.summed;
-        struct tg_staging_segment segment;
-        while (entries_next(&entries, &segment)) {
-            const int found = find_part(staging, shard, &segment);
+        out->any = true;
+        out->head = parts.head;
+        struct tg_file_part part;
+        while (tg_file_parts_next(&parts, &part)) {
+            const int found = find_part(staging, shard, &part);
             if (found < 0) { return lost(staging, "look at a part", found, err); }
             out->complete = out->complete && found > 0;
-            if (__builtin_add_overflow(out->bytes, (int64_t)segment.bytes, &out->bytes) || out->bytes > FORMAT_BASE) {
+            if (__builtin_add_overflow(out->bytes, (int64_t)part.bytes, &out->bytes) || out->bytes > LENGTH_MAX) {
                 return lost(staging, "a committable is damaged", 0, err);
             }
-            if (segment.number >= staging->next_segment) { staging->next_segment = segment.number + 1; }
+            if (part.number >= staging->next_segment) { staging->next_segment = part.number + 1; }
         }
-        if (entries.in.wrong != NULL) { return lost(staging, entries.in.wrong, 0, err); }
+        if (parts.in.wrong != NULL) { return lost(staging, parts.in.wrong, 0, err); }
     }
+    staging->moved = out->head.format >= 3 && out->head.path_crc != staging->path_crc;
     return TG_OK;
 }
 
 static tg_status stranger(const struct tg_staging *staging, const char *part, struct tg_error *err)
 {
-    return tg_fail(err, TG1502, 0, "commit rows to %s: %s is not the part that the checkpoint means", staging->path,
-                   part);
+    char what[PATH_BYTES + NAME_BYTES];
+    (void)snprintf(what, sizeof what, "%s is not the part that the checkpoint means", part);
+    return lost(staging, what, 0, err);
 }
 
 /* Continue *crc over a file's bytes `from` to `to` - 1. 1, 0 where the file is shorter, or -errno. */
@@ -400,7 +385,7 @@ static tg_status check_parts(struct tg_staging *staging, const struct tg_committ
 {
     const struct tg_file_ops *ops = tg_file_ops();
     struct parts parts = {.list = list, .count = count};
-    struct tg_staging_segment segment;
+    struct tg_file_part segment;
     while (parts_next(&parts, &segment)) {
         char path[PATH_BYTES];
         uint32_t crc = 0;
@@ -418,19 +403,50 @@ static tg_status check_parts(struct tg_staging *staging, const struct tg_committ
 static int has_rows(struct tg_staging *staging, const struct tg_committable *list, uint32_t count, int64_t base)
 {
     struct parts parts = {.list = list, .count = count};
-    struct tg_staging_segment segment;
+    struct tg_file_part segment;
     while (parts_next(&parts, &segment)) {
         uint32_t crc = 0;
         const int got = sum_bytes(staging, staging->final_fd, base, base + (int64_t)segment.bytes, &crc);
         if (got <= 0) { return got; }
-        if (parts.entries.summed && crc != segment.crc) { return 0; }
+        if (parts.of_shard.head.format >= 2 && crc != segment.crc) { return 0; }
         base += (int64_t)segment.bytes;
     }
     return 1;
 }
 
+/* The final file is `length` long from here on: sum its newest bytes below that. 0 or -errno, and then as before. */
+static int note_length(struct tg_staging *staging, int64_t length)
+{
+    uint32_t crc = 0;
+    const int64_t from = length > TG_FILE_TAIL_BYTES ? length - TG_FILE_TAIL_BYTES : 0;
+    const int got = sum_bytes(staging, staging->final_fd, from, length, &crc);
+    if (got <= 0) { return got < 0 ? got : -EIO; }
+    staging->length = length;
+    staging->tail_crc = crc;
+    return 0;
+}
+
+/* Is the final file the one that the checkpoint knows? Then its length is what it was before the commit. */
+static tg_status check_file(struct tg_staging *staging, struct survey *found, struct tg_error *err)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    const struct tg_file_head *head = &found->head;
+    found->size = ops->size(ops->self, staging->final_fd);
+    if (found->size < 0) { return lost(staging, "look at the file", (int)found->size, err); }
+    if (found->size < head->length) { return lost(staging, "the file is shorter than the checkpoint says", 0, err); }
+    if (staging->moved && head->length == 0 && found->bytes == 0 && found->size > 0) {
+        return lost(staging, "the file is not empty, and the checkpoint knows nothing of it", 0, err);
+    }
+    const int failed = note_length(staging, head->length);
+    if (failed != 0) { return lost(staging, "read the file", failed, err); }
+    if (head->format >= 3 && staging->tail_crc != head->tail_crc) {
+        return lost(staging, "the file does not have the rows that the checkpoint knows", 0, err);
+    }
+    return TG_OK;
+}
+
 /* Append a part to the final file. */
-static tg_status append_part(struct tg_staging *staging, const char *path, const struct tg_staging_segment *segment,
+static tg_status append_part(struct tg_staging *staging, const char *path, const struct tg_file_part *segment,
                              bool summed, struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
@@ -452,17 +468,17 @@ static tg_status append_parts(struct tg_staging *staging, const struct tg_commit
 {
     tg_status status = TG_OK;
     struct parts parts = {.list = list, .count = count};
-    struct tg_staging_segment segment;
+    struct tg_file_part segment;
     while (status == TG_OK && parts_next(&parts, &segment)) {
         char path[PATH_BYTES];
         (void)part_name(staging, parts.shard, segment.number, path);
-        status = append_part(staging, path, &segment, parts.entries.summed, err);
+        status = append_part(staging, path, &segment, parts.of_shard.head.format >= 2, err);
     }
     return status;
 }
 
 /* Best effort: what stays is removed at the next start. */
-static void remove_part(struct tg_staging *staging, uint32_t shard, const struct tg_staging_segment *segment)
+static void remove_part(struct tg_staging *staging, uint32_t shard, const struct tg_file_part *segment)
 {
     const struct tg_file_ops *ops = tg_file_ops();
     char path[PATH_BYTES];
@@ -482,7 +498,7 @@ static void remove_part(struct tg_staging *staging, uint32_t shard, const struct
 static void remove_parts(struct tg_staging *staging, const struct tg_committable *list, uint32_t count)
 {
     struct parts parts = {.list = list, .count = count};
-    struct tg_staging_segment segment;
+    struct tg_file_part segment;
     while (parts_next(&parts, &segment)) { remove_part(staging, parts.shard, &segment); }
 }
 
@@ -492,6 +508,7 @@ static tg_status write_rows(struct tg_staging *staging, const struct tg_committa
                             struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
+    const uint32_t tail_crc = staging->tail_crc;
     int failed = ops->ftruncate(ops->self, staging->final_fd, base);
     staging->length = base;
     if (failed == 0) { failed = -TG_FAILPOINT("file.commit"); }
@@ -501,11 +518,13 @@ static tg_status write_rows(struct tg_staging *staging, const struct tg_committa
         if (failed == 0) { failed = tg_file_sync(staging->final_fd); }
         if (failed == 0) { failed = -TG_FAILPOINT("file.commit_folder_sync"); }
         if (failed == 0) { failed = sync_folder(staging); }
+        if (failed == 0) { failed = note_length(staging, staging->length); }
         if (failed != 0) { status = lost(staging, "append", failed, err); }
     }
     if (status != TG_OK) {
         (void)ops->ftruncate(ops->self, staging->final_fd, base);
         staging->length = base;
+        staging->tail_crc = tail_crc;
     }
     return status;
 }
@@ -515,14 +534,15 @@ static tg_status keep_rows(struct tg_staging *staging, const struct tg_committab
                            const struct survey *found, const struct tg_error *why, struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    const int has = has_rows(staging, list, count, found->base);
+    const int has = has_rows(staging, list, count, found->head.length);
     if (has < 0) { return lost(staging, "read the file", has, err); }
     if (has == 0) {
         if (err != NULL) { *err = *why; }
         return why->status;
     }
-    staging->length = found->base + found->bytes;
-    const int failed = ops->ftruncate(ops->self, staging->final_fd, staging->length); /* what later ones appended */
+    const int64_t length = found->head.length + found->bytes;
+    int failed = ops->ftruncate(ops->self, staging->final_fd, length); /* what later ones appended */
+    if (failed == 0) { failed = note_length(staging, length); }
     return failed == 0 ? TG_OK : lost(staging, "cut the file back", failed, err);
 }
 
@@ -531,18 +551,17 @@ tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committa
 {
     struct survey found;
     tg_status status = survey(staging, list, count, &found, err);
-    if (status != TG_OK || found.base < 0) { return status; }
-    const struct tg_file_ops *ops = tg_file_ops();
-    const int64_t size = ops->size(ops->self, staging->final_fd);
-    if (size < 0) { return lost(staging, "look at the file", (int)size, err); }
-    if (size < found.base) { return lost(staging, "the file is shorter than the checkpoint says", 0, err); }
+    if (status != TG_OK || !found.any) { return status; }
+    status = check_file(staging, &found, err);
+    if (status != TG_OK) { return status; }
     struct tg_error why = {0};
     if (!found.complete) {
         status = lost(staging, "parts are missing, and the file does not have their rows", 0, &why);
-    } else if (found.summed && size > found.base) { /* what is cut off may be rows that only the file has */
+    } else if (found.head.format >= 2 &&
+               found.size > found.head.length) { /* what is cut off may be rows that only the file has */
         status = check_parts(staging, list, count, &why);
     }
-    status = status == TG_OK ? write_rows(staging, list, count, found.base, err)
+    status = status == TG_OK ? write_rows(staging, list, count, found.head.length, err)
                              : keep_rows(staging, list, count, &found, &why, err);
     if (status == TG_OK) { remove_parts(staging, list, count); }
     return status;

@@ -4,11 +4,12 @@
  *
  * Segment numbers begin with the number of the start, so no name is used twice in the life of a checkpoint directory:
  * an older checkpoint that is gone back to cannot mean another run's part. What cannot be known from names (a copied
- * directory, a part that was damaged) the checksums tell. A committable (docs/formats/checkpoint.md) has the final
- * file's length before the commit, then number, bytes and checksum of each part. A commit is made when the final file
- * has these bytes behind that length. Otherwise it is cut back to it and the parts are appended; a part that is not
- * what the checkpoint says leaves nothing behind. Parts go once the rows are durable in the final file. All calls
- * block.
+ * directory, a part that was damaged) the checksums tell. A committable (committable.h) has the final file's length
+ * before the commit, the checksum of its newest bytes and of its path, then number, bytes and checksum of each part. A
+ * final file that is shorter or has other newest bytes is not touched, nor is one under another path that nothing
+ * tells to be the checkpoint's. A commit is made when the final file has the parts' bytes behind that length. Otherwise
+ * it is cut back to it and the parts are appended; a part that is not what the checkpoint says leaves nothing behind.
+ * Parts go once the rows are durable in the final file. All calls block.
  *
  * Two threads may be at work: one appends and syncs, the other prepares and commits, so that rows flow on while a
  * commit copies and syncs. What is not committed yet lies between two cursors, each written by one of them:
@@ -29,22 +30,17 @@
 #include <stdatomic.h>
 
 #include "base/limits.h"
-#include "io/sink.h"
+#include "io/file/committable.h"
 
 enum { TG_STAGING_SEGMENTS_MAX = 64 }; /* of one shard, not committed */
 
-struct tg_staging_segment {
-    uint64_t number;
-    uint64_t bytes;
-    uint32_t crc; /* of them */
-};
 /* Parts of one shard. */
 struct tg_staging_shard {
-    int fd;                              /* of the newest segment, committed or not; -1 = none is open */
-    bool torn;                           /* bytes behind the newest segment's may have to be cut off */
-    bool dirty;                          /* rows were appended since the newest segment was made durable */
-    bool doubtful;                       /* and that failed: what the disk has of it nobody knows */
-    struct tg_staging_segment *segments; /* [TG_STAGING_SEGMENTS_MAX] first to end - 1 are not committed; a ring */
+    int fd;                        /* of the newest segment, committed or not; -1 = none is open */
+    bool torn;                     /* bytes behind the newest segment's may have to be cut off */
+    bool dirty;                    /* rows were appended since the newest segment was made durable */
+    bool doubtful;                 /* and that failed: what the disk has of it nobody knows */
+    struct tg_file_part *segments; /* [TG_STAGING_SEGMENTS_MAX] first to end - 1 are not committed; a ring */
     _Atomic uint64_t first;
     _Atomic uint64_t end;
     _Atomic uint64_t settled; /* segments up to this number are in no checkpoint that is under way */
@@ -52,10 +48,13 @@ struct tg_staging_shard {
 
 struct tg_staging {
     const char *path; /* final */
+    uint32_t path_crc;
     int final_fd;
-    int64_t length; /* of the final file: what is committed */
-    char *copy;     /* for commits */
-    char *anew;     /* for rows that are written to a new file */
+    int64_t length;    /* of the final file: what is committed */
+    uint32_t tail_crc; /* of its newest bytes, as a committable has it */
+    bool moved;        /* what is being committed knows the final file under another path */
+    char *copy;        /* for commits */
+    char *anew;        /* for rows that are written to a new file */
     uint32_t shard_count;
     uint64_t next_segment; /* at the start: no run before this one had it or a larger one */
     struct tg_staging_shard shards[TG_SHARDS_MAX];
@@ -82,7 +81,8 @@ TG_MUST_USE int tg_staging_sync(struct tg_staging *staging, uint32_t shard);
 /* The committable of all segments of a shard up to `segment`; out[TG_COMMITTABLE_BYTES_MAX]. Returns its bytes.
  * @helper */
 uint32_t tg_staging_prepare(const struct tg_staging *staging, uint32_t shard, uint64_t segment, uint8_t *out);
-/* Append what the committables name. Errors: TG1502.  @helper */
+/* Append what the committables name. Errors: TG1502; TG1525: it cannot be done, and the sink had another path when they
+ * were made.  @helper */
 TG_MUST_USE tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
                                         struct tg_error *err);
 

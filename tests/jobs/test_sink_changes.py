@@ -167,6 +167,52 @@ class SinkChanges(unittest.TestCase):
         self.assertEqual(self.table(), self.named(FIRST))
         self.refused("sink rows", "is not empty", rows="out", more="more")
 
+    def test_another_path_is_that_of_the_file_that_was_moved(self):
+        self.run_job(rows="out")
+        self.run_job(rows="out")  # a checkpoint without rows of its own
+        self.read(LATER)
+        self.path("elsewhere").touch()
+        self.refused("shorter", "another path", rows="elsewhere")
+        self.path("other").write_text("somebody else's\n" * 1000)
+        self.refused("does not have the rows", "another path", rows="other")
+        self.path("out").rename(self.path("moved"))
+        self.run_job(rows="moved")
+        self.assertEqual(self.rows("moved"), self.named())
+        self.assertFalse(self.path("out").exists())
+
+    def test_another_path_before_there_were_rows_replaces_no_file(self):
+        dead, other = (f'file: {{path: "{self.path(name)}"}}' for name in ("dead", "other"))
+        self.run_job(rows="out", dead=dead)
+        self.assertEqual(self.rows("dead"), [])
+        self.read(LATER)
+        self.path("other").write_text("somebody else's\n")
+        self.refused("not empty", "another path", rows="out", dead=other)
+        self.path("other").write_text("")
+        self.run_job(rows="out", dead=other)
+        self.assertEqual(self.rows("out"), self.named())
+
+    def test_rows_that_are_decided_and_not_shown_are_missed_under_another_path(self):
+        self.killed_behind_the_decision(rows="out")
+        self.path("elsewhere").touch()
+        self.refused("parts are missing", "another path", rows="elsewhere")
+        for path in list(self.folder.glob("out.jsonl*")):
+            path.rename(self.folder / path.name.replace("out", "moved"))
+        self.run_job(rows="moved")
+        self.assertEqual(self.rows("moved"), self.named())
+
+    def test_a_file_that_became_another_one_is_not_cut(self):
+        self.run_job(rows="out")
+        self.run_job(rows="out")
+        shown = self.path("out").read_text()
+        self.path("out").write_text("somebody else's\n" * 1000)
+        text = self.run_job(code=74, rows="out")
+        self.assertIn("TG1502", text)
+        self.assertEqual(self.path("out").read_text(), "somebody else's\n" * 1000)
+        self.path("out").write_text(shown)
+        self.read(LATER)
+        self.run_job(rows="out")
+        self.assertEqual(self.rows("out"), self.named())
+
     def test_a_table_does_not_mind_the_name_of_its_sink(self):
         self.run_job(rows="sqlite")
         self.read(LATER)

@@ -135,84 +135,11 @@ Test(file_staging, rows_that_only_the_file_has_are_never_cut_off_for_a_strangers
     kept_free(&kept);
 }
 
-/* docs/formats/checkpoint.md: format 1 has no checksums; a run that wrote it may have died before its commit. */
-Test(file_staging, committables_of_format_1_are_committed)
-{
-    static const uint8_t bytes[] = {6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0};
-    static const uint8_t none[] = {6, 0, 0, 0, 0, 0, 0, 0};
-    const struct kept kept = {.list = {{.data = bytes, .bytes = sizeof bytes}, {.data = none, .bytes = sizeof none}}};
-    write_text(world_path, "shown\n");
-    write_text(part_path(0, 7), "new\nnot committed\n");
-    cr_assert_eq(run_begin(2, &kept), TG_OK, "%s", world_error.text);
-    cr_assert_str_eq(text_of(world_path), "shown\nnew\n");
-    cr_assert_eq(access(part_path(0, 7), F_OK), -1);
-    run_end();
-    cr_assert_eq(run_begin(3, &kept), TG_OK);
-    cr_assert_str_eq(text_of(world_path), "shown\nnew\n");
-    run_end();
-    write_text(world_path, "shown\nne");
-    cr_assert_eq(run_begin(4, &kept), TG_ERR_IO);
-    run_end();
-}
-
-Test(file_staging, committables_are_format_2_byte_by_byte)
-{
-    static const uint8_t expected[] = {
-        2, 0, 0, 0, 0, 0, 0, 0x40,                                                 /* format */
-        6, 0, 0, 0, 0, 0, 0, 0,                                                    /* the file's length */
-        2, 0, 0, 0, 9, 0, 0, 0,    9, 0, 0, 0, 0, 0, 0, 0, 0x83, 0x92, 0x06, 0xE3, /* CRC-32C of "123456789" */
-    };
-    struct kept before;
-    struct kept kept;
-    cr_assert_eq(run_begin(9, NULL), TG_OK);
-    stage(0, "shown\n");
-    cut_and_prepare(&before);
-    cr_assert_eq(commit(&before), TG_OK);
-    stage(0, "1234");
-    stage(0, "56789");
-    cut_and_prepare(&kept);
-    cr_assert_eq(kept.list[0].bytes, sizeof expected);
-    cr_assert_arr_eq(kept.list[0].data, expected, sizeof expected);
-    cr_assert_eq(kept.list[1].bytes, 16, "no part");
-    run_end();
-    kept_free(&before);
-    kept_free(&kept);
-}
-
-Test(file_staging, damaged_and_newer_committables_are_refused)
-{
-    struct kept kept;
-    cr_assert_eq(run_begin(1, NULL), TG_OK);
-    stage(0, "a\n");
-    cut_and_prepare(&kept);
-    struct kept bad = kept;
-    for (uint32_t bytes = 1; bytes < kept.list[0].bytes; bytes++) {
-        if (bytes == 16) { continue; } /* a whole one without parts */
-        bad.list[0].bytes = bytes;
-        cr_assert_eq(commit(&bad), TG_ERR_IO, "%u bytes", bytes);
-    }
-    bad.list[0].bytes = kept.list[0].bytes;
-    kept.data[0][0] = 3;
-    cr_assert_eq(commit(&bad), TG_ERR_IO);
-    cr_assert_neq(strstr(world_error.text, "newer"), NULL, "%s", world_error.text);
-    kept.data[0][0] = 2;
-    kept.data[0][8] = 1;
-    cr_assert_eq(commit(&bad), TG_ERR_IO);
-    cr_assert_neq(strstr(world_error.text, "disagree"), NULL, "%s", world_error.text);
-    kept.data[0][8] = 0;
-    kept.data[0][31] = 0xFF; /* a negative length of a part */
-    cr_assert_eq(commit(&bad), TG_ERR_IO);
-    cr_assert_str_eq(text_of(world_path), "");
-    kept.data[0][31] = 0;
-    cr_assert_eq(commit(&kept), TG_OK);
-    cr_assert_str_eq(text_of(world_path), "a\n");
-    run_end();
-    kept_free(&kept);
-}
-
 /* Whatever call fails, and how: the commit says so and works the next time, or it worked. */
 Test(file_staging, every_kth_call_of_a_commit_failing_in_every_way_is_made_good_by_the_next)
 {
+    static const uint8_t length[] = {6, 0, 0, 0, 0, 0, 0, 0};
+    const struct kept six = {.list = {{.data = length, .bytes = sizeof length}}}; /* six bytes were shown */
     struct faulty faulty;
     uint32_t failures = 0;
     for (enum faulty_way way = FAULTY_EIO; way < FAULTY_WAYS; way++) {
@@ -220,8 +147,7 @@ Test(file_staging, every_kth_call_of_a_commit_failing_in_every_way_is_made_good_
             cr_assert_lt(k, 200, "a commit makes no end of calls");
             struct kept kept;
             write_text(world_path, "shown\n");
-            cr_assert_eq(run_begin(k, NULL), TG_OK);
-            world.length = 6;
+            cr_assert_eq(run_begin(k, &six), TG_OK);
             stage(0, "one\n");
             stage(1, "two\n");
             cut_and_prepare(&kept);
