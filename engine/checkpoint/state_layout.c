@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/assert.h"
-#include "base/bytes.h"
 #include "base/key.h"
 #include "engine/dedupe.h"
 #include "engine/stage.h"
@@ -203,27 +205,44 @@ tg_status tg_job_tables_make(const struct tg_plan *plan, struct tg_arena *arena,
 
 /* ---- the graph --------------------------------------------------------------------------------------------------- */
 
+static void hash_u8(XXH3_state_t *hash, uint8_t value) { (void)XXH3_64bits_update(hash, &value, sizeof value); }
+
+/* As tg_bytes_put_text writes it. */
+static void hash_text(XXH3_state_t *hash, const char *text)
+{
+    const uint16_t bytes = (uint16_t)strlen(text);
+    (void)XXH3_64bits_update(hash, &bytes, sizeof bytes);
+    (void)XXH3_64bits_update(hash, text, bytes);
+}
+
+static void hash_key(XXH3_state_t *hash, const struct tg_key_spec *key)
+{
+    for (uint32_t i = 0; i < key->column_count; i++) {
+        const struct tg_column *column = &key->schema->columns[key->columns[i]];
+        hash_text(hash, column->name);
+        hash_u8(hash, (uint8_t)column->type);
+    }
+}
+
 uint64_t tg_job_graph_hash(const struct tg_plan *plan)
 {
-    enum { TEXT_BYTES = 1 << 16 };
-    static _Thread_local uint8_t text[TEXT_BYTES];
     const struct tg_job *job = plan->job;
-    struct tg_bytes_out out = {.data = text, .capacity = sizeof text};
+    XXH3_state_t hash;
+    (void)XXH3_64bits_reset(&hash);
     for (uint32_t i = 0; i < job->source_count; i++) {
-        tg_bytes_put_text(&out, job->sources[i].name);
-        tg_bytes_put_u8(&out, job->sources[i].has_dedupe);
+        struct tg_key_spec identity = {0};
+        if (job->sources[i].has_dedupe) { tg_dedupe_key(&job->sources[i], &identity); }
+        hash_text(&hash, job->sources[i].name);
+        hash_u8(&hash, (uint8_t)identity.column_count);
+        hash_key(&hash, &identity);
     }
     for (uint32_t i = 0; i < job->step_count; i++) {
         const struct tg_edge_plan *edge = &plan->edges[i];
-        tg_bytes_put_text(&out, job->steps[i].name);
-        tg_bytes_put_text(&out, job->steps[i].op->name);
-        tg_bytes_put_text(&out, edge->schema->name);
-        tg_bytes_put_u8(&out, edge->from_source);
-        for (uint32_t k = 0; k < edge->key.column_count; k++) {
-            tg_bytes_put_text(&out, edge->schema->columns[edge->key.columns[k]].name);
-            tg_bytes_put_u8(&out, (uint8_t)edge->schema->columns[edge->key.columns[k]].type);
-        }
+        hash_text(&hash, job->steps[i].name);
+        hash_text(&hash, job->steps[i].op->name);
+        hash_text(&hash, edge->schema->name);
+        hash_u8(&hash, edge->from_source);
+        hash_key(&hash, &edge->key);
     }
-    TG_ASSERT(!out.overflow); /* names are at most 255 bytes, sources and steps at most 80 */
-    return tg_key_hash(text, (uint32_t)out.used);
+    return XXH3_64bits_digest(&hash);
 }

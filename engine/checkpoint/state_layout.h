@@ -18,8 +18,8 @@ struct tg_job_tables {
 TG_MUST_USE tg_status tg_job_tables_make(const struct tg_plan *plan, struct tg_arena *arena, struct tg_job_tables *out,
                                          struct tg_error *err);
 
-/* What must be the same for a checkpoint to fit: sources, steps, operators, keys, and who reads whom. Not parameters,
- * not layouts (those are matched by name), not sinks' settings.  @setup */
+/* What must be the same for a checkpoint to fit: sources and what identifies their records, steps, operators, keys, and
+ * who reads whom. Not parameters, not layouts (those are matched by name), not sinks' settings.  @setup */
 uint64_t tg_job_graph_hash(const struct tg_plan *plan);
 
 #endif
