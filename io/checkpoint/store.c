@@ -263,7 +263,8 @@ static int failed_rename(bool is_ack)
     return -(is_ack ? TG_FAILPOINT("ack.rename") : TG_FAILPOINT("manifest.rename"));
 }
 
-/* Write `name`.tmp, make it durable, give it its name; the name itself is durable after the folder's next sync. */
+/* Write `name`.tmp, make it durable, give it its name if the directory is still ours then; the name itself is durable
+ * after the folder's next sync. */
 static tg_status write_whole(struct tg_store *store, const char *name, const void *data, size_t bytes,
                              struct tg_error *err)
 {
@@ -285,6 +286,8 @@ static tg_status write_whole(struct tg_store *store, const char *name, const voi
     failed = sync_and_close(fd, failed);
     if (failed == 0) { failed = failed_rename(is_ack); }
     if (failed == 0) {
+        const tg_status status = tg_store_still_ours(store, err); /* a sync may take long */
+        if (status != TG_OK) { return status; }
         failed = ops->rename(ops->self, tg_place_of(store->path, temporary, from), tg_place_of(store->path, name, to));
     }
     if (failed == 0) { return TG_OK; }

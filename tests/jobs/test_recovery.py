@@ -29,6 +29,10 @@ RECORDS = 8_000 if turgo.QUICK else 40_000
 CHECKED = int(os.environ.get("TURGO_CHECKED", "0"))  # checkpoints of a life that are compared with the model; 0 = all
 FILE_SINK = 'file: {path: "${TURGO_OUT:-out}/user_transaction_counts.jsonl"}'
 SQLITE_SINK = 'sqlite: {path: "${TURGO_OUT:-out}/counts.db", table: counts}'
+# Of a checkpoint, and of a table's commits.
+STEPS = ("store.epoch", "store.create", "checkpoint.cut", "store.append", "checkpoint.acknowledged", "store.sync", "checkpoint.manifest", "store.root_sync",
+         "manifest.create", "manifest.write", "manifest.sync", "manifest.rename", "manifest.folder_sync", "checkpoint.commit", "ack.create", "ack.rename",
+         "ack.folder_sync", "sweep.manifests", "sweep.sync", "sweep.files", "sqlite.begin", "sqlite.committed")
 SIDE_SINKS = ('file: {path: "${TURGO_OUT:-out}/dead_letters.jsonl"}', 'file: {path: "${TURGO_OUT:-out}/late.jsonl"}')
 scratch = None
 
@@ -149,6 +153,19 @@ def numbers_of(folder, kind="MANIFEST-"):
 
 def newest_of(folder):
     return max(numbers_of(folder), default=0)
+
+
+def in_transaction(path):
+    """Has somebody begun to write to the database?"""
+    if not path.exists():
+        return False
+    with contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("ROLLBACK")
+            return False
+        except sqlite3.OperationalError:
+            return True
 
 
 def wait_for_checkpoint(life, number, seconds=60):
@@ -560,28 +577,54 @@ class Refusals(RecoveryTest):
         self.assertEqual(first.run.wait(60), 0, first.run.text()[-3000:])
         self.assert_table(self.case, first)
 
-    def test_a_process_that_was_replaced_while_it_stood_still_stops_and_spoils_nothing(self):
-        first = self.live(self.case, "--poll-size", 1, every="10ms", outputs="table")
-        wait_for_checkpoint(first, 1)
-        first.run.send(signal.SIGSTOP)
-        (first.checkpoints / "LOCK").unlink()  # somebody is sure that nothing runs there any more
-        second = self.live(self.case, "--poll-size", 1, "--shards", 3, every="10ms", outputs="table")
-        wait_for_checkpoint(second, first.newest() + 1)
-        first.run.send(signal.SIGCONT)
-        self.assert_refused(first.run, 75, "TG1521")
-        self.assertEqual(second.run.wait(60), 0, second.run.text()[-3000:])
-        self.assert_table(self.case, second)
-        self.assertEqual(self.live_to_end(self.case, outputs="table").records(), 0, "its checkpoints are whole")
-
-    def stopped_at(self, plan, *flags):
+    def stopped_at(self, plan, *flags, name=None):
         """A life that stands still there (TURGO_FAILPOINT)."""
-        life = self.live(self.case, "--poll-size", 1, *flags, every="10ms", outputs="table", env={"TURGO_FAILPOINT": plan})
+        life = self.live(self.case, "--poll-size", 1, *flags, every="10ms", outputs="table", name=name, env={"TURGO_FAILPOINT": plan})
         deadline = time.monotonic() + 60
         while pathlib.Path(f"/proc/{life.run.pid}/stat").read_text().rpartition(") ")[2][0] != "T":
             self.assertTrue(life.run.running(), life.run.text()[-3000:])
             self.assertLess(time.monotonic(), deadline, f"nobody stopped at {plan}")
             time.sleep(0.001)
         return life
+
+    def stopped_at(self, plan, *flags, **options):
+        """A life that stands still there (TURGO_FAILPOINT), and in no transaction of its table: then nobody else could write to that."""
+        for attempt in range(20):
+            life = self.live(self.case, "--poll-size", 1, *flags, every="10ms", outputs="table", env={"TURGO_FAILPOINT": plan}, **options)
+            deadline = time.monotonic() + 60
+            while pathlib.Path(f"/proc/{life.run.pid}/stat").read_text().rpartition(") ")[2][0] != "T":
+                self.assertTrue(life.run.running(), life.run.text()[-3000:])
+                self.assertLess(time.monotonic(), deadline, f"nobody stopped at {plan}")
+                time.sleep(0.001)
+            if not in_transaction(life.out / "counts.db"):
+                return life
+            life.close()
+        self.fail(f"seed {self.case.seed}: at {plan} the table is always being written")
+
+    def test_a_process_that_was_replaced_while_it_stood_still_stops_and_spoils_nothing(self):
+        for step in STEPS:
+            with self.subTest(step=step):
+                first = self.stopped_at(f"{step}:{random.randint(1, 3)}:stop", name=step)
+                (first.checkpoints / "LOCK").unlink()  # somebody is sure that nothing runs there any more
+                second = self.live(self.case, "--poll-size", 1, "--shards", 3, every="10ms", outputs="table", name=step)
+                wait_for_checkpoint(second, first.newest() + 1)
+                first.run.send(signal.SIGCONT)
+                self.assert_refused(first.run, 75, "TG1521")
+                self.assertEqual(second.run.wait(60), 0, second.run.text()[-3000:])
+                self.assert_table(self.case, second)
+                self.assertEqual(self.live_to_end(self.case, outputs="table", name=step).records(), 0, "its checkpoints are whole")
+
+    def test_one_that_was_replaced_before_its_decision_does_not_decide(self):
+        first = self.stopped_at("manifest.rename:1:stop")
+        (first.checkpoints / "LOCK").unlink()
+        second = self.stopped_at("manifest.sync:1:stop", "--shards", 3)  # a manifest without a name, of the same number
+        first.run.send(signal.SIGCONT)
+        self.assert_refused(first.run, 75, "TG1521")
+        self.assertEqual(second.newest(), 0)
+        second.run.send(signal.SIGCONT)
+        self.assertEqual(second.run.wait(60), 0, second.run.text()[-3000:])
+        self.assertNotIn("TG15", second.run.text(), "nobody took its manifest")
+        self.assert_table(self.case, second)
 
     def test_one_that_was_replaced_behind_its_decision_removes_nothing_of_the_other_ones(self):
         first = self.stopped_at("checkpoint.commit:1:stop")
