@@ -15,7 +15,8 @@
 #define NEVER_US INT64_C(3600000000000000)
 #define DAY_US INT64_C(86400000000)
 enum { PATH_BYTES = 512, SETS_MAX = 12, SET_BYTES = 320, SETTLE_STEPS = 100, HEARD_STEPS = 5000, TICKS_MAX = 1 << 18 };
-enum { FAILED_MAX = 100 }; /* lives in a row that fail: what is behind that may be permanent, and healing tells */
+/* Lives in a row that fail: what is behind that may be permanent, and healing tells; nothing is behind so many. */
+enum { FAILED_MAX = 100, STARTS_MAX = 10000 };
 #define KEYSPACE "streaming_demo"
 #define TABLE "user_transaction_counts"
 #define CHECKPOINTS "/state/checkpoints"
@@ -227,6 +228,9 @@ static tg_status move(struct scenario *s, bool again, struct tg_sim_outcome *out
         *err = (struct tg_error){0};
         return TG_OK;
     }
+    if (status == TG_OK && again && !moved) { /* what was to be moved is lost with its power: it never was durable */
+        memcpy(s->checkpoints, from, sizeof from);
+    }
     if (!moved || again) { return status; }
     outcome->moves++;
     memcpy(s->before, from, sizeof from);
@@ -279,6 +283,7 @@ static tg_status live(struct scenario *s, struct tg_sim_outcome *outcome, struct
             outcome->failures++;
         }
         failed = end == TG_SIM_FAILED ? failed + 1 : 0;
+        if (failed == STARTS_MAX) { return tg_fail(err, TG1403, 0, "%" PRIu32 " starts in a row have failed", failed); }
         s->world.now_ns += 1000000000; /* somebody starts it again */
         tg_sim_chaos_step(&s->chaos);
         if (move(s, is_half_moved, outcome, err) != TG_OK) { return err->status; }

@@ -120,7 +120,7 @@ static void two_checkpoints(struct kept *first, struct kept *second, const char 
 static void refuse(uint64_t generation, const struct kept *kept, enum tg_code code, const char *what)
 {
     static char before[WORLD_TEXT];
-    (void)strcpy(before, text_of(world_path));
+    (void)snprintf(before, sizeof before, "%s", text_of(world_path));
     cr_assert_neq(run_begin(generation, kept), TG_OK);
     cr_assert_eq(world_error.code, code, "%s", world_error.text);
     cr_assert_neq(strstr(world_error.text, what), NULL, "%s", world_error.text);
@@ -174,7 +174,7 @@ Test(file_committable, under_another_path_only_the_file_that_the_checkpoint_know
     struct kept second;
     char old[sizeof world_path];
     two_checkpoints(&first, &second, "mine\n");
-    (void)strcpy(old, world_path);
+    memcpy(old, world_path, sizeof old);
     (void)snprintf(world_path, sizeof world_path, "%s/other.jsonl", world_folder);
     refuse(2, &second, TG1525, "shorter");
     write_text(world_path, "another's, and longer\n");
