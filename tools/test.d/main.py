@@ -22,6 +22,9 @@ UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in", re.M)
 UNITTEST_BAD = re.compile(r"(failures|errors|skipped|expected failures|unexpected successes)=(\d+)")
 FIGURES = re.compile(r"\((\d+ (?:kills|power losses);[^)]*)\)")  # what a job test prints of what it went through
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+GOOD = re.compile(r"^took |\.\.\. ok$|: caught \(|^\[(?:PASS|RUN )\]")
+BAD = re.compile(r"^(?:FAIL|ERROR)(?:ED)?\b|SURVIVED|DOES NOT BUILD|UNCHANGED ENGINE|^\[(?:----|FAIL)\]|ERROR: |error:|Traceback")
+EVIDENCE_LINES = 40
 FUZZ_SECONDS = 120
 SIM_SEEDS_MIN = 300
 SIM_CRASHES_MAX = 60  # of one seed; about 20 on average
@@ -267,6 +270,7 @@ class Run:
         for phase in self.phases:
             if phase.failed or (phase.skipped and self.strict):
                 print(f"failed in {phase.name}: {'; '.join(phase.bad[:4]) or f'{phase.skipped} skipped'}")
+                print("".join(f"    | {line}\n" for line in evidence(phase.log)), end="")
         print(f"{passed} passed, {failed} failed" + (f", {skipped_left} skipped" if skipped_left else ""), flush=True)
         return 1 if failed or passed == 0 else 0
 
@@ -288,6 +292,14 @@ def tail(log, pattern=None):
     if pattern:
         lines = [line for line in lines if re.search(pattern, line)] or lines
     return lines[-1][:300] if lines else "no output"
+
+
+def evidence(log):
+    """What a log says of its first failure: who reads the closing lines elsewhere has no log."""
+    text = ANSI.sub("", log.read_text(errors="replace")) if log.exists() else ""
+    lines = [line[:300] for line in text.splitlines() if line.strip() and not GOOD.search(line)]
+    first = next((i for i, line in enumerate(lines) if BAD.search(line)), max(0, len(lines) - EVIDENCE_LINES // 2))
+    return lines[first:first + EVIDENCE_LINES]
 
 
 def count_ctest(phase, report):
