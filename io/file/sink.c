@@ -32,6 +32,7 @@ struct file_target {
     bool staged;
     bool has_staging;
     bool resumes;
+    bool made; /* there was no file */
     struct tg_staging staging;
     bool torn;                 /* bytes behind `length` may have to be cut off */
     bool durable;              /* nothing was written since the last fdatasync */
@@ -196,7 +197,12 @@ static tg_status target_open(struct file_target *target, const struct tg_sink_en
     if (failed != 0) {
         return tg_fail(err, TG1502, -failed, "sink %s: create the folders of %s", env->sink_name, target->path);
     }
-    target->fd = ops->open(ops->self, target->path, (env->staged ? O_RDWR : O_WRONLY) | O_CREAT, 0666);
+    const int flags = env->staged ? O_RDWR : O_WRONLY;
+    target->fd = ops->open(ops->self, target->path, flags, 0666);
+    if (target->fd == -ENOENT) {
+        target->made = true;
+        target->fd = ops->open(ops->self, target->path, flags | O_CREAT, 0666);
+    }
     if (target->fd < 0) {
         return tg_fail(err, TG1502, -target->fd, "sink %s: open %s for writing", env->sink_name, target->path);
     }
@@ -337,6 +343,10 @@ static tg_status file_commit(void *shared, const struct tg_committable *list, ui
             tg_log(TG_LOG_INFO, TG_CODE_NONE, -1, NULL, "sink %s: old parts of %s stay for now", target->sink_name,
                    target->path);
         }
+    }
+    if (status != TG_OK && target->resumes && target->made) { /* a start that is refused leaves no empty file */
+        const struct tg_file_ops *ops = tg_file_ops();
+        (void)ops->unlink(ops->self, target->path);
     }
     return status;
 }

@@ -171,7 +171,6 @@ class SinkChanges(unittest.TestCase):
         self.run_job(rows="out")
         self.run_job(rows="out")  # a checkpoint without rows of its own
         self.read(LATER)
-        self.path("elsewhere").touch()
         self.refused("shorter", "another path", rows="elsewhere")
         self.path("other").write_text("somebody else's\n" * 1000)
         self.refused("does not have the rows", "another path", rows="other")
@@ -194,6 +193,8 @@ class SinkChanges(unittest.TestCase):
     def test_rows_that_are_decided_and_not_shown_are_missed_under_another_path(self):
         self.killed_behind_the_decision(rows="out")
         self.path("elsewhere").touch()
+        self.refused("parts are missing", "another path", rows="elsewhere")
+        self.path("elsewhere").unlink()
         self.refused("parts are missing", "another path", rows="elsewhere")
         for path in list(self.folder.glob("out.jsonl*")):
             path.rename(self.folder / path.name.replace("out", "moved"))
