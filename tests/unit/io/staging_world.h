@@ -116,6 +116,13 @@ static inline tg_status commit(const struct kept *kept)
     return tg_staging_commit(&world, kept->list, WORLD_SHARDS, &world_error);
 }
 
+/* A checkpoint that is cut, kept and committed. */
+static inline void checkpoint(struct kept *kept)
+{
+    cut_and_prepare(kept);
+    cr_assert_eq(commit(kept), TG_OK, "%s", world_error.text);
+}
+
 /* The whole of a file; "" when it is not there. Static memory. */
 static inline const char *text_of(const char *path)
 {

@@ -56,8 +56,7 @@ Test(file_committable, committables_are_format_3_byte_by_byte)
     struct kept kept;
     cr_assert_eq(run_begin(9, NULL), TG_OK);
     stage(0, "123456789");
-    cut_and_prepare(&before);
-    cr_assert_eq(commit(&before), TG_OK);
+    checkpoint(&before);
     stage(0, "1234");
     stage(0, "56789");
     cut_and_prepare(&kept);
@@ -110,10 +109,8 @@ static void two_checkpoints(struct kept *first, struct kept *second, const char 
 {
     cr_assert_eq(run_begin(1, NULL), TG_OK);
     stage(0, rows);
-    cut_and_prepare(first);
-    cr_assert_eq(commit(first), TG_OK);
-    cut_and_prepare(second);
-    cr_assert_eq(commit(second), TG_OK);
+    checkpoint(first);
+    checkpoint(second);
     run_end();
 }
 
@@ -184,8 +181,7 @@ Test(file_committable, under_another_path_only_the_file_that_the_checkpoint_know
     cr_assert_eq(run_begin(5, &second), TG_OK, "%s", world_error.text);
     struct kept third;
     stage(1, "more\n");
-    cut_and_prepare(&third);
-    cr_assert_eq(commit(&third), TG_OK);
+    checkpoint(&third);
     run_end();
     write_text(world_path, "hers\nmore\n");
     refuse(6, &third, TG1502, "does not have the rows");

@@ -16,8 +16,7 @@ Test(file_staging, no_run_uses_a_number_of_a_run_before_it)
     cut_and_prepare(&first);
     const uint64_t used = world_segment[0];
     cr_assert_eq(commit(&first), TG_OK);
-    cut_and_prepare(&nothing); /* a checkpoint that lists no part */
-    cr_assert_eq(commit(&nothing), TG_OK);
+    checkpoint(&nothing); /* a checkpoint that lists no part */
     run_end();
     cr_assert_eq(run_begin(2, &nothing), TG_OK);
     cr_assert_gt(world.next_segment, used);
@@ -32,10 +31,8 @@ Test(file_staging, going_back_to_an_older_checkpoint_takes_no_part_of_a_later_ru
     struct kept second;
     cr_assert_eq(run_begin(1, NULL), TG_OK);
     stage(0, "first\n");
-    cut_and_prepare(&first);
-    cr_assert_eq(commit(&first), TG_OK);
-    cut_and_prepare(&second);
-    cr_assert_eq(commit(&second), TG_OK);
+    checkpoint(&first);
+    checkpoint(&second);
     run_end();
     cr_assert_eq(run_begin(2, &second), TG_OK);
     stage(0, "never committed\n"); /* this run dies; the newest checkpoint is found damaged, or not wanted */
@@ -54,8 +51,7 @@ Test(file_staging, a_part_that_is_not_the_checkpoints_is_named_and_changes_nothi
     struct kept kept;
     cr_assert_eq(run_begin(1, NULL), TG_OK);
     stage(1, "shown\n");
-    cut_and_prepare(&before);
-    cr_assert_eq(commit(&before), TG_OK);
+    checkpoint(&before);
     stage(0, "right\n");
     stage(1, "right too\n");
     cut_and_prepare(&kept);
@@ -101,8 +97,7 @@ Test(file_staging, parts_that_are_gone_are_missed_unless_the_file_has_their_rows
     cr_assert_eq(run_begin(1, NULL), TG_OK);
     stage(0, "one\n");
     stage(1, "two\n");
-    cut_and_prepare(&kept);
-    cr_assert_eq(commit(&kept), TG_OK);
+    checkpoint(&kept);
     run_end();
     write_text(world_path, "one\ntwo\nof a later checkpoint\n");
     cr_assert_eq(run_begin(2, &kept), TG_OK);
@@ -196,8 +191,7 @@ Test(file_staging, every_kth_call_of_a_sync_failing_in_every_way_is_made_good_by
             cr_assert_eq(stat(part_path(0, world_segment[0]), &after), 0);
             if (attempts > 1) { cr_assert_neq(before.st_ino, after.st_ino, "way %u, %lu calls", way, calls); }
             stage(0, "two\n"); /* of the same epoch */
-            cut_and_prepare(&kept);
-            cr_assert_eq(commit(&kept), TG_OK, "%s", world_error.text);
+            checkpoint(&kept);
             cr_assert_str_eq(text_of(world_path), "one\ntwo\n");
             cr_assert_eq(tg_staging_clean(&world), 0);
             run_end();
@@ -243,8 +237,7 @@ Test(file_staging, epochs_without_a_checkpoint_may_be_any_number)
     for (uint32_t epoch = 0; epoch < EPOCHS; epoch += 500) {
         used += (size_t)snprintf(expected + used, sizeof expected - used, "row %u\n", epoch);
     }
-    cut_and_prepare(&kept);
-    cr_assert_eq(commit(&kept), TG_OK, "%s", world_error.text);
+    checkpoint(&kept);
     cr_assert(strcmp(text_of(world_path), expected) == 0, "every row once, in order");
     run_end();
     kept_free(&kept);
@@ -276,8 +269,7 @@ Test(file_staging, without_room_rows_wait_until_the_checkpoint_under_way_is_over
     cr_assert_str_eq(text + strlen(text) - 8, "y\nx\nz\nz\n", "%s", text);
     kept_free(&kept);
     settle();
-    cut_and_prepare(&kept);
-    cr_assert_eq(commit(&kept), TG_OK);
+    checkpoint(&kept);
     text = text_of(world_path);
     cr_assert_str_eq(text + strlen(text) - 5, "next\n");
     run_end();
