@@ -4,6 +4,7 @@
     tests/sim/mutate.py                 every mutant of tests/sim/mutants.py, from a fresh seed on; exit 1 when one survives
     tests/sim/mutate.py NAME ...        these only
     tests/sim/mutate.py --seed 4711     from that seed on
+    tests/sim/mutate.py --unchanged 100 no mutants: 100 runs of the unchanged engine as each kind of mutant has them, all of which must pass
 
 What a mutant changes is compiled and linked beside the simulator of build/release; the working tree is never touched. Each seed that
 catches a mutant is given to the unchanged simulator, too, which must pass.
@@ -118,6 +119,15 @@ def try_mutant(workshop, name, seed):
     return True, f"{name}: caught ({mutant.does}) seed {caught}, {int(caught) - seed + 1} tried, {built:.1f}+{time.monotonic() - begun - built:.1f} s: {why}"
 
 
+def try_settings(crashes, sets, seed, count):
+    """(is the unchanged engine well with them, what is to be said)"""
+    begun = time.monotonic()
+    words = [word for value in sets for word in ("--set", value)]
+    code, text = command(sys.executable, "tests/sim/run", "--seed", seed, "--count", count, "--crashes", crashes, *words, timeout=7200)
+    said = text.splitlines()[-1] if code == 0 else text
+    return code == 0, f"--crashes {crashes} {' '.join(words)}: {said}, {time.monotonic() - begun:.0f} s"
+
+
 def check_places(names):
     listed = (ROOT / "docs" / "TESTING.md").read_text()
     for name in names:
@@ -133,6 +143,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[*MUTANTS, []], metavar="NAME")
     parser.add_argument("--seed", type=int, help="first seed (default: TG_SEED, else a fresh one)")
+    parser.add_argument("--unchanged", type=int, metavar="COUNT", help="run the unchanged engine with the mutants' settings, each from COUNT seeds")
     options = parser.parse_args()
     seed = options.seed
     if seed is None:
@@ -142,14 +153,23 @@ def main():
     begun = time.monotonic()
     check_places(names)
     workshop = Workshop()
+    if options.unchanged:
+        settings = sorted({(MUTANTS[name].crashes, MUTANTS[name].sets) for name in names})
+        calls = [(try_settings, crashes, sets, seed, options.unchanged) for crashes, sets in settings]
+    else:
+        calls = [(try_mutant, workshop, name, seed) for name in names]
     well = 0
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        for result in [pool.submit(try_mutant, workshop, name, seed) for name in names]:
+        for result in [pool.submit(*call) for call in calls]:
             good, said = result.result()
             print(said, flush=True)
             well += good
-    print(f"{well} mutants caught, {len(names) - well} survived, {time.monotonic() - begun:.0f} s")
-    return 1 if well != len(names) else 0
+    took = f"{time.monotonic() - begun:.0f} s"
+    if options.unchanged:
+        print(f"{well} settings passed, {len(calls) - well} failed, {took}")
+    else:
+        print(f"{well} mutants caught, {len(calls) - well} survived, {took}")
+    return 1 if well != len(calls) else 0
 
 
 if __name__ == "__main__":

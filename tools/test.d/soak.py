@@ -26,6 +26,7 @@ FAULTS = ["tests.jobs.test_faults", "tests.jobs.test_signals", "tests.jobs.test_
 TARGETS = ["turgo", "turgo-sim", "cassandra_sink_check"]
 FORMATS = ["test_format", "test_manifest", "test_recovery_mutants"]  # damage what a checkpoint is, with seeds of their own
 # What a full run does, and which share of a short run's time each part gets.
+SEEDS_AS_MUTANTS = 60  # of each kind
 SEEDS, SEEDS_CALM, SEEDS_ASAN, KILLS, SERVER_KILLS, POWER_LOSSES, FAILPOINT_HITS = 2000, 500, 200, 1000, 200, 50, 5
 FAULT_RUNS, REPLAY_ROUNDS, FUZZ_SECONDS_EACH = 100, 100, 1800
 SHARES = {"simulator": 0.25, "kills": 0.1, "servers": 0.1, "failpoints": 0.05, "power": 0.05, "replay": 0.1, "faults": 0.2, "mutants": 0.05, "formats": 0.05, "fuzz": 0.1}
@@ -63,6 +64,8 @@ class Soak(test.Run):
                                               ("asan", SEEDS_ASAN, test.SIM_CRASHES_MAX, 0.3)):
             seconds = 0 if limit == FOREVER else int(limit * share)
             self.sim(preset, seconds, seeds if limit == FOREVER else 1, crashes, timeout=7200 if limit == FOREVER else seconds * 6 + 900)
+        if limit == FOREVER:
+            self.one("simulator, as mutants run", ["tests/sim/mutate.py", "--unchanged", SEEDS_AS_MUTANTS], 7200)
 
     def kills(self):
         """kill -9 to the real command, by several loops at a time, each in folders of its own; their figures added up."""
