@@ -161,13 +161,14 @@ class Soak(test.Run):
 
     # ---- the result ------------------------------------------------------------------------------------------------
 
-    def result(self, command):
-        """The text of the result file."""
+    def result(self, command, left=()):
+        """The text of the result file, of a run from which the parts in `left` are missing."""
         bench = load(test.ROOT / "bench" / "run")
         facts = bench.machine()
         lines = ["turgo soak" + (f", short: {self.minutes:g} minutes" if self.minutes else ""),
                  f"date      {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
-                 f"command   {command}", f"parts     {', '.join(self.only)}", f"commit    {bench.commit()}",
+                 f"command   {command}", f"parts     {', '.join(self.only)}", *([f"not run   {', '.join(left)}"] if left else []),
+                 f"commit    {bench.commit()}",
                  f"machine   {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, kernel {facts['kernel']}, "
                  f"load {' '.join(f'{load:.1f}' for load in os.getloadavg())}", "",
                  f"{'phase':<28}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}"]
@@ -215,6 +216,9 @@ def main():
     shutil.rmtree(test.LOGS, ignore_errors=True)
     test.LOGS.mkdir(parents=True)
     run = Soak(options.minutes, options.only)
+    name = "-".join((f"{datetime.date.today():%Y-%m-%d}", *(options.only if options.only != PARTS else ())))
+    out = options.out or test.ROOT / "docs" / "soak" / f"{name}.txt"
+    out.parent.mkdir(parents=True, exist_ok=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     try:
@@ -228,19 +232,16 @@ def main():
         parts = {"simulator": run.simulator, "kills": run.kills, "servers": run.servers, "failpoints": run.failpoints, "power": run.power,
                  "replay": run.replay, "faults": run.faults,
                  "mutants": run.mutants, "formats": run.formats, "fuzz": run.fuzzers}
-        for part in PARTS:
-            if part in options.only:
-                parts[part]()
+        chosen = [part for part in PARTS if part in options.only]
+        for number, part in enumerate(chosen, 1):
+            parts[part]()
+            out.write_text(run.result("tools/soak " + " ".join(sys.argv[1:]), chosen[number:]))  # hours are not lost with the one after them
     except KeyboardInterrupt:
         print("\ninterrupted", flush=True)
         return 130
     finally:
         run.close()
     code = run.report()
-    name = "-".join((f"{datetime.date.today():%Y-%m-%d}", *(options.only if options.only != PARTS else ())))
-    out = options.out or test.ROOT / "docs" / "soak" / f"{name}.txt"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(run.result("tools/soak " + " ".join(sys.argv[1:])))
     print(f"written to {out}", flush=True)
     return code
 
