@@ -66,20 +66,19 @@ void tg_tick_log_name(const struct tg_run_id *run_id, char name[TG_STORE_NAME_BY
 tg_status tg_tick_log_find(const struct tg_store *store, const struct tg_run_id *run_id, struct tg_arena *arena,
                            struct tg_tick_log_found *out, struct tg_error *err)
 {
-    const uint8_t *data = NULL;
     size_t bytes;
     tg_status status = TG_OK;
     *out = (struct tg_tick_log_found){0};
     if (run_id != NULL) {
         tg_tick_log_name(run_id, out->name);
-        status = tg_tick_file_read(store, out->name, arena, &data, &bytes, err);
+        status = tg_tick_file_read(store, out->name, arena, &out->data, &bytes, err);
     }
-    if (status == TG_OK && data == NULL) {
+    if (status == TG_OK && out->data == NULL) {
         (void)snprintf(out->name, sizeof out->name, TG_TICK_FILE_NAME);
-        status = tg_tick_file_read(store, out->name, arena, &data, &bytes, err);
+        status = tg_tick_file_read(store, out->name, arena, &out->data, &bytes, err);
     }
-    out->there = status == TG_OK && data != NULL;
-    return out->there ? tg_ticks_decode(data, bytes, out->name, arena, &out->ticks, err) : status;
+    out->there = status == TG_OK && out->data != NULL;
+    return out->there ? tg_ticks_decode(out->data, bytes, out->name, arena, &out->ticks, err) : status;
 }
 
 tg_status tg_tick_log_is_beside(const struct tg_tick_log_found *found, const struct tg_manifest *manifest,
@@ -108,7 +107,8 @@ static tg_status take(struct tg_tick_log *log, const struct tg_tick_log_found *f
     log->header.tag = ticks->header.tag;
     log->frames = ticks->frames;
     log->found = true;
-    return tg_tick_file_open(&log->file, log->file.store, found->name, ticks->bytes, err);
+    tg_tick_file_begin(&log->file, log->file.store, found->name);
+    return tg_tick_file_replace(&log->file, found->data, ticks->bytes, err);
 }
 
 tg_status tg_tick_log_open(struct tg_tick_log *log, const struct tg_store *store, const struct tg_ticks_header *header,
@@ -118,10 +118,8 @@ tg_status tg_tick_log_open(struct tg_tick_log *log, const struct tg_store *store
     TG_ASSERT(header->source_count <= TG_SOURCES_MAX);
     memcpy(log->sources, header->sources, header->source_count * sizeof log->sources[0]);
     log->header.sources = log->sources;
-    tg_status status = tg_tick_file_open(&log->file, store, TG_TICK_FILE_NAME, 0, err);
-    if (status == TG_OK) {
-        status = tg_arena_open(&log->arena, 4 * tg_ticks_decode_bytes(TG_TICK_FILE_BYTES_MAX), err);
-    }
+    tg_tick_file_begin(&log->file, store, TG_TICK_FILE_NAME);
+    tg_status status = tg_arena_open(&log->arena, 4 * tg_ticks_decode_bytes(TG_TICK_FILE_BYTES_MAX), err);
     if (status != TG_OK) { return status; }
     log->frame = tg_arena_alloc(&log->arena, TG_TICKS_FRAME_BYTES_MAX, 64);
     if (log->frame == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for %s", log->file.name); }

@@ -54,7 +54,8 @@ TG_MUST_USE tg_status tg_tick_log_append(struct tg_tick_log *log, const struct t
 struct tg_tick_log_found {
     char name[TG_STORE_NAME_BYTES];
     bool there;
-    struct tg_ticks ticks; /* in `arena` */
+    const uint8_t *data;   /* [ticks.bytes] and what a crash left behind them, in `arena` */
+    struct tg_ticks ticks; /* likewise */
 };
 /* The name that a run's own log has.  @any */
 void tg_tick_log_name(const struct tg_run_id *run_id, char name[TG_STORE_NAME_BYTES]);

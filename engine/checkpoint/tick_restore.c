@@ -75,8 +75,8 @@ static tg_status write_both(const struct tg_ticks *a, const struct tg_ticks *b, 
         return tg_fail(err, TG1510, EFBIG, "both directories' ticks in one %s", name);
     }
     struct tg_tick_file file;
-    status = tg_tick_file_open(&file, to, name, 0, err);
-    if (status == TG_OK) { status = tg_tick_file_replace(&file, out.data, out.used, err); }
+    tg_tick_file_begin(&file, to, name);
+    status = tg_tick_file_replace(&file, out.data, out.used, err);
     tg_tick_file_close(&file);
     return status;
 }

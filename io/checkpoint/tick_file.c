@@ -92,21 +92,10 @@ static int cut_off(int fd, uint64_t bytes)
     return failed != 0 ? failed : tg_file_sync(fd);
 }
 
-tg_status tg_tick_file_open(struct tg_tick_file *file, const struct tg_store *store, const char *name, uint64_t bytes,
-                            struct tg_error *err)
+void tg_tick_file_begin(struct tg_tick_file *file, const struct tg_store *store, const char *name)
 {
     *file = (struct tg_tick_file){.store = store, .fd = -1};
     (void)snprintf(file->name, sizeof file->name, "%s", name);
-    if (bytes == 0) { return TG_OK; }
-    const tg_status status = tg_store_still_ours(store, err); /* choosing a checkpoint may have taken long */
-    if (status != TG_OK) { return status; }
-    file->fd = open_named(store, name, O_RDWR);
-    if (file->fd < 0) { return not_read(store, name, file->fd, err); }
-    int failed = cut_off(file->fd, bytes);
-    if (failed == 0) { failed = sync_folder(store); }
-    if (failed != 0) { return not_written(store, "make durable", name, failed, err); }
-    file->bytes = bytes;
-    return TG_OK;
 }
 
 void tg_tick_file_close(struct tg_tick_file *file)

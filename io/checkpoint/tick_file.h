@@ -26,10 +26,10 @@ struct tg_tick_file {
  * than any, TG1601.  @setup */
 TG_MUST_USE tg_status tg_tick_file_read(const struct tg_store *store, const char *name, struct tg_arena *arena,
                                         const uint8_t **data, size_t *bytes, struct tg_error *err);
-/* Go on with the file that is there, or none: what follows its first `bytes` is cut off, they and its name are made
- * durable (whoever wrote them may have died before they were). Errors: TG1510, TG1511, TG1521.  @setup */
-TG_MUST_USE tg_status tg_tick_file_open(struct tg_tick_file *file, const struct tg_store *store, const char *name,
-                                        uint64_t bytes, struct tg_error *err);
+/* Nothing of `name` is open or known yet. One that is there is gone on with by replacing it with its own bytes: a sync
+ * of it may have failed before its writer died, and another one would not bring to the disk what that one lost.  @setup
+ */
+void tg_tick_file_begin(struct tg_tick_file *file, const struct tg_store *store, const char *name);
 /* Also legal after a failed open.  @setup */
 void tg_tick_file_close(struct tg_tick_file *file);
 
