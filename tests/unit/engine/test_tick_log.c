@@ -114,6 +114,19 @@ Test(tick_log, a_start_finds_the_ticks_of_all_partitions_in_their_order)
     assert_replay(1, 1, (const int64_t[][2]){{7, 70}});
 }
 
+/* A sync of the old one may have failed before its writer died: another one would not write what that one lost. */
+Test(tick_log, a_start_goes_on_with_a_new_file)
+{
+    struct stat before;
+    struct stat after;
+    cr_assert_eq(append(2, 10, 100), TG_OK, "%s", err.text);
+    cr_assert_eq(stat(path, &before), 0);
+    reopen(NULL);
+    cr_assert_eq(stat(path, &after), 0);
+    cr_assert_neq(before.st_ino, after.st_ino);
+    cr_assert_eq(before.st_size, after.st_size);
+}
+
 static struct tg_manifest chosen_of(struct tg_manifest_partition *partitions, struct tg_manifest_source *source)
 {
     *source = (struct tg_manifest_source){
