@@ -204,7 +204,7 @@ def pause(name, seconds):
 def is_gone(pid):
     """A large process that was killed is there for a while yet."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
+        return turgo.process_state(pid) in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return True
 

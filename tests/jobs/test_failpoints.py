@@ -417,10 +417,6 @@ class FullDisk(FailpointTest):
         self.assert_result(self.path, f"TG_SEED={self.case.seed}", self.path / "copy")
 
 
-def is_stopped(pid):
-    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
-
-
 class Stops(FailpointTest):
     """SIGTERM while the process stands at a failpoint, so that it comes in exactly that phase of a checkpoint."""
 
@@ -428,7 +424,7 @@ class Stops(FailpointTest):
         """A life that has stopped there; None when it came to its end before."""
         life = self.live(folder, *plans, **options)
         while life.run.running():
-            if is_stopped(life.run.pid):
+            if turgo.process_state(life.run.pid) == "T":
                 return life
             time.sleep(0.001)
         self.assertEqual(life.run.wait(), 0, life.text())

@@ -32,8 +32,8 @@ class Faults(ServiceTest):
         self.create_table()
         code, text = turgo.run("gen", "--kind", "bench_tx", "--count", BACKLOG, "--seed", 7, "--brokers", self.kafka, "--topic", self.topic, timeout=120)
         self.assertEqual(code, 0, text)
-        job = self.start("--fresh", *[word for value in (*PARAMS.sets(), f"engine.drain_timeout={DRAIN_S}s") for word in ("--set", value)],
-                         sets={"sources__tx__kafka__queue_bytes": QUEUE})
+        job = self.start("--fresh", *[word for value in PARAMS.sets() for word in ("--set", value)],
+                         sets={"sources__tx__kafka__queue_bytes": QUEUE, "engine__drain_timeout": f"{DRAIN_S}s"})
         wait_until(lambda: self.caught_up(job, BACKLOG), 90, lambda: job.text()[-2000:])
         # Its event time begins where the backlog's ends (2,400 s), so that it is not late.
         producer = subprocess.Popen([turgo.BIN, "gen", "--kind", "tx", "--keys", "20000", "--start", "2026-01-01T00:40:00Z", "--ids", "--disorder", "3s",

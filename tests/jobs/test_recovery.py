@@ -577,22 +577,12 @@ class Refusals(RecoveryTest):
         self.assertEqual(first.run.wait(60), 0, first.run.text()[-3000:])
         self.assert_table(self.case, first)
 
-    def stopped_at(self, plan, *flags, name=None):
-        """A life that stands still there (TURGO_FAILPOINT)."""
-        life = self.live(self.case, "--poll-size", 1, *flags, every="10ms", outputs="table", name=name, env={"TURGO_FAILPOINT": plan})
-        deadline = time.monotonic() + 60
-        while pathlib.Path(f"/proc/{life.run.pid}/stat").read_text().rpartition(") ")[2][0] != "T":
-            self.assertTrue(life.run.running(), life.run.text()[-3000:])
-            self.assertLess(time.monotonic(), deadline, f"nobody stopped at {plan}")
-            time.sleep(0.001)
-        return life
-
     def stopped_at(self, plan, *flags, **options):
         """A life that stands still there (TURGO_FAILPOINT), and in no transaction of its table: then nobody else could write to that."""
-        for attempt in range(20):
+        for _ in range(20):
             life = self.live(self.case, "--poll-size", 1, *flags, every="10ms", outputs="table", env={"TURGO_FAILPOINT": plan}, **options)
             deadline = time.monotonic() + 60
-            while pathlib.Path(f"/proc/{life.run.pid}/stat").read_text().rpartition(") ")[2][0] != "T":
+            while turgo.process_state(life.run.pid) != "T":
                 self.assertTrue(life.run.running(), life.run.text()[-3000:])
                 self.assertLess(time.monotonic(), deadline, f"nobody stopped at {plan}")
                 time.sleep(0.001)

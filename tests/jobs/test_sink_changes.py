@@ -47,11 +47,14 @@ class SinkChanges(unittest.TestCase):
     def path(self, name):
         return self.folder / f"{name}.jsonl"
 
+    def file(self, name):
+        return f'file: {{path: "{self.path(name)}"}}'
+
     def job(self, dead='"null": {}', **sinks):
         """A job file: sink=path of a file sink, sink="sqlite" for one of the table `rows`."""
         text = JOB % {"folder": self.folder, "dead": dead}
         for name, kind in sinks.items():
-            target = f'sqlite: {{path: "{self.folder}/rows.db", table: counts}}' if kind == "sqlite" else f'file: {{path: "{self.path(kind)}"}}'
+            target = f'sqlite: {{path: "{self.folder}/rows.db", table: counts}}' if kind == "sqlite" else self.file(kind)
             text += f"  {name}: {{from: counts, {target}, columns: {{userId: user, purchaseCount: n, eventTimestamp: at, isTimeout: timeout}}}}\n"
         path = self.folder / "job.yaml"
         path.write_text(text)
@@ -152,7 +155,7 @@ class SinkChanges(unittest.TestCase):
         self.read(LATER)
         self.path("other").write_text("somebody else's\n")
         self.refused("sink more", f"{self.path('other')} is not empty", rows="out", more="other")
-        self.refused("sink dead_letters", f"{self.path('other')} is not empty", rows="out", dead=f'file: {{path: "{self.path("other")}"}}')
+        self.refused("sink dead_letters", f"{self.path('other')} is not empty", rows="out", dead=self.file("other"))
         self.path("other").unlink()
         self.run_job(rows="out", more="other")
         self.assertEqual(self.rows("out"), self.named())
@@ -180,14 +183,13 @@ class SinkChanges(unittest.TestCase):
         self.assertFalse(self.path("out").exists())
 
     def test_another_path_before_there_were_rows_replaces_no_file(self):
-        dead, other = (f'file: {{path: "{self.path(name)}"}}' for name in ("dead", "other"))
-        self.run_job(rows="out", dead=dead)
+        self.run_job(rows="out", dead=self.file("dead"))
         self.assertEqual(self.rows("dead"), [])
         self.read(LATER)
         self.path("other").write_text("somebody else's\n")
-        self.refused("not empty", "another path", rows="out", dead=other)
+        self.refused("not empty", "another path", rows="out", dead=self.file("other"))
         self.path("other").write_text("")
-        self.run_job(rows="out", dead=other)
+        self.run_job(rows="out", dead=self.file("other"))
         self.assertEqual(self.rows("out"), self.named())
 
     def test_rows_that_are_decided_and_not_shown_are_missed_under_another_path(self):

@@ -31,6 +31,11 @@ def fresh_seeds(count):
     return list(range(first, first + count))
 
 
+def process_state(pid):
+    """Its letter in /proc, as proc(5) has them: T = stopped."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+
+
 class Turgo:
     """One run of the command, started but not waited for."""
 
