@@ -1,7 +1,7 @@
 /* See committable.h. */
 #include "io/file/committable.h"
 
-enum { FORMAT = 3 };
+enum { FORMAT = TG_FILE_SUMMED };
 static const int64_t FORMAT_BASE = INT64_C(1) << 62; /* no file is as long: format 1 begins with a file's length */
 static const char no_length[] = "no length of a file";
 
@@ -32,7 +32,7 @@ struct tg_file_parts tg_file_parts_begin(const struct tg_committable *committabl
     }
     if (head->length < 0) { tg_bytes_wrong_at(&parts.in, 0, no_length); }
     if (head->length >= FORMAT_BASE) { tg_bytes_wrong_at(&parts.in, 0, "written by a newer turgo"); }
-    if (head->format >= 3) {
+    if (head->format >= TG_FILE_SUMMED) {
         head->tail_crc = tg_bytes_get_u32(&parts.in);
         head->path_crc = tg_bytes_get_u32(&parts.in);
     }
@@ -44,6 +44,6 @@ bool tg_file_parts_next(struct tg_file_parts *parts, struct tg_file_part *part)
     if (tg_bytes_left(&parts->in) == 0) { return false; }
     part->number = tg_bytes_get_u64(&parts->in);
     part->bytes = tg_bytes_get_within(&parts->in, 8, 0, (uint64_t)FORMAT_BASE, no_length);
-    part->crc = parts->head.format >= 2 ? tg_bytes_get_u32(&parts->in) : 0;
+    part->crc = parts->head.format >= TG_FILE_PARTS_SUMMED ? tg_bytes_get_u32(&parts->in) : 0;
     return parts->in.wrong == NULL;
 }

@@ -10,11 +10,14 @@
 enum { TG_FILE_TAIL_BYTES = 4096 }; /* so many newest bytes a checkpoint knows */
 enum { TG_FILE_HEAD_BYTES = 24, TG_FILE_PART_BYTES = 20 };
 
+/* Formats from which on there are checksums of parts; of the final file's tail and path, too. */
+enum { TG_FILE_PARTS_SUMMED = 2, TG_FILE_SUMMED = 3 };
+
 /* The final file before the commit. */
 struct tg_file_head {
-    uint32_t format;   /* 1: without checksums; 2: with those of parts; 3: with the tail and the path, too */
-    uint32_t tail_crc; /* CRC-32C of its last TG_FILE_TAIL_BYTES, or of all where it is shorter; 0 before format 3 */
-    uint32_t path_crc; /* CRC-32C of its path as the job says it; 0 before format 3 */
+    uint32_t format;   /* 1 or one of these */
+    uint32_t tail_crc; /* CRC-32C of its last TG_FILE_TAIL_BYTES, or of all where it is shorter; 0 before that */
+    uint32_t path_crc; /* CRC-32C of its path as the job says it; 0 before that */
     int64_t length;
 };
 

@@ -355,7 +355,7 @@ static tg_status survey(struct tg_staging *staging, const struct tg_committable 
         }
         if (parts.in.wrong != NULL) { return lost(staging, parts.in.wrong, 0, err); }
     }
-    staging->moved = out->head.format >= 3 && out->head.path_crc != staging->path_crc;
+    staging->moved = out->head.format >= TG_FILE_SUMMED && out->head.path_crc != staging->path_crc;
     return TG_OK;
 }
 
@@ -408,7 +408,7 @@ static int has_rows(struct tg_staging *staging, const struct tg_committable *lis
         uint32_t crc = 0;
         const int got = sum_bytes(staging, staging->final_fd, base, base + (int64_t)segment.bytes, &crc);
         if (got <= 0) { return got; }
-        if (parts.of_shard.head.format >= 2 && crc != segment.crc) { return 0; }
+        if (parts.of_shard.head.format >= TG_FILE_PARTS_SUMMED && crc != segment.crc) { return 0; }
         base += (int64_t)segment.bytes;
     }
     return 1;
@@ -439,15 +439,15 @@ static tg_status check_file(struct tg_staging *staging, struct survey *found, st
     }
     const int failed = note_length(staging, head->length);
     if (failed != 0) { return lost(staging, "read the file", failed, err); }
-    if (head->format >= 3 && staging->tail_crc != head->tail_crc) {
+    if (head->format >= TG_FILE_SUMMED && staging->tail_crc != head->tail_crc) {
         return lost(staging, "the file does not have the rows that the checkpoint knows", 0, err);
     }
     return TG_OK;
 }
 
-/* Append a part to the final file. */
+/* Append a part to the final file, which is *length long. */
 static tg_status append_part(struct tg_staging *staging, const char *path, const struct tg_file_part *segment,
-                             bool summed, struct tg_error *err)
+                             bool summed, int64_t *length, struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
     int failed = -TG_FAILPOINT("file.copy");
@@ -455,16 +455,16 @@ static tg_status append_part(struct tg_staging *staging, const char *path, const
     const int fd = ops->open(ops->self, path, O_RDONLY, 0);
     if (fd < 0) { return lost(staging, "append", fd, err); }
     uint32_t crc;
-    const int got = copy_segment(staging->copy, fd, staging->final_fd, staging->length, segment, &crc);
+    const int got = copy_segment(staging->copy, fd, staging->final_fd, *length, segment, &crc);
     (void)ops->close(ops->self, fd);
     failed = got < 0 ? got : got == 0 ? -EIO : 0;
     if (failed != 0) { return lost(staging, "append", failed, err); }
-    staging->length += (int64_t)segment->bytes;
+    *length += (int64_t)segment->bytes;
     return summed && crc != segment->crc ? stranger(staging, path, err) : TG_OK;
 }
 
 static tg_status append_parts(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
-                              struct tg_error *err)
+                              int64_t *length, struct tg_error *err)
 {
     tg_status status = TG_OK;
     struct parts parts = {.list = list, .count = count};
@@ -472,7 +472,7 @@ static tg_status append_parts(struct tg_staging *staging, const struct tg_commit
     while (status == TG_OK && parts_next(&parts, &segment)) {
         char path[PATH_BYTES];
         (void)part_name(staging, parts.shard, segment.number, path);
-        status = append_part(staging, path, &segment, parts.of_shard.head.format >= 2, err);
+        status = append_part(staging, path, &segment, parts.of_shard.head.format >= TG_FILE_PARTS_SUMMED, length, err);
     }
     return status;
 }
@@ -508,24 +508,20 @@ static tg_status write_rows(struct tg_staging *staging, const struct tg_committa
                             struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    const uint32_t tail_crc = staging->tail_crc;
     int failed = ops->ftruncate(ops->self, staging->final_fd, base);
-    staging->length = base;
+    int64_t length = base;
     if (failed == 0) { failed = -TG_FAILPOINT("file.commit"); }
-    tg_status status = failed != 0 ? lost(staging, "append", failed, err) : append_parts(staging, list, count, err);
+    tg_status status =
+        failed != 0 ? lost(staging, "append", failed, err) : append_parts(staging, list, count, &length, err);
     if (status == TG_OK) {
         failed = -TG_FAILPOINT("file.commit_sync");
         if (failed == 0) { failed = tg_file_sync(staging->final_fd); }
         if (failed == 0) { failed = -TG_FAILPOINT("file.commit_folder_sync"); }
         if (failed == 0) { failed = sync_folder(staging); }
-        if (failed == 0) { failed = note_length(staging, staging->length); }
+        if (failed == 0) { failed = note_length(staging, length); }
         if (failed != 0) { status = lost(staging, "append", failed, err); }
     }
-    if (status != TG_OK) {
-        (void)ops->ftruncate(ops->self, staging->final_fd, base);
-        staging->length = base;
-        staging->tail_crc = tail_crc;
-    }
+    if (status != TG_OK) { (void)ops->ftruncate(ops->self, staging->final_fd, base); }
     return status;
 }
 
@@ -557,7 +553,7 @@ tg_status tg_staging_commit(struct tg_staging *staging, const struct tg_committa
     struct tg_error why = {0};
     if (!found.complete) {
         status = lost(staging, "parts are missing, and the file does not have their rows", 0, &why);
-    } else if (found.head.format >= 2 &&
+    } else if (found.head.format >= TG_FILE_PARTS_SUMMED &&
                found.size > found.head.length) { /* what is cut off may be rows that only the file has */
         status = check_parts(staging, list, count, &why);
     }

@@ -223,8 +223,8 @@ RECOVERY = {
         "    (void)err;\n    return (tg_status)(count = TG_OK);"), sets=(*FILES, "crash_calls=100")),
     "committed_twice": recovery("appends rows again that were committed", (
         "io/file/staging.c",
-        "    int failed = ops->ftruncate(ops->self, staging->final_fd, base);\n    staging->length = base;\n",
-        "    int failed = 0;\n    staging->length = ops->size(ops->self, staging->final_fd);\n"), sets=(*FILES, "crash_calls=100")),
+        "    int failed = ops->ftruncate(ops->self, staging->final_fd, base);\n    int64_t length = base;\n",
+        "    int failed = 0;\n    int64_t length = ops->size(ops->self, staging->final_fd);\n"), sets=(*FILES, "crash_calls=100")),
     "part_goes_on_early": recovery("goes on in a part that a checkpoint under way is about to commit", (
         "io/file/staging.c", "segment_at(shard, end - 1)->number == segment || settled + 1 >= segment;", "settled + 2 >= segment;"), sets=(*FILES, "records=200")),
     "waits_for_good": recovery("does not tell sinks of a checkpoint that was given up", (
