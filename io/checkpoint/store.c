@@ -263,8 +263,8 @@ static int failed_rename(bool is_ack)
     return -(is_ack ? TG_FAILPOINT("ack.rename") : TG_FAILPOINT("manifest.rename"));
 }
 
-/* Write `name`.tmp, make it durable, give it its name if the directory is still ours then; the name itself is durable
- * after the folder's next sync. */
+/* Write `name`.tmp, make it durable, give it its name; the name itself is durable after the folder's next sync. Whether
+ * the directory is still ours is asked before both: a sync may take long. */
 static tg_status write_whole(struct tg_store *store, const char *name, const void *data, size_t bytes,
                              struct tg_error *err)
 {
@@ -274,6 +274,8 @@ static tg_status write_whole(struct tg_store *store, const char *name, const voi
     char to[TG_PLACE_BYTES];
     const int length = snprintf(temporary, sizeof temporary, "%s.tmp", name);
     TG_ASSERT(length > 0 && (size_t)length < sizeof temporary);
+    tg_status status = tg_store_still_ours(store, err);
+    if (status != TG_OK) { return status; }
     int failed = remove_in(store, temporary); /* what an earlier try could not remove */
     if (failed != 0 && failed != -ENOENT) { return not_written(store, "remove", temporary, failed, err); }
     const bool is_ack = name[0] == 'A';
@@ -286,7 +288,7 @@ static tg_status write_whole(struct tg_store *store, const char *name, const voi
     failed = sync_and_close(fd, failed);
     if (failed == 0) { failed = failed_rename(is_ack); }
     if (failed == 0) {
-        const tg_status status = tg_store_still_ours(store, err); /* a sync may take long */
+        status = tg_store_still_ours(store, err);
         if (status != TG_OK) { return status; }
         failed = ops->rename(ops->self, tg_place_of(store->path, temporary, from), tg_place_of(store->path, name, to));
     }
@@ -302,8 +304,7 @@ tg_status tg_store_publish(struct tg_store *store, uint64_t epoch, const void *m
     *decided = false;
     char name[TG_STORE_NAME_BYTES];
     (void)snprintf(name, sizeof name, "MANIFEST-%" PRIu64, epoch);
-    tg_status status = tg_store_still_ours(store, err);
-    if (status == TG_OK) { status = write_whole(store, name, manifest, bytes, err); }
+    const tg_status status = write_whole(store, name, manifest, bytes, err);
     if (status != TG_OK) { return status; }
     *decided = true;
     int failed = -TG_FAILPOINT("manifest.folder_sync");
@@ -318,8 +319,7 @@ tg_status tg_store_acknowledge(struct tg_store *store, uint64_t epoch, uint32_t 
     char text[TG_STORE_NAME_BYTES];
     (void)snprintf(name, sizeof name, "ACK-%" PRIu64, epoch);
     const int bytes = snprintf(text, sizeof text, "committed %" PRIu32 "\n", committed);
-    tg_status status = tg_store_still_ours(store, err);
-    if (status == TG_OK) { status = write_whole(store, name, text, (size_t)bytes, err); }
+    const tg_status status = write_whole(store, name, text, (size_t)bytes, err);
     if (status != TG_OK) { return status; }
     int failed = -TG_FAILPOINT("ack.folder_sync");
     if (failed == 0) { failed = sync_folder(store->path); }
