@@ -77,15 +77,15 @@ tg_status tg_tick_log_find(const struct tg_store *store, const struct tg_run_id 
         (void)snprintf(out->name, sizeof out->name, TG_TICK_FILE_NAME);
         status = tg_tick_file_read(store, out->name, arena, &out->data, &bytes, err);
     }
-    out->there = status == TG_OK && out->data != NULL;
-    return out->there ? tg_ticks_decode(out->data, bytes, out->name, arena, &out->ticks, err) : status;
+    if (status != TG_OK || out->data == NULL) { return status; }
+    return tg_ticks_decode(out->data, bytes, out->name, arena, &out->ticks, err);
 }
 
 tg_status tg_tick_log_is_beside(const struct tg_tick_log_found *found, const struct tg_manifest *manifest,
                                 struct tg_error *err)
 {
     const struct tg_run_id *run_id = &found->ticks.header.run_id;
-    if (!found->there || memcmp(run_id, &manifest->run_id, sizeof *run_id) == 0) { return TG_OK; }
+    if (found->data == NULL || memcmp(run_id, &manifest->run_id, sizeof *run_id) == 0) { return TG_OK; }
     return another_run(found->name, manifest, err);
 }
 
@@ -125,7 +125,7 @@ tg_status tg_tick_log_open(struct tg_tick_log *log, const struct tg_store *store
     if (log->frame == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory for %s", log->file.name); }
     struct tg_tick_log_found found;
     status = tg_tick_log_find(store, chosen != NULL ? &chosen->run_id : NULL, &log->arena, &found, err);
-    return status == TG_OK && found.there ? take(log, &found, chosen, err) : status;
+    return status == TG_OK && found.data != NULL ? take(log, &found, chosen, err) : status;
 }
 
 void tg_tick_log_close(struct tg_tick_log *log)
@@ -165,7 +165,7 @@ static tg_status verify(const struct tg_store *store, const struct tg_manifest *
     struct tg_tick_log_found found;
     tg_status status = tg_tick_log_find(store, &manifest->run_id, arena, &found, err);
     if (status == TG_OK) { status = tg_tick_log_is_beside(&found, manifest, err); }
-    if (status != TG_OK || !found.there) { return status; }
+    if (status != TG_OK || found.data == NULL) { return status; }
     struct tg_tick *waiting = tg_arena_alloc(arena, found.ticks.count * sizeof *waiting + 1, 8);
     if (waiting == NULL) { return tg_fail(err, TG1601, ENOMEM, "no memory to read %s", found.name); }
     *totals = (struct tg_tick_totals){.found = true,

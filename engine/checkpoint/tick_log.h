@@ -53,8 +53,7 @@ TG_MUST_USE tg_status tg_tick_log_append(struct tg_tick_log *log, const struct t
  * ticks.log, which belongs to the run that was born in the directory. */
 struct tg_tick_log_found {
     char name[TG_STORE_NAME_BYTES];
-    bool there;
-    const uint8_t *data;   /* [ticks.bytes] and what a crash left behind them, in `arena` */
+    const uint8_t *data;   /* [ticks.bytes] and what a crash left behind them, in `arena`; NULL = there is none */
     struct tg_ticks ticks; /* likewise */
 };
 /* The name that a run's own log has.  @any */

@@ -76,7 +76,7 @@ static void has(struct tg_run_id run, uint32_t count, const int64_t *offsets)
     struct tg_tick_log_found found;
     const struct tg_manifest manifest = manifest_of(run);
     cr_assert_eq(tg_tick_log_find(&to, &run, &arena, &found, &err), TG_OK, "%s", err.text);
-    cr_assert(found.there);
+    cr_assert_not_null(found.data);
     cr_assert_eq(tg_tick_log_is_beside(&found, &manifest, &err), TG_OK, "%s", err.text);
     cr_assert_eq(found.ticks.count, count);
     for (uint32_t i = 0; i < count; i++) {
