@@ -81,8 +81,10 @@ tg_status tg_sim_move_run(const struct tg_sim_move *move, bool *moved, struct tg
     uint64_t in_use;
     uint64_t there = 0;
     bool left = false;
-    tg_status status = look(move->from, &epoch, &in_use, err);
-    for (uint32_t deaths = 0; status == TG_OK && epoch != 0 && there == 0 && !left;) {
+    tg_status status = TG_OK;
+    for (uint32_t deaths = 0; status == TG_OK && there == 0 && !left;) {
+        status = look(move->from, &epoch, &in_use, err); /* a manifest whose name was not durable went with the power */
+        if (status != TG_OK || epoch == 0) { break; }
         const bool dies = deaths < DEATHS_MAX && tg_prng_below(move->prng, 2) == 0;
         struct attempt attempt = {.disk = move->disk, .calls_max = UINT64_MAX};
         if (dies) { attempt.calls_max = 1 + tg_prng_below(move->prng, move->calls_max); }
@@ -100,8 +102,6 @@ tg_status tg_sim_move_run(const struct tg_sim_move *move, bool *moved, struct tg
         }
         if (status == TG_OK) { status = look(move->to, &there, &in_use, err); }
         left = in_use != 0 && tg_prng_below(move->prng, 2) == 0; /* something has come: nobody does it again */
-        /* A manifest whose name is not durable is lost with the power. */
-        if (status == TG_OK && attempt.dead && there == 0 && !left) { status = look(move->from, &epoch, &in_use, err); }
     }
     *moved = status == TG_OK && (there != 0 || left);
     return status;
