@@ -105,6 +105,9 @@ static void lives(uint64_t seed, uint32_t count, const struct tg_sim_disk_faults
     maker_close(&life.maker);
 }
 
+/* Where a copy, of some hundred calls, is cut: half the time early, where nothing of it may have lasted. */
+static uint64_t draw_call(void) { return 1 + maker_below(&life.maker, maker_below(&life.maker, 2) == 0 ? 12 : 120); }
+
 /* An old checkpoint made the newest one: after any cut there is the one or the other, whole. */
 Test(checkpoints, a_copy_is_there_whole_or_not_at_all, .timeout = 200)
 {
@@ -128,7 +131,7 @@ Test(checkpoints, a_copy_is_there_whole_or_not_at_all, .timeout = 200)
         struct tg_recovery_totals totals;
         cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
         cr_assert_eq(tg_recovery_read_manifest(&life.store, 2, &arena, &old, &err), TG_OK, "%s", err.text);
-        const uint64_t call = 1 + maker_below(&life.maker, 80);
+        const uint64_t call = draw_call();
         faulty_use(&life.faulty, maker_below(&life.maker, 2) == 0 ? FAULTY_EIO : FAULTY_TORN_ERROR, call, UINT32_MAX);
         life.faulty.real = tg_sim_disk_ops(disk);
         const bool said = tg_recovery_copy(&life.store, &old, &life.store, 5, &totals, &err) == TG_OK;
@@ -221,7 +224,7 @@ Test(checkpoints, a_copy_in_another_directory_is_there_with_its_ticks_or_not_at_
         cr_assert_eq(tg_arena_open(&arena, TG_RECOVERY_ARENA_BYTES, NULL), TG_OK);
         cr_assert_eq(tg_recovery_read_manifest(&backup, 2, &arena, &old, &err), TG_OK, "%s", err.text);
         cr_assert_eq(open_store(), TG_OK, "%s", err.text);
-        const uint64_t call = 1 + maker_below(&life.maker, 80);
+        const uint64_t call = draw_call();
         faulty_use(&life.faulty, maker_below(&life.maker, 2) == 0 ? FAULTY_EIO : FAULTY_TORN_ERROR, call, UINT32_MAX);
         life.faulty.real = tg_sim_disk_ops(disk);
         const bool said = tg_recovery_copy(&backup, &old, &life.store, 3, &totals, &err) == TG_OK;
