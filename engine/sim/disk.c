@@ -10,13 +10,22 @@
 #include "base/crc32c.h"
 #include "engine/sim/disk_tree.h"
 
-enum { FD_FIRST = 1 << 16, FDS_MAX = 1024, NODE_BYTES = 256, COLLECT_EVERY = 128, PATH_BYTES = 512 };
+enum {
+    FD_FIRST = 1 << 16,
+    FDS_MAX = 1024,
+    NODE_BYTES = 256,
+    COLLECT_EVERY = 128,
+    PATH_BYTES = 512,
+    BLOCK_BYTES = 4096
+};
 
 struct tg_sim_disk {
     struct tg_file_ops ops;
     struct tg_sim_tree tree;
     struct tg_sim_node *fds[FDS_MAX]; /* NULL = free */
     bool locks[FDS_MAX];              /* that descriptor holds its file's lock */
+    bool directs[FDS_MAX];            /* that descriptor was opened with O_DIRECT */
+    enum tg_sim_direct direct;
     struct tg_sim_disk_faults faults;
     uint64_t budget;
     uint64_t faulted;
@@ -72,12 +81,15 @@ static struct tg_sim_node *node_of(const struct tg_sim_disk *disk, int fd)
     return disk->fds[fd - FD_FIRST];
 }
 
-static int fd_give(struct tg_sim_disk *disk, struct tg_sim_node *node)
+static int fd_give(struct tg_sim_disk *disk, struct tg_sim_node *node, int flags)
 {
+    const bool direct = (flags & O_DIRECT) != 0;
+    if (direct && disk->direct == TG_SIM_DIRECT_REFUSED) { return -EINVAL; }
     for (int i = 0; i < FDS_MAX; i++) {
         if (disk->fds[i] != NULL) { continue; }
         disk->fds[i] = node;
         disk->locks[i] = false;
+        disk->directs[i] = direct;
         node->opens++;
         return FD_FIRST + i;
     }
@@ -108,14 +120,14 @@ static int sim_open(void *self, const char *path, int flags, uint32_t mode)
     if (failed != 0) { return failed; }
     if (node == NULL) {
         failed = (flags & O_CREAT) != 0 ? create_file(disk, folder, name, &node) : -ENOENT;
-        return failed != 0 ? failed : fd_give(disk, node);
+        return failed != 0 ? failed : fd_give(disk, node, flags);
     }
     if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) { return -EEXIST; }
     const bool for_writing = (flags & O_ACCMODE) != O_RDONLY;
     if (node->is_folder && for_writing) { return -EISDIR; }
     if (!node->is_folder && (flags & O_DIRECTORY) != 0) { return -ENOTDIR; }
     if ((flags & O_TRUNC) != 0 && for_writing) { tg_sim_file_truncate(&node->file, 0); }
-    return fd_give(disk, node);
+    return fd_give(disk, node, flags);
 }
 
 static int sim_close(void *self, int fd)
@@ -182,6 +194,22 @@ static size_t fitting(const struct tg_sim_disk *disk, const struct tg_sim_file *
     return end > offset ? (end - offset < bytes ? (size_t)(end - offset) : bytes) : 0;
 }
 
+/* May a write to this descriptor be of that shape? */
+static bool fits_blocks(const struct tg_sim_disk *disk, int fd, const void *data, size_t bytes, int64_t offset)
+{
+    if (!disk->directs[fd - FD_FIRST]) { return true; }
+    const uint64_t all = (uintptr_t)data | bytes | (uint64_t)offset;
+    return disk->direct == TG_SIM_DIRECT && all % BLOCK_BYTES == 0;
+}
+
+/* How many bytes of a write are fewer than `bytes`; of a direct one, which may stop within a block, whole sectors. */
+static size_t fewer(struct tg_sim_disk *disk, int fd, size_t bytes)
+{
+    const size_t count = 1 + tg_prng_below(&disk->prng, (uint32_t)bytes);
+    if (!disk->directs[fd - FD_FIRST] || count == bytes) { return count; }
+    return count < TG_SIM_SECTOR_BYTES ? TG_SIM_SECTOR_BYTES : count / TG_SIM_SECTOR_BYTES * TG_SIM_SECTOR_BYTES;
+}
+
 static int64_t sim_pwrite(void *self, int fd, const void *data, size_t bytes, int64_t offset)
 {
     struct tg_sim_disk *disk = self;
@@ -189,6 +217,7 @@ static int64_t sim_pwrite(void *self, int fd, const void *data, size_t bytes, in
     int failed = 0;
     struct tg_sim_file *file = file_of(disk, fd, &failed);
     if (file == NULL || bytes == 0) { return failed; }
+    if (!fits_blocks(disk, fd, data, bytes, offset)) { return -EINVAL; }
     note(disk, &offset, sizeof offset);
     note(disk, data, bytes);
     size_t count = fitting(disk, file, (size_t)offset, bytes);
@@ -198,7 +227,7 @@ static int64_t sim_pwrite(void *self, int fd, const void *data, size_t bytes, in
     }
     const bool fails = strikes(disk, disk->faults.write_ppm);
     if (fails) { count = tg_prng_below(&disk->prng, (uint32_t)count + 1); }
-    if (count > 1 && strikes(disk, disk->faults.short_ppm)) { count = 1 + tg_prng_below(&disk->prng, (uint32_t)count); }
+    if (count > 1 && strikes(disk, disk->faults.short_ppm)) { count = fewer(disk, fd, count); }
     tg_sim_file_write(file, (size_t)offset, data, count);
     return fails ? -EIO : (int64_t)count;
 }
@@ -427,6 +456,8 @@ void tg_sim_disk_set_faults(struct tg_sim_disk *disk, const struct tg_sim_disk_f
 {
     disk->faults = *faults;
 }
+
+void tg_sim_disk_set_direct(struct tg_sim_disk *disk, enum tg_sim_direct direct) { disk->direct = direct; }
 
 void tg_sim_disk_set_budget(struct tg_sim_disk *disk, uint64_t bytes) { disk->budget = bytes; }
 

@@ -21,6 +21,14 @@
 
 struct tg_sim_disk;
 
+/* What becomes of files opened with O_DIRECT. */
+enum tg_sim_direct {
+    TG_SIM_DIRECT,         /* they take whole blocks of 4 KiB at addresses of that alignment; other writes: EINVAL */
+    TG_SIM_DIRECT_REFUSED, /* EINVAL at the open, after creating the file, as Linux does */
+    TG_SIM_DIRECT_LARGE,   /* every write is too small: EINVAL */
+    TG_SIM_DIRECT_WAYS,
+};
+
 /* Shares of calls that fail, parts per million. */
 struct tg_sim_disk_faults {
     uint32_t read_ppm;  /* pread: EIO */
@@ -40,6 +48,8 @@ const struct tg_file_ops *tg_sim_disk_ops(const struct tg_sim_disk *disk);
 
 /* From now on.  @setup */
 void tg_sim_disk_set_faults(struct tg_sim_disk *disk, const struct tg_sim_disk_faults *faults);
+/* TG_SIM_DIRECT unless this says otherwise.  @setup */
+void tg_sim_disk_set_direct(struct tg_sim_disk *disk, enum tg_sim_direct direct);
 /* All files together may hold so many bytes, a file or folder itself counts 256; UINT64_MAX = no limit. What is there
  * already stays when it is more.  @setup */
 void tg_sim_disk_set_budget(struct tg_sim_disk *disk, uint64_t bytes);

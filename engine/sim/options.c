@@ -135,6 +135,7 @@ void tg_sim_options_draw(struct tg_sim_options *options, uint64_t seed, uint32_t
     options->audit = seed % 2 == 1;
     options->crowded = seed / 2 % 4 == 1;
     options->moves = seed % 3 == 0 ? 3 : 0;
+    options->direct = (enum tg_sim_direct)(seed / 8 % TG_SIM_DIRECT_WAYS);
     options->max_keys = pick(&prng, 5, key_limits);
     draw_world(options, &prng, crashes_max);
 }
@@ -187,6 +188,7 @@ bool tg_sim_options_set(struct tg_sim_options *options, const char *setting)
         FIELD("max_age_us", max_age),
         FIELD("audit", audit),
         FIELD("crowded", crowded),
+        FIELD("direct", direct),
         FIELD("moves_max", moves),
 #undef FIELD
     };
@@ -220,11 +222,11 @@ void tg_sim_options_print(const struct tg_sim_options *options, FILE *out)
                   "outage_ns=%" PRIu64 " heal_ns=%" PRIu64 " checkpoint_us=%" PRId64
                   " crashes_max=%u crash_steps=%" PRIu64 " crash_visits=%u "
                   "crash_calls=%u reshard=%d chain=%d fatal=%d idle_after_us=%" PRId64 " max_age_us=%" PRId64
-                  " audit=%d stop_ns=%" PRIu64 " moves_max=%u crowded=%d",
+                  " audit=%d stop_ns=%" PRIu64 " moves_max=%u crowded=%d direct=%u",
                   options->log, options->cassandra, options->nodes, options->protocol, options->timeout, options->flush,
                   options->tick_ns, options->grow_ns, options->disk_faults, options->log_faults, options->net_faults,
                   options->cql_faults, options->outage_ns, options->heal_ns, options->checkpoint, options->crashes,
                   options->crash_steps, options->crash_visits, options->crash_calls, options->reshard, options->chain,
                   options->fatal, options->idle_after, options->max_age, options->audit, options->stop_ns,
-                  options->moves, options->crowded);
+                  options->moves, options->crowded, options->direct);
 }

@@ -142,6 +142,7 @@ static tg_status make_world(struct scenario *s, struct tg_error *err)
     if (s->disk == NULL || s->log == NULL || s->net == NULL) {
         return tg_fail(err, TG1601, ENOMEM, "make the simulated world");
     }
+    tg_sim_disk_set_direct(s->disk, s->options->direct);
     tg_file_ops_use(tg_sim_disk_ops(s->disk));
     tg_sim_log_use(s->log);
     tg_status status = tg_sim_input_make(s->options, s->config->dir, s->disk, s->log, err);

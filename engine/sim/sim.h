@@ -11,6 +11,7 @@
 
 #include "base/prng.h"
 #include "engine/cluster.h"
+#include "engine/sim/disk.h"
 
 enum tg_sim_level { TG_SIM_NONE, TG_SIM_SOME, TG_SIM_MUCH };
 enum { TG_SIM_PARTITIONS_MAX = 5 };
@@ -69,6 +70,7 @@ struct tg_sim_options {
                               from nothing else */
     bool audit;            /* the job sums up what it applies; half of the seeds, drawn from nothing else */
     bool crowded;          /* file sinks have no room for a second part; likewise a quarter of the seeds */
+    enum tg_sim_direct direct; /* writes past the page cache; likewise */
     bool fatal; /* with crashes: also faults that end a job by its own will (sync, reading, creating files) */
 };
 
