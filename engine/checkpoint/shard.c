@@ -18,6 +18,7 @@ size_t tg_checkpoint_shard_bytes(const struct tg_plan *plan)
 {
     const struct tg_spool_config spool = {.block_count = TG_CHECKPOINT_BLOCKS};
     size_t bytes = tg_spool_bytes(&spool) + TG_STATE_HEADER_BYTES_MAX + 65536;
+    bytes += TG_STORE_BUFFER_BYTES + TG_STORE_BUFFER_ALIGN;
     bytes += plan->sink_count * (TG_COMMITTABLE_BYTES_MAX + 4096);
     for (uint32_t i = 0; i < plan->job->step_count; i++) { bytes += tg_snapshot_bytes(plan->stages[i].keys_per_shard); }
     for (uint32_t i = 0; i < plan->job->source_count; i++) {
@@ -46,7 +47,10 @@ tg_status tg_checkpoint_shard_open(struct tg_checkpoint_shard *part, struct tg_a
     part->table_count = tables->count;
     part->file.fd = -1;
     part->head = tg_arena_alloc(arena, TG_STATE_HEADER_BYTES_MAX, 64);
-    if (part->head == NULL) { return tg_fail(err, TG1601, 0, "no address space for checkpoints"); }
+    part->buffer = tg_arena_alloc(arena, TG_STORE_BUFFER_BYTES, TG_STORE_BUFFER_ALIGN);
+    if (part->head == NULL || part->buffer == NULL) {
+        return tg_fail(err, TG1601, 0, "no address space for checkpoints");
+    }
     for (uint32_t i = 0; i < part->outlet_count; i++) {
         if (part->outlets[i].ops->prepare == NULL) { continue; }
         part->committables[i] = tg_arena_alloc(arena, TG_COMMITTABLE_BYTES_MAX, 64);
@@ -112,6 +116,7 @@ static void run_first(struct tg_task *base)
     struct tg_checkpoint_task *task = (struct tg_checkpoint_task *)(void *)base;
     struct tg_checkpoint_shard *part = task->part;
     struct tg_store *store = &part->checkpoint->store;
+    part->file = (struct tg_store_file){.buffer = part->buffer};
     task->status = tg_store_file_create(store, part->epoch, part->shard, part->base, &part->file, &task->error);
     if (task->status == TG_OK) {
         task->status = tg_store_file_append(store, &part->file, part->head, part->head_bytes, &task->error);

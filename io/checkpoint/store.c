@@ -193,15 +193,31 @@ tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg
     return failed == 0 ? TG_OK : not_written(store, "create", name, failed, err);
 }
 
+/* A file system that cannot write past the page cache says EINVAL, some of them when the file is there already. */
+static int create_file(const struct tg_store *store, struct tg_store_file *file)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL;
+    if (file->buffer != NULL) {
+        const int fd = open_in(store, file->name, flags | O_DIRECT);
+        file->direct = fd >= 0;
+        if (fd != -EINVAL) { return fd; }
+        (void)remove_in(store, file->name);
+    }
+    return open_in(store, file->name, flags);
+}
+
 tg_status tg_store_file_create(struct tg_store *store, uint64_t epoch, uint32_t shard, bool base,
                                struct tg_store_file *file, struct tg_error *err)
 {
     TG_ASSERT(store->lock_fd >= 0);
-    *file = (struct tg_store_file){.fd = -1};
+    *file = (struct tg_store_file){.buffer = file->buffer, .fd = -1};
+    TG_ASSERT((uintptr_t)file->buffer % TG_STORE_BUFFER_ALIGN == 0);
     tg_store_file_name(epoch, shard, base, file->name);
     const int failed = -TG_FAILPOINT("store.create");
-    file->fd = failed == 0 ? open_in(store, file->name, O_WRONLY | O_CREAT | O_EXCL) : failed;
-    return file->fd >= 0 ? TG_OK : not_written(store, "create", file->name, file->fd, err);
+    const int fd = failed == 0 ? create_file(store, file) : failed;
+    if (fd < 0) { return not_written(store, "create", file->name, fd, err); }
+    file->fd = fd;
+    return TG_OK;
 }
 
 void tg_store_file_drop(struct tg_store *store, struct tg_store_file *file)
@@ -213,12 +229,67 @@ void tg_store_file_drop(struct tg_store *store, struct tg_store_file *file)
     (void)remove_in(store, file->name); /* what stays is swept at the next start */
 }
 
+/* Through the page cache from here on: the file system wants larger blocks than ours, or wrote a part of one. */
+static int leave_direct(const struct tg_store *store, struct tg_store_file *file)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    const int fd = open_in(store, file->name, O_WRONLY);
+    if (fd < 0) { return fd; }
+    const int failed = ops->close(ops->self, file->fd);
+    file->fd = fd;
+    file->direct = false;
+    return failed;
+}
+
+static int write_at(const struct tg_store *store, struct tg_store_file *file, const void *data, size_t bytes,
+                    uint64_t at)
+{
+    int failed = tg_file_write_all(file->fd, data, bytes, (int64_t)at);
+    if (failed != -EINVAL || !file->direct) { return failed; }
+    failed = leave_direct(store, file);
+    return failed == 0 ? tg_file_write_all(file->fd, data, bytes, (int64_t)at) : failed;
+}
+
+/* Through the buffer, which is written when it is full. */
+static int gather(const struct tg_store *store, struct tg_store_file *file, const uint8_t *data, size_t bytes)
+{
+    int failed = 0;
+    for (size_t taken = 0; failed == 0 && taken < bytes;) {
+        const size_t room = TG_STORE_BUFFER_BYTES - file->held;
+        const size_t count = bytes - taken < room ? bytes - taken : room;
+        memcpy(file->buffer + file->held, data + taken, count);
+        taken += count;
+        file->held += (uint32_t)count;
+        if (file->held < TG_STORE_BUFFER_BYTES) { continue; }
+        failed = write_at(store, file, file->buffer, file->held, file->bytes + taken - file->held);
+        file->held = 0;
+    }
+    return failed;
+}
+
+/* What the buffer holds at the end: directly in whole blocks, and what fills the last one is cut off again. */
+static int write_rest(const struct tg_store *store, struct tg_store_file *file)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    const uint64_t at = file->bytes - file->held;
+    size_t bytes = file->held;
+    if (file->direct) {
+        bytes = (bytes + TG_STORE_BUFFER_ALIGN - 1) / TG_STORE_BUFFER_ALIGN * TG_STORE_BUFFER_ALIGN;
+        memset(file->buffer + file->held, 0, bytes - file->held);
+    }
+    const int failed = write_at(store, file, file->buffer, bytes, at);
+    return failed == 0 && at + bytes > file->bytes ? ops->ftruncate(ops->self, file->fd, (int64_t)file->bytes) : failed;
+}
+
 tg_status tg_store_file_append(struct tg_store *store, struct tg_store_file *file, const void *data, size_t bytes,
                                struct tg_error *err)
 {
     TG_ASSERT(file->fd >= 0);
     int failed = -TG_FAILPOINT("store.append");
-    if (failed == 0) { failed = tg_file_write_all(file->fd, data, bytes, (int64_t)file->bytes); }
+    if (failed == 0) {
+        failed =
+            file->buffer != NULL ? gather(store, file, data, bytes) : write_at(store, file, data, bytes, file->bytes);
+    }
     if (failed != 0) {
         tg_store_file_drop(store, file);
         return not_written(store, "write", file->name, failed, err);
@@ -230,7 +301,9 @@ tg_status tg_store_file_append(struct tg_store *store, struct tg_store_file *fil
 tg_status tg_store_file_finish(struct tg_store *store, struct tg_store_file *file, struct tg_error *err)
 {
     TG_ASSERT(file->fd >= 0);
-    const int failed = sync_and_close(file->fd, -TG_FAILPOINT("store.sync"));
+    int failed = write_rest(store, file);
+    if (failed == 0) { failed = -TG_FAILPOINT("store.sync"); }
+    failed = sync_and_close(file->fd, failed);
     file->fd = -1;
     if (failed == 0) { return TG_OK; }
     (void)remove_in(store, file->name);

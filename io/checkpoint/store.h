@@ -26,13 +26,19 @@ enum {
     TG_STORE_LIST_MAX = 4096,       /* entries of one kind in the directory */
     TG_STORE_ARENA_BYTES = 1 << 20, /* for a listing */
     TG_STORE_MANIFEST_BYTES_MAX = 64 << 20,
+    TG_STORE_BUFFER_BYTES = 1 << 20, /* one write to the device */
+    TG_STORE_BUFFER_ALIGN = 4096,    /* of its address, and of what is written directly: no device has larger sectors */
 };
 
-/* A state file being written. */
+/* A state file being written. With a buffer it goes past the page cache (O_DIRECT), where the file system can: nobody
+ * reads it soon, and the kernel's copy into pages that it must find first costs more than all else of a checkpoint. */
 struct tg_store_file {
+    uint8_t *buffer; /* [TG_STORE_BUFFER_BYTES] aligned, lent until finish or drop; NULL = written as it is appended */
     char name[TG_STORE_NAME_BYTES]; /* "e12/s0.base" */
     int fd;                         /* -1 = closed: finished or dead */
-    uint64_t bytes;                 /* written so far */
+    bool direct;                    /* its descriptor takes whole blocks only */
+    uint32_t held;                  /* bytes in `buffer`, not written yet */
+    uint64_t bytes;                 /* appended so far */
 };
 
 struct tg_store {
@@ -62,13 +68,13 @@ TG_MUST_USE tg_status tg_store_still_ours(const struct tg_store *store, struct t
 
 /* mkdir e<N>. N must be larger than any number in use (tg_store_list). Errors: TG1510, TG1511, TG1521.  @helper */
 TG_MUST_USE tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg_error *err);
-/* Create e<N>/s<shard>.base (or .delta); it must not exist.  @helper */
+/* Create e<N>/s<shard>.base (or .delta); it must not exist. `file` comes zeroed but for its buffer.  @helper */
 TG_MUST_USE tg_status tg_store_file_create(struct tg_store *store, uint64_t epoch, uint32_t shard, bool base,
                                            struct tg_store_file *file, struct tg_error *err);
-/* Append all of data[bytes]. On any error the file is closed and removed.  @helper */
+/* Append all of data[bytes], perhaps not before `finish`. On any error the file is closed and removed.  @helper */
 TG_MUST_USE tg_status tg_store_file_append(struct tg_store *store, struct tg_store_file *file, const void *data,
                                            size_t bytes, struct tg_error *err);
-/* fdatasync and close. On any error the file is removed, as above.  @helper */
+/* Write what the buffer holds, fdatasync and close. On any error the file is removed, as above.  @helper */
 TG_MUST_USE tg_status tg_store_file_finish(struct tg_store *store, struct tg_store_file *file, struct tg_error *err);
 /* Close and remove a file that is not finished; nothing to do when it is closed.  @helper */
 void tg_store_file_drop(struct tg_store *store, struct tg_store_file *file);

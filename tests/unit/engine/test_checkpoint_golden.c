@@ -158,7 +158,7 @@ static void write_file(struct tg_store *store, uint32_t shard, uint64_t epoch)
     struct tg_state_totals totals;
     struct tg_bytes_out out = {.data = head, .capacity = sizeof head};
     cr_assert_eq(tg_state_header_encode(&header, &out, &totals, &err), TG_OK, "%s", err.text);
-    struct tg_store_file file;
+    struct tg_store_file file = {0};
     cr_assert_eq(tg_store_file_create(store, epoch, shard, epoch == 1, &file, &err), TG_OK, "%s", err.text);
     cr_assert_eq(tg_store_file_append(store, &file, head, out.used, &err), TG_OK);
     for (uint32_t table = 0; table < 2; table++) {

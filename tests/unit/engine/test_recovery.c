@@ -444,7 +444,7 @@ Test(recovery, verifying_looks_into_values_and_keys)
         uint8_t footer[TG_STATE_FOOTER_BYTES];
         const uint32_t block_bytes = tg_block_end(&block, &header, &totals);
         tg_state_footer_encode(&header, &totals, footer);
-        struct tg_store_file file;
+        struct tg_store_file file = {0};
         cr_assert_eq(tg_store_epoch_begin(&store, epoch, &err), TG_OK);
         cr_assert_eq(tg_store_file_create(&store, epoch, 0, true, &file, &err), TG_OK);
         cr_assert_eq(tg_store_file_append(&store, &file, data, out.used, &err), TG_OK);

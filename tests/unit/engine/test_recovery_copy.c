@@ -105,7 +105,7 @@ static void large_checkpoint(void)
         .name = "f", .kind = TG_STATE_DEQUE, .element_count = 1, .elements = &element};
     const struct tg_state_header header = one_table(&key, &list);
     const struct made_file made = maker_file(&maker, &header, LARGE_RECORDS, 200000, 64 << 20);
-    struct tg_store_file file;
+    struct tg_store_file file = {0};
     cr_assert_eq(tg_store_epoch_begin(&store, 1, &err), TG_OK, "%s", err.text);
     cr_assert_eq(tg_store_file_create(&store, 1, 0, true, &file, &err), TG_OK);
     cr_assert_eq(tg_store_file_append(&store, &file, made.data, made.bytes, &err), TG_OK);
@@ -185,7 +185,7 @@ Test(recovery_copy, a_value_that_its_checksums_do_not_say_is_wrong_is_not_copied
     const uint32_t bytes = tg_block_end(&block, &header, &totals);
     uint8_t footer[TG_STATE_FOOTER_BYTES];
     tg_state_footer_encode(&header, &totals, footer);
-    struct tg_store_file file;
+    struct tg_store_file file = {0};
     cr_assert_eq(tg_store_epoch_begin(&store, 1, &err), TG_OK);
     cr_assert_eq(tg_store_file_create(&store, 1, 0, true, &file, &err), TG_OK);
     cr_assert_eq(tg_store_file_append(&store, &file, data, out.used, &err), TG_OK);

@@ -30,7 +30,7 @@ static const char *open_instead(const struct tg_state_header *header, uint64_t e
 {
     struct tg_manifest manifest = world_manifest(&world, 2);
     struct tg_manifest_file files[8];
-    struct tg_store_file to;
+    struct tg_store_file to = {0};
     struct tg_recovery_file file;
     char name[256], full[256];
     const struct made_file made = maker_file(&maker, header, 3, 2, 1 << 20);

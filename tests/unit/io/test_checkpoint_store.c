@@ -352,12 +352,12 @@ Test(store, a_restore_that_cannot_be_marked_durably_does_not_begin)
 Test(store, an_aborted_epoch_leaves_nothing)
 {
     struct tg_store store;
-    struct tg_store_file file;
+    struct tg_store_file file = {0};
     cr_assert_eq(open_store(&store), TG_OK);
     cr_assert_eq(tg_store_epoch_begin(&store, 3, &err), TG_OK);
     cr_assert_eq(tg_store_epoch_begin(&store, 3, &err), TG_ERR_IO); /* numbers are used once */
     cr_assert_eq(tg_store_file_create(&store, 3, 1, false, &file, &err), TG_OK);
-    struct tg_store_file again;
+    struct tg_store_file again = {0};
     cr_assert_eq(tg_store_file_create(&store, 3, 1, false, &again, &err), TG_ERR_IO);
     tg_store_file_drop(&store, &again);
     cr_assert(there("e3/s1.delta"));
@@ -574,7 +574,7 @@ Test(store, a_file_that_failed_is_gone_and_its_sync_is_never_tried_again)
 {
     struct tg_store store;
     static struct faulty faulty;
-    struct tg_store_file file;
+    struct tg_store_file file = {0};
     cr_assert_eq(open_store(&store), TG_OK);
     cr_assert_eq(tg_store_epoch_begin(&store, 1, &err), TG_OK);
     for (uint64_t k = 2; k <= 3; k++) { /* 1 create, 2 pwrite, 3 fdatasync */
