@@ -286,18 +286,23 @@ def sanitizer_env():
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1", "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"}
 
 
+def lines_of(log):
+    """The lines of a log that say anything, without colours."""
+    text = ANSI.sub("", log.read_text(errors="replace")) if log.exists() else ""
+    return [line[:300] for line in text.splitlines() if line.strip()]
+
+
 def tail(log, pattern=None):
     """The last telling line of a log."""
-    lines = [line for line in ANSI.sub("", log.read_text(errors="replace")).splitlines() if line.strip()] if log.exists() else []
+    lines = lines_of(log)
     if pattern:
         lines = [line for line in lines if re.search(pattern, line)] or lines
-    return lines[-1][:300] if lines else "no output"
+    return lines[-1] if lines else "no output"
 
 
 def evidence(log):
     """What a log says of its first failure: who reads the closing lines elsewhere has no log."""
-    text = ANSI.sub("", log.read_text(errors="replace")) if log.exists() else ""
-    lines = [line[:300] for line in text.splitlines() if line.strip() and not GOOD.search(line)]
+    lines = [line for line in lines_of(log) if not GOOD.search(line)]
     first = next((i for i, line in enumerate(lines) if BAD.search(line)), max(0, len(lines) - EVIDENCE_LINES // 2))
     return lines[first:first + EVIDENCE_LINES]
 
