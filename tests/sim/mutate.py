@@ -92,11 +92,14 @@ class Workshop:
         return (None, text[-2000:]) if code != 0 else (binary, None)
 
 
+def settings(crashes, sets):
+    return ["--crashes", str(crashes), *(word for value in sets for word in ("--set", value))]
+
+
 def simulate(binary, mutant, seed, count):
     """(exit code, what the check said)"""
-    sets = [word for value in mutant.sets for word in ("--set", value)]
-    return command(sys.executable, "tests/sim/run", "--binary", binary, "--seed", seed, "--count", count, "--crashes", mutant.crashes, *sets,
-                   "--chunk", CHUNK, "--checkpoints", int("audit=1" in mutant.sets), "--quick-fail")
+    return command(sys.executable, "tests/sim/run", "--binary", binary, "--seed", seed, "--count", count,
+                   *settings(mutant.crashes, mutant.sets), "--chunk", CHUNK, "--checkpoints", int("audit=1" in mutant.sets), "--quick-fail")
 
 
 def try_mutant(workshop, name, seed):
@@ -122,10 +125,10 @@ def try_mutant(workshop, name, seed):
 def try_settings(crashes, sets, seed, count):
     """(is the unchanged engine well with them, what is to be said)"""
     begun = time.monotonic()
-    words = [word for value in sets for word in ("--set", value)]
-    code, text = command(sys.executable, "tests/sim/run", "--seed", seed, "--count", count, "--crashes", crashes, *words, timeout=7200)
+    words = settings(crashes, sets)
+    code, text = command(sys.executable, "tests/sim/run", "--seed", seed, "--count", count, *words, timeout=7200)
     said = text.splitlines()[-1] if code == 0 else text
-    return code == 0, f"--crashes {crashes} {' '.join(words)}: {said}, {time.monotonic() - begun:.0f} s"
+    return code == 0, f"{' '.join(words)}: {said}, {time.monotonic() - begun:.0f} s"
 
 
 def check_places(names):
