@@ -150,4 +150,22 @@ static inline const char *part_path(uint32_t shard, uint64_t segment)
     return path;
 }
 
+/* A start that goes on with `kept` finds the file to be `text`, and ends. */
+static inline void start_shows(uint64_t generation, const struct kept *kept, const char *text)
+{
+    cr_assert_eq(run_begin(generation, kept), TG_OK, "%s", world_error.text);
+    cr_assert_str_eq(text_of(world_path), text);
+    run_end();
+}
+
+/* Rows of two committed checkpoints, the second of which lists no part: what it knows is the file as it was. */
+static inline void two_checkpoints(struct kept *first, struct kept *second, const char *rows)
+{
+    cr_assert_eq(run_begin(1, NULL), TG_OK);
+    stage(0, rows);
+    checkpoint(first);
+    checkpoint(second);
+    run_end();
+}
+
 #endif

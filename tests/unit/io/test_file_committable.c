@@ -17,9 +17,7 @@ Test(file_committable, committables_of_format_1_are_committed)
     cr_assert_str_eq(text_of(world_path), "shown\nnew\n");
     cr_assert_eq(access(part_path(0, 7), F_OK), -1);
     run_end();
-    cr_assert_eq(run_begin(3, &kept), TG_OK);
-    cr_assert_str_eq(text_of(world_path), "shown\nnew\n");
-    run_end();
+    start_shows(3, &kept, "shown\nnew\n");
     write_text(world_path, "shown\nne");
     cr_assert_eq(run_begin(4, &kept), TG_ERR_IO);
     run_end();
@@ -38,9 +36,7 @@ Test(file_committable, committables_of_format_2_are_committed)
     cr_assert_eq(run_begin(2, &kept), TG_ERR_IO, "a part with other bytes");
     run_end();
     write_text(part_path(0, number), "123456789");
-    cr_assert_eq(run_begin(3, &kept), TG_OK, "%s", world_error.text);
-    cr_assert_str_eq(text_of(world_path), "shown\n123456789");
-    run_end();
+    start_shows(3, &kept, "shown\n123456789");
 }
 
 Test(file_committable, committables_are_format_3_byte_by_byte)
@@ -104,16 +100,6 @@ Test(file_committable, damaged_and_newer_committables_are_refused)
     kept_free(&kept);
 }
 
-/* Rows of two committed checkpoints, the second of which lists no part: what it knows is the file as it was. */
-static void two_checkpoints(struct kept *first, struct kept *second, const char *rows)
-{
-    cr_assert_eq(run_begin(1, NULL), TG_OK);
-    stage(0, rows);
-    checkpoint(first);
-    checkpoint(second);
-    run_end();
-}
-
 static void refuse(uint64_t generation, const struct kept *kept, enum tg_code code, const char *what)
 {
     static char before[WORLD_TEXT];
@@ -133,9 +119,7 @@ Test(file_committable, a_file_with_other_newest_rows_is_not_cut)
     write_text(world_path, "ours\nand longer\n");
     refuse(2, &second, TG1502, "does not have the rows");
     write_text(world_path, "mine\nand torn");
-    cr_assert_eq(run_begin(3, &second), TG_OK, "%s", world_error.text);
-    cr_assert_str_eq(text_of(world_path), "mine\n");
-    run_end();
+    start_shows(3, &second, "mine\n");
     kept_free(&first);
     kept_free(&second);
 }
@@ -198,9 +182,7 @@ Test(file_committable, under_another_path_a_file_that_nothing_is_known_of_must_b
     cut_and_prepare(&kept);
     run_end();
     write_text(world_path, "of an interrupted commit");
-    cr_assert_eq(run_begin(2, &kept), TG_OK, "%s", world_error.text);
-    cr_assert_str_eq(text_of(world_path), "");
-    run_end();
+    start_shows(2, &kept, "");
     (void)snprintf(world_path, sizeof world_path, "%s/other.jsonl", world_folder);
     write_text(world_path, "another's\n");
     refuse(3, &kept, TG1525, "not empty");
@@ -224,8 +206,6 @@ Test(file_committable, a_file_that_is_moved_with_its_parts_gets_their_rows)
     (void)snprintf(command, sizeof command, "cd '%s' && for f in rows*; do mv $f other${f#rows}; done", world_folder);
     (void)snprintf(world_path, sizeof world_path, "%s/other.jsonl", world_folder);
     cr_assert_eq(system(command), 0);
-    cr_assert_eq(run_begin(2, &kept), TG_OK, "%s", world_error.text);
-    cr_assert_str_eq(text_of(world_path), "one\ntwo\n");
-    run_end();
+    start_shows(2, &kept, "one\ntwo\n");
     kept_free(&kept);
 }

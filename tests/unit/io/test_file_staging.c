@@ -29,17 +29,11 @@ Test(file_staging, going_back_to_an_older_checkpoint_takes_no_part_of_a_later_ru
 {
     struct kept first;
     struct kept second;
-    cr_assert_eq(run_begin(1, NULL), TG_OK);
-    stage(0, "first\n");
-    checkpoint(&first);
-    checkpoint(&second);
-    run_end();
+    two_checkpoints(&first, &second, "first\n");
     cr_assert_eq(run_begin(2, &second), TG_OK);
     stage(0, "never committed\n"); /* this run dies; the newest checkpoint is found damaged, or not wanted */
     run_end();
-    cr_assert_eq(run_begin(3, &first), TG_OK, "%s", world_error.text);
-    cr_assert_str_eq(text_of(world_path), "first\n");
-    run_end();
+    start_shows(3, &first, "first\n");
     kept_free(&first);
     kept_free(&second);
 }
@@ -66,9 +60,7 @@ Test(file_staging, a_part_that_is_not_the_checkpoints_is_named_and_changes_nothi
     cr_assert_str_eq(text_of(world_path), "shown\n");
     run_end();
     write_text(part_path(1, number), "right too\n"); /* somebody finds the right one */
-    cr_assert_eq(run_begin(3, &kept), TG_OK, "%s", world_error.text);
-    cr_assert_str_eq(text_of(world_path), "shown\nright\nright too\n");
-    run_end();
+    start_shows(3, &kept, "shown\nright\nright too\n");
     kept_free(&before);
     kept_free(&kept);
 }
@@ -82,9 +74,7 @@ Test(file_staging, a_commit_that_was_torn_is_made_again_from_its_start)
     cut_and_prepare(&kept);
     run_end();
     write_text(world_path, "one\ntx");
-    cr_assert_eq(run_begin(2, &kept), TG_OK);
-    cr_assert_str_eq(text_of(world_path), "one\ntwo\n");
-    run_end();
+    start_shows(2, &kept, "one\ntwo\n");
     cr_assert_eq(run_begin(3, &kept), TG_OK, "with the same outcome when its parts are gone");
     cr_assert_str_eq(text_of(world_path), "one\ntwo\n");
     run_end();
@@ -100,9 +90,7 @@ Test(file_staging, parts_that_are_gone_are_missed_unless_the_file_has_their_rows
     checkpoint(&kept);
     run_end();
     write_text(world_path, "one\ntwo\nof a later checkpoint\n");
-    cr_assert_eq(run_begin(2, &kept), TG_OK);
-    cr_assert_str_eq(text_of(world_path), "one\ntwo\n", "the file is that of the checkpoint");
-    run_end();
+    start_shows(2, &kept, "one\ntwo\n");
     write_text(world_path, "one\nsix\n"); /* as long, of another run */
     cr_assert_eq(run_begin(3, &kept), TG_ERR_IO);
     cr_assert_neq(strstr(world_error.text, "parts are missing"), NULL, "%s", world_error.text);
@@ -124,9 +112,7 @@ Test(file_staging, rows_that_only_the_file_has_are_never_cut_off_for_a_strangers
     cr_assert_eq(commit(&kept), TG_OK);
     run_end();
     write_text(part_path(0, number), "another's\n");
-    cr_assert_eq(run_begin(2, &kept), TG_OK, "%s", world_error.text);
-    cr_assert_str_eq(text_of(world_path), "mine\n");
-    run_end();
+    start_shows(2, &kept, "mine\n");
     kept_free(&kept);
 }
 
