@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/config/config.h"
+#include "engine/plan.h"
 #include "tests/unit/engine/doubles.h"
 
 /* One line per thing a test may replace. */
@@ -72,6 +73,17 @@ static inline struct tg_job *fixture_must_load(const char *text, const char *pro
     struct tg_job *job = fixture_load(text, profile, set_count, sets);
     cr_assert_not_null(job, "%s", fixture_findings.list[0].text);
     return job;
+}
+
+/* The plan of `text` with `set` (NULL = none): two shards, sources of four partitions. The caller destroys both. */
+static inline struct tg_plan *fixture_plan(const char *text, const char *set, struct tg_job **job)
+{
+    const uint32_t partitions = 4;
+    struct tg_plan *plan;
+    struct tg_error err = {0};
+    *job = fixture_must_load(text, NULL, set == NULL ? 0 : 1, &set);
+    cr_assert_eq(tg_plan_create(&plan, *job, 2, &partitions, &err), TG_OK, "%s", err.text);
+    return plan;
 }
 
 #endif

@@ -9,11 +9,8 @@ enum { LINE_FIELDS = 6, LINE_EVENT_TIME = 9 };
 
 static uint64_t hash_with(uint32_t line, const char *replacement, const char *set)
 {
-    struct tg_job *job = fixture_must_load(fixture_with(line, replacement, ""), NULL, set == NULL ? 0 : 1, &set);
-    const uint32_t partitions = 4;
-    struct tg_plan *plan;
-    struct tg_error err = {0};
-    cr_assert_eq(tg_plan_create(&plan, job, 2, &partitions, &err), TG_OK, "%s", err.text);
+    struct tg_job *job;
+    struct tg_plan *plan = fixture_plan(fixture_with(line, replacement, ""), set, &job);
     const uint64_t hash = tg_job_graph_hash(plan);
     tg_plan_destroy(plan);
     tg_job_destroy(job);

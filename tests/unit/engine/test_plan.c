@@ -1,18 +1,13 @@
 /* The plan: how far back a cold start reads. */
 #include "tests/unit/engine/config_fixture.h"
 
-#include "engine/plan.h"
-
 #define S INT64_C(1000000)
 
 /* The horizon of source tx for the fixture with `steps` instead of its only one. */
 static tg_us horizon_with(const char *steps, const char *set)
 {
-    struct tg_job *job = fixture_must_load(fixture_with(14, steps, ""), NULL, set == NULL ? 0 : 1, &set);
-    const uint32_t partitions = 4;
-    struct tg_plan *plan;
-    struct tg_error err = {0};
-    cr_assert_eq(tg_plan_create(&plan, job, 2, &partitions, &err), TG_OK, "%s", err.text);
+    struct tg_job *job;
+    struct tg_plan *plan = fixture_plan(fixture_with(14, steps, ""), set, &job);
     const tg_us horizon = tg_plan_horizon(plan, 0);
     tg_plan_destroy(plan);
     tg_job_destroy(job);
