@@ -184,8 +184,12 @@ RECOVERY = {
         "io/checkpoint/store.c", "    failed = sync_and_close(fd, failed);\n", "    failed = failed != 0 ? failed : ops->close(ops->self, fd);\n"), sets=POWER),
     "state_not_synced": recovery("does not sync state files", (
         "io/checkpoint/store.c",
-        "    const int failed = sync_and_close(file->fd, -TG_FAILPOINT(\"store.sync\"));\n",
-        "    const int failed = tg_file_ops()->close(tg_file_ops()->self, file->fd);\n"), sets=POWER),
+        "    failed = sync_and_close(file->fd, failed);\n    file->fd = -1;\n",
+        "    if (failed == 0) { failed = tg_file_ops()->close(tg_file_ops()->self, file->fd); }\n    file->fd = -1;\n"), sets=POWER),
+    "state_padded": recovery("leaves a state file as long as its blocks", (
+        "io/checkpoint/store.c",
+        "failed == 0 && at + bytes > file->bytes ?",
+        "failed == 0 && at + bytes > file->bytes && false ?"), sets=(*QUICK, "direct=0")),
     "folder_not_synced": recovery("does not sync the folder of the state files", (
         "io/checkpoint/store.c",
         "    if (failed == 0) { failed = sync_folder(tg_place_of(store->path, name, path)); }\n",
