@@ -85,6 +85,7 @@ static int fd_give(struct tg_sim_disk *disk, struct tg_sim_node *node, int flags
 {
     const bool direct = (flags & O_DIRECT) != 0;
     if (direct && disk->direct == TG_SIM_DIRECT_REFUSED) { return -EINVAL; }
+    if (direct && disk->direct == TG_SIM_DIRECT_UNKNOWN) { return -EOPNOTSUPP; }
     for (int i = 0; i < FDS_MAX; i++) {
         if (disk->fds[i] != NULL) { continue; }
         disk->fds[i] = node;
@@ -206,7 +207,7 @@ static bool fits_blocks(const struct tg_sim_disk *disk, int fd, const void *data
 static size_t fewer(struct tg_sim_disk *disk, int fd, size_t bytes)
 {
     const size_t count = 1 + tg_prng_below(&disk->prng, (uint32_t)bytes);
-    if (!disk->directs[fd - FD_FIRST] || count == bytes) { return count; }
+    if (!disk->directs[fd - FD_FIRST] || count == bytes || bytes < TG_SIM_SECTOR_BYTES) { return count; }
     return count < TG_SIM_SECTOR_BYTES ? TG_SIM_SECTOR_BYTES : count / TG_SIM_SECTOR_BYTES * TG_SIM_SECTOR_BYTES;
 }
 

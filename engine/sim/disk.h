@@ -25,6 +25,7 @@ struct tg_sim_disk;
 enum tg_sim_direct {
     TG_SIM_DIRECT,         /* they take whole blocks of 4 KiB at addresses of that alignment; other writes: EINVAL */
     TG_SIM_DIRECT_REFUSED, /* EINVAL at the open, after creating the file, as Linux does */
+    TG_SIM_DIRECT_UNKNOWN, /* the same with EOPNOTSUPP */
     TG_SIM_DIRECT_LARGE,   /* every write is too small: EINVAL */
     TG_SIM_DIRECT_WAYS,
 };
