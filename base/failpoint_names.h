@@ -18,6 +18,7 @@
     X("store.epoch")            /* a checkpoint begins, its folder is about to be made */ \
     X("store.create")           /* a shard's state file is about to be created */ \
     X("checkpoint.cut")         /* everything on a shard has cut, its sinks have not */ \
+    X("spool.open")             /* a shard needs memory for entries on their way there; an error = it is spent */ \
     X("store.append")           /* a header, block or footer is about to be written to a state file */ \
     X("checkpoint.acknowledged")/* a shard's sinks have all rows up to the cut, its file has no end yet */ \
     X("checkpoint.prepare")     /* sinks are about to say what a commit will need */ \

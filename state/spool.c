@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 
 enum { PAGE_BYTES = 4096 };
 
@@ -66,7 +67,7 @@ struct tg_block *tg_spool_open(struct tg_spool *spool, uint32_t table, uint32_t 
 {
     const uint32_t wanted = bytes <= TG_BLOCK_BYTES_MAX ? 1 : (bytes + TG_BLOCK_BYTES_MAX - 1) / TG_BLOCK_BYTES_MAX;
     const uint32_t place = bytes == 0 || wanted > spool->block_count ? spool->block_count : find_room(spool, wanted);
-    if (place == spool->block_count) {
+    if (place == spool->block_count || TG_FAILPOINT("spool.open") != 0) {
         spool->failed = true;
         return NULL;
     }

@@ -97,7 +97,8 @@ static inline tg_status world_file(struct world *world, struct tg_store *store, 
     header.tables = world->layouts;
     const size_t room = (1 << 20) + (size_t)world->records * 4096; /* values of any layout */
     const struct made_file made = maker_file(world->maker, &header, world->records, 3, room);
-    struct tg_store_file file = {0};
+    static _Alignas(TG_STORE_BUFFER_ALIGN) uint8_t buffer[TG_STORE_BUFFER_BYTES];
+    struct tg_store_file file = {.buffer = maker_below(world->maker, 4) == 0 ? NULL : buffer};
     tg_status status = tg_store_file_create(store, epoch, shard, is_base, &file, err);
     const size_t half = made.bytes / 2;
     if (status == TG_OK) { status = tg_store_file_append(store, &file, made.data, half, err); }

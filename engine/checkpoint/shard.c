@@ -127,10 +127,13 @@ static void run_append(struct tg_task *base)
 {
     struct tg_checkpoint_task *task = (struct tg_checkpoint_task *)(void *)base;
     struct tg_checkpoint_shard *part = task->part;
+    struct tg_store *store = &part->checkpoint->store;
     if (part->file.fd < 0) { return; }
     /* Sealed here, not on the shard: a checksum over 1 MiB is half a slice. */
     const uint32_t bytes = tg_block_end(task->block, &part->header, &part->totals);
-    task->status = tg_store_file_append(&part->checkpoint->store, &part->file, task->block->data, bytes, &task->error);
+    if (task->too_slow) { task->status = tg_store_file_use_cache(store, &part->file, &task->error); }
+    if (task->status != TG_OK) { return; }
+    task->status = tg_store_file_append(store, &part->file, task->block->data, bytes, &task->error);
 }
 
 static void run_finish(struct tg_task *base)
@@ -178,6 +181,7 @@ static uint32_t send_blocks(struct tg_checkpoint_shard *part)
     for (uint32_t i = 0; i < TG_CHECKPOINT_TASKS && tg_spool_closed(part->spool) != 0; i++) {
         struct tg_checkpoint_task *task = &part->tasks[i];
         if (task->under_way || part->first.under_way) { continue; }
+        task->too_slow = tg_spool_used(part->spool) > TG_CHECKPOINT_BLOCKS_SLOW;
         task->block = tg_spool_next(part->spool);
         submit(part, task, run_append);
         sent++;

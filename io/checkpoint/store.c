@@ -193,14 +193,16 @@ tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg
     return failed == 0 ? TG_OK : not_written(store, "create", name, failed, err);
 }
 
-/* A file system that cannot write past the page cache says EINVAL, some of them when the file is there already. */
+static bool is_refusal(int failed) { return failed == -EINVAL || failed == -EOPNOTSUPP; }
+
+/* A file system that cannot write past the page cache refuses, some of them when the file is there already. */
 static int create_file(const struct tg_store *store, struct tg_store_file *file)
 {
     const int flags = O_WRONLY | O_CREAT | O_EXCL;
     if (file->buffer != NULL) {
         const int fd = open_in(store, file->name, flags | O_DIRECT);
         file->direct = fd >= 0;
-        if (fd != -EINVAL) { return fd; }
+        if (!is_refusal(fd)) { return fd; }
         (void)remove_in(store, file->name);
     }
     return open_in(store, file->name, flags);
@@ -229,23 +231,24 @@ void tg_store_file_drop(struct tg_store *store, struct tg_store_file *file)
     (void)remove_in(store, file->name); /* what stays is swept at the next start */
 }
 
-/* Through the page cache from here on: the file system wants larger blocks than ours, or wrote a part of one. */
+/* Through the page cache from here on. What is written already is with the device: its close has nothing to tell. */
 static int leave_direct(const struct tg_store *store, struct tg_store_file *file)
 {
     const struct tg_file_ops *ops = tg_file_ops();
     const int fd = open_in(store, file->name, O_WRONLY);
     if (fd < 0) { return fd; }
-    const int failed = ops->close(ops->self, file->fd);
+    (void)ops->close(ops->self, file->fd);
     file->fd = fd;
     file->direct = false;
-    return failed;
+    return 0;
 }
 
+/* A direct write is refused where the file system wants larger blocks than ours, or has written a part of one. */
 static int write_at(const struct tg_store *store, struct tg_store_file *file, const void *data, size_t bytes,
                     uint64_t at)
 {
     int failed = tg_file_write_all(file->fd, data, bytes, (int64_t)at);
-    if (failed != -EINVAL || !file->direct) { return failed; }
+    if (!file->direct || !is_refusal(failed)) { return failed; }
     failed = leave_direct(store, file);
     return failed == 0 ? tg_file_write_all(file->fd, data, bytes, (int64_t)at) : failed;
 }
@@ -279,6 +282,15 @@ static int write_rest(const struct tg_store *store, struct tg_store_file *file)
     }
     const int failed = write_at(store, file, file->buffer, bytes, at);
     return failed == 0 && at + bytes > file->bytes ? ops->ftruncate(ops->self, file->fd, (int64_t)file->bytes) : failed;
+}
+
+tg_status tg_store_file_use_cache(struct tg_store *store, struct tg_store_file *file, struct tg_error *err)
+{
+    TG_ASSERT(file->fd >= 0);
+    const int failed = file->direct ? leave_direct(store, file) : 0;
+    if (failed == 0) { return TG_OK; }
+    tg_store_file_drop(store, file);
+    return not_written(store, "open", file->name, failed, err);
 }
 
 tg_status tg_store_file_append(struct tg_store *store, struct tg_store_file *file, const void *data, size_t bytes,

@@ -71,6 +71,9 @@ TG_MUST_USE tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoc
 /* Create e<N>/s<shard>.base (or .delta); it must not exist. `file` comes zeroed but for its buffer.  @helper */
 TG_MUST_USE tg_status tg_store_file_create(struct tg_store *store, uint64_t epoch, uint32_t shard, bool base,
                                            struct tg_store_file *file, struct tg_error *err);
+/* The device is slower than what comes: what follows goes to the page cache, which takes it at once while it has room.
+ * Nothing to do where it does so already. On any error the file is closed and removed.  @helper */
+TG_MUST_USE tg_status tg_store_file_use_cache(struct tg_store *store, struct tg_store_file *file, struct tg_error *err);
 /* Append all of data[bytes], perhaps not before `finish`. On any error the file is closed and removed.  @helper */
 TG_MUST_USE tg_status tg_store_file_append(struct tg_store *store, struct tg_store_file *file, const void *data,
                                            size_t bytes, struct tg_error *err);

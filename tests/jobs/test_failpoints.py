@@ -19,6 +19,7 @@ import unittest
 from unittest import mock
 
 from tests.jobs import turgo
+from tests.jobs.checkpoint_check import Oracle, check_directory
 from tests.model import inputs
 from tests.model.purchase_count import run
 
@@ -35,7 +36,7 @@ scratch = None
 
 # What an error at a place does. A name in none of these is a failed test: say here what it does.
 DROPS = {  # the checkpoint is given up (TG2501), the next one is tried
-    "store.epoch", "store.create", "store.append", "store.sync", "store.folder_sync", "store.root_sync", "checkpoint.cut", "checkpoint.acknowledged",
+    "store.epoch", "store.create", "spool.open", "store.append", "store.sync", "store.folder_sync", "store.root_sync", "checkpoint.cut", "checkpoint.acknowledged",
     "checkpoint.prepare", "checkpoint.manifest", "manifest.create", "manifest.write", "manifest.sync", "manifest.rename"}
 COMMITS_AGAIN = {  # decided: the commit is repeated until it works (TG2501)
     "checkpoint.commit", "checkpoint.commit_sink", "file.commit", "file.copy", "file.commit_sync", "file.commit_folder_sync"}
@@ -87,6 +88,7 @@ class Case:
         self.folder = scratch / str(seed)
         self.made.write(self.folder / "in")
         self.model = run(self.made.partitions, params)
+        self.oracle = Oracle(self.made.partitions, params)
         self.table = {user: (row["purchaseCount"], row["eventTimestamp"], int(row["isTimeout"]), row["_revision"])
                       for user, row in self.model.table().items()}
         text = turgo.JOB.read_text()
@@ -115,14 +117,15 @@ class Life:
 
     def __init__(self, its_case, folder, *plans, shards, every="5ms", paced=True, poll=4, sets=(), disk=None):
         self.folder = folder
+        self.state = (disk or folder) / "state"
         self.out = (disk or folder) / "out"
         self.out.mkdir(parents=True, exist_ok=True)
         self.report_path = folder / "report.json"
         self.report_path.unlink(missing_ok=True)
         plans = [*plans, *([PACE] if paced else [])]
-        sets = [word for value in (*its_case.made.params.sets(), f"checkpoint.every={every}", *sets) for word in ("--set", value)]
+        sets = [word for value in (*its_case.made.params.sets(), f"checkpoint.every={every}", "engine.audit=true", *sets) for word in ("--set", value)]
         self.run = turgo.Turgo("run", its_case.job, "--profile", "replay", "--until", "end", "--no-drain", "--quiet", "--shards", shards, "--poll-size", poll,
-                               "--report", self.report_path, "--state-dir", (disk or folder) / "state", *sets, log=folder / f"log-{len(list(folder.glob('log-*')))}",
+                               "--report", self.report_path, "--state-dir", self.state, *sets, log=folder / f"log-{len(list(folder.glob('log-*')))}",
                                env={"TURGO_IN": its_case.folder / "in", "TURGO_OUT": self.out, "TURGO_FAILPOINT": ",".join(plans)})
 
     def text(self):
@@ -134,6 +137,8 @@ class Life:
 
 
 class FailpointTest(unittest.TestCase):
+    compared = [0]
+
     def setUp(self):
         self.case = case()
         self.reached = collections.Counter()
@@ -151,11 +156,20 @@ class FailpointTest(unittest.TestCase):
         return path
 
     def end(self, folder, where, shards=3, **options):
-        """A life that nothing disturbs brings the job to its end; then everything is the model's."""
+        """A life that nothing disturbs brings the job to its end; then everything is the model's, as the checkpoints before and after it are."""
+        before = self.assert_checkpoints(folder / "state", where)
         life = self.live(folder, shards=shards, paced=False, **options)
         self.assertEqual(life.run.wait(60), 0, f"{where}: {life.text()}")
         self.assert_result(folder, where)
+        self.assert_checkpoints(folder / "state", where, before)
         return life
+
+    def assert_checkpoints(self, state, where, known=()):
+        """Each complete one is what the model has at its offsets; returns their epochs."""
+        wrong, looked = check_directory(state / "checkpoints", self.case.oracle, known)
+        self.assertEqual(wrong, [], where)
+        self.compared[0] += len(looked)
+        return {*known, *looked}
 
     def assert_result(self, folder, where, out=None):
         out = out or folder / "out"
@@ -186,7 +200,7 @@ class Kills(FailpointTest):
                 for left_by in ("checkpoint.commit:3", None):
                     if HITS > 2 or (visit == 1) == (left_by is not None):
                         self.kill(name, visit, left_by)
-        print(f"({sum(self.reached.values())} kills at {len(self.reached)} places, {time.monotonic() - begun:.0f} s) ", end="", flush=True)
+        print(f"({sum(self.reached.values())} kills at {len(self.reached)} places, {self.compared[0]} checkpoints compared with the model, {time.monotonic() - begun:.0f} s) ", end="", flush=True)
         self.assert_all_reached(names())
 
     def kill(self, name, visit, left_by):
@@ -415,6 +429,67 @@ class FullDisk(FailpointTest):
         self.assertEqual(life.run.wait(60), 0, life.text())
         shutil.copytree(self.inside / "out", self.path / "copy")  # SQLite would resolve a path through /proc
         self.assert_result(self.path, f"TG_SEED={self.case.seed}", self.path / "copy")
+        self.assert_checkpoints(self.inside / "state", f"TG_SEED={self.case.seed}")
+
+
+class SlowDisk(unittest.TestCase):
+    """More entries that cannot wait than the device takes at once: the state file goes on through the page cache."""
+
+    JOB = """
+job: slow_disk
+state_dir: "${STATE}"
+checkpoint: {every: 1500ms}
+engine: {max_keys: 3000000, max_state: 4GiB}
+sources:
+  tx:
+    generate: {kind: tx, rate: 0, count: 9000000, keys: 1500000, partitions: 2, seed: 42, start_time: "2026-01-01T00:00:00Z"}
+    fields: {user: {type: text, path: userId, required: true, integer_ok: true}, at: {type: timestamp, path: transactionTimestamp, required: true}}
+    event_time: at
+    watermark: {delay: 5s, idle_after: 1h, max_skew: off}
+    partitioned_by: [user]
+steps: {counts: {process: {operator: purchase_count, from: tx, key: [user], params: {window: 5m, idle: 30s}}}}
+sinks: {counts: {from: counts, "null": {}}}
+dead_letters: {"null": {}}
+late: {"null": {}}
+"""
+
+    def test_state_files_go_on_through_the_page_cache(self):
+        """Where the file system does not take O_DIRECT they do so from the start."""
+        with tempfile.TemporaryDirectory(prefix="turgo-slow-", dir="/var/tmp") as folder:
+            takes = self.takes_direct(folder)
+            job_file, report = pathlib.Path(folder) / "job.yaml", pathlib.Path(folder) / "report.json"
+            job_file.write_text(self.JOB)
+            job = turgo.Turgo("run", job_file, "--until", "end", "--no-drain", "--quiet", "--shards", 1, "--report", report,
+                              env={"STATE": folder, "TURGO_FAILPOINT": "store.append:3-18:delay:150"})
+            self.addCleanup(job.kill)
+            ways = collections.defaultdict(list)  # by file: was it open with O_DIRECT, and then?
+            while job.running():
+                for name, direct in self.state_files(job.pid):
+                    ways[name] += [direct] if ways[name][-1:] != [direct] else []
+                time.sleep(0.002)
+            self.assertEqual(job.wait(60), 0, job.text())
+            self.assertEqual(json.loads(report.read_text())["checkpoints"]["failed"], 0)
+        self.assertEqual([True, False] in ways.values(), takes, ways)
+
+    @staticmethod
+    def takes_direct(folder):
+        try:
+            os.close(os.open(pathlib.Path(folder) / "probe", os.O_WRONLY | os.O_CREAT | os.O_DIRECT))
+        except OSError:
+            return False
+        return True
+
+    @staticmethod
+    def state_files(pid):
+        """(name, is it open with O_DIRECT?) of each that is being written."""
+        for link in pathlib.Path(f"/proc/{pid}/fd").glob("*"):
+            try:
+                name = os.readlink(link)
+                if name.endswith((".base", ".delta")):
+                    flags = re.search(r"^flags:\s*(\d+)", pathlib.Path(f"/proc/{pid}/fdinfo/{link.name}").read_text(), re.M)
+                    yield name, int(flags[1], 8) & os.O_DIRECT != 0
+            except OSError:
+                pass  # closed meanwhile
 
 
 class Stops(FailpointTest):

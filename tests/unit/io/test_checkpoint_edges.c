@@ -62,7 +62,8 @@ static void put(const char *name)
 /* Checkpoint `epoch` with all it takes, the removal of older ones included. */
 static tg_status live_through(uint64_t epoch, bool *decided)
 {
-    struct tg_store_file file = {.fd = -1};
+    static _Alignas(TG_STORE_BUFFER_ALIGN) uint8_t buffer[TG_STORE_BUFFER_BYTES];
+    struct tg_store_file file = {.buffer = buffer};
     const struct tg_store_keep keep = {.manifest_count = 1, .manifests = &epoch, .epoch_count = 1, .epochs = &epoch};
     err = (struct tg_error){0};
     *decided = false;

@@ -21,6 +21,13 @@ struct life {
 static struct life life;
 static struct tg_error err;
 
+static struct tg_sim_disk *make_disk(uint64_t seed)
+{
+    struct tg_sim_disk *disk = tg_sim_disk_create(seed);
+    tg_sim_disk_set_direct(disk, (enum tg_sim_direct)(seed % TG_SIM_DIRECT_WAYS));
+    return disk;
+}
+
 static tg_status open_store(void)
 {
     err = (struct tg_error){0};
@@ -78,7 +85,7 @@ static void recover(uint64_t seed, uint64_t call)
 static void lives(uint64_t seed, uint32_t count, const struct tg_sim_disk_faults *faults)
 {
     static const struct tg_sim_disk_faults none;
-    struct tg_sim_disk *disk = tg_sim_disk_create(seed);
+    struct tg_sim_disk *disk = make_disk(seed);
     cr_assert_not_null(disk);
     life = (struct life){.next = 1};
     maker_open(&life.maker, seed);
@@ -115,7 +122,7 @@ Test(checkpoints, a_copy_is_there_whole_or_not_at_all, .timeout = 200)
     uint32_t there = 0;
     uint32_t not_there = 0;
     for (uint32_t i = 0; i < 300; i++) {
-        struct tg_sim_disk *disk = tg_sim_disk_create(seed + i);
+        struct tg_sim_disk *disk = make_disk(seed + i);
         life = (struct life){.next = 1};
         maker_open(&life.maker, seed + i);
         world_open(&life.world, &life.maker, 1 + maker_below(&life.maker, 3));
@@ -205,7 +212,7 @@ Test(checkpoints, a_copy_in_another_directory_is_there_with_its_ticks_or_not_at_
     uint32_t not_there = 0;
     uint32_t refused = 0;
     for (uint32_t i = 0; i < 300; i++) {
-        struct tg_sim_disk *disk = tg_sim_disk_create(seed + i);
+        struct tg_sim_disk *disk = make_disk(seed + i);
         life = (struct life){.next = 1};
         maker_open(&life.maker, seed + i);
         world_open(&life.world, &life.maker, 1 + maker_below(&life.maker, 3));
