@@ -24,9 +24,12 @@ struct tg_clock tg_clock_real(void)
     return (struct tg_clock){.monotonic_ns = real_monotonic_ns, .wall_us = real_wall_us, .self = NULL};
 }
 
-uint64_t tg_clock_cpu_ns(void)
+static uint64_t cpu_ns(clockid_t whose)
 {
     struct timespec t = {0};
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    (void)clock_gettime(whose, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
+
+uint64_t tg_clock_cpu_ns(void) { return cpu_ns(CLOCK_THREAD_CPUTIME_ID); }
+uint64_t tg_clock_process_cpu_ns(void) { return cpu_ns(CLOCK_PROCESS_CPUTIME_ID); }

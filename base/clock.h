@@ -15,6 +15,8 @@ struct tg_clock {
 struct tg_clock tg_clock_real(void);
 /* Time the calling thread has run, whatever the clock in use: for measuring, nothing may depend on it.  @any */
 uint64_t tg_clock_cpu_ns(void);
+/* The same of all threads of the process.  @any */
+uint64_t tg_clock_process_cpu_ns(void);
 
 static inline uint64_t tg_clock_now_ns(const struct tg_clock *clock) { return clock->monotonic_ns(clock->self); }
 static inline int64_t tg_clock_wall_us(const struct tg_clock *clock) { return clock->wall_us(clock->self); }

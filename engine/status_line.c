@@ -26,7 +26,8 @@ struct figures {
     bool has_checkpoints;
     bool healthy;
     bool held;
-    uint64_t age_ns; /* of the newest complete checkpoint */
+    uint64_t age_ns;      /* of the newest complete checkpoint */
+    uint64_t recovery_ns; /* what a start would take now */
     uint64_t failed_in_row;
 };
 
@@ -51,6 +52,7 @@ static void take_figures(struct tg_status_line *line, const struct tg_cluster *c
     out->healthy = tg_checkpoint_health_good(&checkpoint->health);
     out->held = tg_checkpoint_health_holds(&checkpoint->health);
     out->age_ns = tg_checkpoint_health_age_ns(&checkpoint->health, now_ns);
+    out->recovery_ns = tg_checkpoint_recovery_ns(checkpoint, now_ns);
     out->failed_in_row = tg_checkpoint_health_failed_in_row(&checkpoint->health);
 }
 
@@ -80,7 +82,8 @@ static uint32_t make_parts(const struct tg_status_line *line, const struct figur
     (void)snprintf(parts[n++], PART_BYTES, "state %s keys %s", tg_count_text((double)f->totals.keys, a),
                    tg_bytes_text(f->totals.state_bytes, b));
     if (f->has_checkpoints) {
-        (void)snprintf(parts[n++], PART_BYTES, "checkpoint %" PRIu64 "s ago", f->age_ns / 1000000000u);
+        (void)snprintf(parts[n++], PART_BYTES, "checkpoint %" PRIu64 "s ago, recovery %.1fs", f->age_ns / 1000000000u,
+                       (double)f->recovery_ns / 1e9);
     }
     (void)snprintf(parts[n++], PART_BYTES, "late %" PRIu64, f->totals.late);
     (void)snprintf(parts[n++], PART_BYTES, "dead %" PRIu64, f->totals.dead);
@@ -99,12 +102,13 @@ static void log_figures(const struct figures *f)
 {
     char fields[LINE_BYTES];
     char behind[PART_BYTES] = "";
-    char checkpoints[PART_BYTES * 2] = "";
+    char checkpoints[PART_BYTES * 3] = "";
     if (f->has_checkpoints) {
         (void)snprintf(checkpoints, sizeof checkpoints,
-                       " healthy=%s reading_held=%s checkpoint_age_seconds=%.1f checkpoints_failed_in_row=%" PRIu64,
+                       " healthy=%s reading_held=%s checkpoint_age_seconds=%.1f recovery_seconds=%.1f"
+                       " checkpoints_failed_in_row=%" PRIu64,
                        f->healthy ? "true" : "false", f->held ? "true" : "false", (double)f->age_ns / 1e9,
-                       f->failed_in_row);
+                       (double)f->recovery_ns / 1e9, f->failed_in_row);
     }
     if (f->totals.watermark != TG_TS_MAX) {
         (void)snprintf(behind, sizeof behind, " watermark_lag_seconds=%.1f", f->behind_s);

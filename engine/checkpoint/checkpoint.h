@@ -13,6 +13,7 @@
 #include "engine/checkpoint/health.h"
 #include "engine/checkpoint/manifest.h"
 #include "engine/checkpoint/recovery.h"
+#include "engine/checkpoint/recovery_time.h"
 #include "engine/checkpoint/shard.h"
 #include "engine/checkpoint/tick_log.h"
 
@@ -61,6 +62,7 @@ struct tg_checkpoint {
     struct tg_checkpoint_shard *parts; /* [shard_count] */
     struct tg_checkpoint_stats stats;
     struct tg_checkpoint_health health;
+    struct tg_recovery_time recovery_time;
     _Atomic uint64_t epoch;    /* the one to be made; a shard starts when it sees a new one */
     _Atomic uint64_t unwanted; /* epochs up to this one are given up */
     _Atomic uint64_t over;     /* up to this one all are: committed, or given up */
@@ -79,6 +81,7 @@ struct tg_checkpoint {
     uint64_t next_epoch;
     uint64_t next_ns;
     uint64_t started_ns;
+    uint64_t started_cpu_ns; /* of the process */
     bool is_final;
     bool decided;
     bool committed;
@@ -137,8 +140,11 @@ TG_MUST_USE tg_status tg_checkpoint_recommit(struct tg_checkpoint *checkpoint, s
 /* "restored checkpoint 12: 9.80M keys, 640.0MiB, 1.2 s; replaying 3.10M records", once all shards have loaded; the
  * seconds are from looking for a checkpoint to the last key, timers included. Returns out.  @any */
 const char *tg_checkpoint_restored_text(const struct tg_checkpoint *checkpoint, char out[TG_RESTORE_TEXT_BYTES]);
-/* Tell people what came back, once all shards have loaded; nothing when the start was fresh.  @any */
-void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint);
+/* Tell people what came back, once all shards have loaded, and remember how long it took; nothing when the start was
+ * fresh.  @any */
+void tg_checkpoint_note_restored(struct tg_checkpoint *checkpoint);
+/* How long a start would take, about, if the job died now.  @any */
+uint64_t tg_checkpoint_recovery_ns(const struct tg_checkpoint *checkpoint, uint64_t now_ns);
 
 /* What the checkpoints were and cost, as one JSON object; the shards are at rest.  @setup */
 void tg_checkpoint_write_json(const struct tg_checkpoint *checkpoint, FILE *out);

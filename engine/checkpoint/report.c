@@ -27,9 +27,11 @@ static void write_health(const struct tg_checkpoint *checkpoint, FILE *out)
     const struct tg_checkpoint_health *health = &checkpoint->health;
     const uint64_t now_ns = tg_clock_now_ns(&checkpoint->config.clock);
     (void)fprintf(out,
-                  "\"age_ns\": %" PRIu64 ", \"failed_in_row\": %" PRIu64 ", \"held_ns\": %" PRIu64 ", \"healthy\": %s",
-                  tg_checkpoint_health_age_ns(health, now_ns), tg_checkpoint_health_failed_in_row(health),
-                  tg_checkpoint_health_held_ns(health, now_ns), tg_checkpoint_health_good(health) ? "true" : "false");
+                  "\"age_ns\": %" PRIu64 ", \"recovery_ns\": %" PRIu64 ", \"failed_in_row\": %" PRIu64
+                  ", \"held_ns\": %" PRIu64 ", \"healthy\": %s",
+                  tg_checkpoint_health_age_ns(health, now_ns), tg_checkpoint_recovery_ns(checkpoint, now_ns),
+                  tg_checkpoint_health_failed_in_row(health), tg_checkpoint_health_held_ns(health, now_ns),
+                  tg_checkpoint_health_good(health) ? "true" : "false");
 }
 
 /* What the shards loaded, all together; of times the longest: they load at once. */
@@ -112,9 +114,17 @@ const char *tg_checkpoint_restored_text(const struct tg_checkpoint *checkpoint, 
     return out;
 }
 
-void tg_checkpoint_note_restored(const struct tg_checkpoint *checkpoint)
+uint64_t tg_checkpoint_recovery_ns(const struct tg_checkpoint *checkpoint, uint64_t now_ns)
+{
+    const uint64_t age_ns = tg_checkpoint_health_age_ns(&checkpoint->health, now_ns);
+    return tg_recovery_time_ns(&checkpoint->recovery_time, age_ns, tg_clock_process_cpu_ns());
+}
+
+void tg_checkpoint_note_restored(struct tg_checkpoint *checkpoint)
 {
     if (checkpoint == NULL || !checkpoint->choice.found) { return; }
+    tg_recovery_time_measured(&checkpoint->recovery_time, checkpoint->progress.bytes,
+                              sum_parts(checkpoint).end_ns - checkpoint->begin_ns);
     for (uint32_t i = 0; i < checkpoint->choice.skipped_count && i < TG_RECOVERY_SKIPPED_MAX; i++) {
         tg_log(TG_LOG_WARN, TG1512, -1, NULL, "checkpoint %" PRIu64 " was passed over: %s",
                checkpoint->choice.skipped[i].epoch, checkpoint->choice.skipped[i].why.text);

@@ -435,32 +435,13 @@ class FullDisk(FailpointTest):
 class SlowDisk(unittest.TestCase):
     """More entries that cannot wait than the device takes at once: the state file goes on through the page cache."""
 
-    JOB = """
-job: slow_disk
-state_dir: "${STATE}"
-checkpoint: {every: 1500ms}
-engine: {max_keys: 3000000, max_state: 4GiB}
-sources:
-  tx:
-    generate: {kind: tx, rate: 0, count: 9000000, keys: 1500000, partitions: 2, seed: 42, start_time: "2026-01-01T00:00:00Z"}
-    fields: {user: {type: text, path: userId, required: true, integer_ok: true}, at: {type: timestamp, path: transactionTimestamp, required: true}}
-    event_time: at
-    watermark: {delay: 5s, idle_after: 1h, max_skew: off}
-    partitioned_by: [user]
-steps: {counts: {process: {operator: purchase_count, from: tx, key: [user], params: {window: 5m, idle: 30s}}}}
-sinks: {counts: {from: counts, "null": {}}}
-dead_letters: {"null": {}}
-late: {"null": {}}
-"""
-
     def test_state_files_go_on_through_the_page_cache(self):
         """Where the file system does not take O_DIRECT they do so from the start."""
         with tempfile.TemporaryDirectory(prefix="turgo-slow-", dir="/var/tmp") as folder:
             takes = self.takes_direct(folder)
-            job_file, report = pathlib.Path(folder) / "job.yaml", pathlib.Path(folder) / "report.json"
-            job_file.write_text(self.JOB)
-            job = turgo.Turgo("run", job_file, "--until", "end", "--no-drain", "--quiet", "--shards", 1, "--report", report,
-                              env={"STATE": folder, "TURGO_FAILPOINT": "store.append:3-18:delay:150"})
+            report = pathlib.Path(folder) / "report.json"
+            job = turgo.Turgo("run", turgo.GENERATED, "--until", "end", "--no-drain", "--quiet", "--shards", 1, "--report", report, "--set",
+                              "checkpoint.every=1500ms", env={"STATE": folder, "TURGO_FAILPOINT": "store.append:3-18:delay:150"})
             self.addCleanup(job.kill)
             ways = collections.defaultdict(list)  # by file: was it open with O_DIRECT, and then?
             while job.running():

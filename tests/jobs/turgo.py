@@ -16,6 +16,7 @@ from tests.model.strict_json import Refused, read_object
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("TURGO_BIN", ROOT / "build" / "release" / "turgo"))
 JOB = ROOT / "jobs" / "purchase_count.yaml"
+GENERATED = ROOT / "tests" / "jobs" / "generated.yaml"
 QUICK = bool(os.environ.get("TURGO_QUICK"))
 SINK = "user_transaction_counts"
 ROW_MEMBERS = ["userId", "purchaseCount", "eventTimestamp", "isTimeout", "_revision", "_final"]

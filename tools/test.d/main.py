@@ -353,7 +353,8 @@ def count_unittest(phase, code):
 
 MODEL = ["tests.model.test_purchase_count", "tests.model.test_strict_json", "tests.model.test_inputs", "tests.model.test_audit"]
 REPLAY = ["tests.jobs.test_replay", "tests.jobs.test_worked_examples", "tests.jobs.test_never_again", "tests.jobs.test_hostile"]
-RECOVERY = [*(f"tests.jobs.test_recovery.{name}" for name in ("Stops", "Refusals", "Restores", "FullDisk")), "tests.jobs.test_sink_changes"]
+RECOVERY = [*(f"tests.jobs.test_recovery.{name}" for name in ("Stops", "Refusals", "Restores", "FullDisk")), "tests.jobs.test_sink_changes",
+            "tests.jobs.test_recovery_time"]
 FAILPOINTS = ["tests.jobs.test_failpoints"]
 KILLS = ["tests.jobs.test_recovery.Kills"]
 KILLS_SECONDS = 180
