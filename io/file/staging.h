@@ -7,9 +7,10 @@
  * directory, a part that was damaged) the checksums tell. A committable (committable.h) has the final file's length
  * before the commit, the checksum of its newest bytes and of its path, then number, bytes and checksum of each part. A
  * final file that is shorter or has other newest bytes is not touched, nor is one under another path that nothing
- * tells to be the checkpoint's. A commit is made when the final file has the parts' bytes behind that length. Otherwise
- * it is cut back to it and the parts are appended; a part that is not what the checkpoint says leaves nothing behind.
- * Parts go once the rows are durable in the final file. All calls block.
+ * tells to be the checkpoint's. A commit is made when the final file has the parts' bytes behind that length. As many
+ * of them as are there stay, readers may have seen them; what else is there is cut off, and the parts are appended. A
+ * part that is not what the checkpoint says leaves nothing behind. Parts go once the final file has their rows durably.
+ * All calls block.
  *
  * Two threads may be at work: one appends and syncs, the other prepares and commits, so that rows flow on while a
  * commit copies and syncs. What is not committed yet lies between two cursors, each written by one of them:

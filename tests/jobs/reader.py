@@ -36,7 +36,7 @@ class TableReader:
 
 
 class FileReader:
-    """Looks at a file of rows under its final name: whatever it once ended with stays where it was."""
+    """Looks at a file of rows under its final name: it never gets shorter, and whatever it once ended with stays where it was."""
 
     TAIL = 256
 
@@ -54,7 +54,9 @@ class FileReader:
         except FileNotFoundError:
             return []
         self.looks += 1
-        # A commit that is made again may be read in between: the file is shorter then, not another one.
+        longest = max(self.tails, default=0)
+        if size < longest:
+            return [f"{self.path.name} has {size} bytes, and had {longest} before"]
         before = self.tails.setdefault(size, tail)
         return [] if before == tail else [f"{self.path.name} ended otherwise at {size} bytes before"]
 

@@ -199,11 +199,11 @@ RECOVERY = {
         "    int failed = -TG_FAILPOINT(\"manifest.folder_sync\");\n    if (failed == 0) { failed = sync_folder(store->path); }\n",
         "    int failed = -TG_FAILPOINT(\"manifest.folder_sync\");\n"), sets=(*QUICK, "power_only=1", "crash_calls=40")),
     "rows_not_synced": recovery("commits rows that are not durable", (
-        "io/file/staging.c", "    if (failed == 0) { failed = tg_file_sync(staging->final_fd); }\n", ""), sets=(*POWER, "cassandra=0")),
+        "io/file/commit.c", "    if (failed == 0) { failed = tg_file_sync(staging->final_fd); }\n", ""), sets=(*POWER, "cassandra=0")),
     "parts_not_synced": recovery("decides before rows that wait for their commit are durable", (
         "io/file/sink.c", "block->sync ? tg_staging_sync(&target->staging, shard) : 0;", "0;"), sets=(*POWER, "cassandra=0")),
     "parts_folder_not_synced": recovery("decides before the names of the files of such rows are durable", (
-        "io/file/staging.c", "    if (failed == 0) { failed = sync_folder(staging); }\n    shard->dirty", "    shard->dirty"),
+        "io/file/staging.c", "    if (failed == 0) { failed = tg_staging_sync_folder(staging); }\n    shard->dirty", "    shard->dirty"),
         sets=(*POWER, "cassandra=0", *QUICK)),
     "failed_sync_repeated": recovery("syncs a file of such rows again when that failed, instead of writing a new one", (
         "io/file/staging.c", "        failed = write_anew(staging, index);\n", "        failed = tg_file_sync(shard->fd);\n"),
@@ -226,11 +226,11 @@ RECOVERY = {
         "    return commit_all(checkpoint, &checkpoint->choice.manifest, &count, err);",
         "    (void)err;\n    return (tg_status)(count = TG_OK);"), sets=(*FILES, "crash_calls=100")),
     "committed_twice": recovery("appends rows again that were committed", (
-        "io/file/staging.c",
-        "    int failed = ops->ftruncate(ops->self, staging->final_fd, base);\n    int64_t length = base;\n",
+        "io/file/commit.c",
+        "    int failed = ops->ftruncate(ops->self, staging->final_fd, base + there);\n    int64_t length = base;\n",
         "    int failed = 0;\n    int64_t length = ops->size(ops->self, staging->final_fd);\n"), sets=(*FILES, "crash_calls=100")),
     "part_goes_on_early": recovery("goes on in a part that a checkpoint under way is about to commit", (
-        "io/file/staging.c", "segment_at(shard, end - 1)->number == segment || settled + 1 >= segment;", "settled + 2 >= segment;"), sets=(*FILES, "records=200")),
+        "io/file/staging.c", "tg_staging_part_at(shard, end - 1)->number == segment || settled + 1 >= segment;", "settled + 2 >= segment;"), sets=(*FILES, "records=200")),
     "waits_for_good": recovery("does not tell sinks of a checkpoint that was given up", (
         "engine/checkpoint/shard.c", "{ tg_outlet_settle(&part->outlets[i]); }", "{ }"),
         sets=(*QUICK, "cassandra=0", "crowded=1", "disk_faults=2", "records=100")),

@@ -16,8 +16,8 @@ done
 
 run() {
     case $1 in S5 | S6) program=stress_settle ;; *) program=stress_staging ;; esac
-    $cc $flags -o "$work/$1/stress" "$work/$1/staging.c" "$work/$program.o" $libraries -lpthread || return 99
+    $cc $flags -o "$work/$1/stress" "$work/$1"/*.c "$work/$program.o" $libraries -lpthread || return 99
     TMPDIR="$work/$1" TG_SEED=1 "$work/$1/stress" 1500 >"$work/$1/log" 2>&1
 }
 
-prove "$source/io/file/staging.c" staging.c S1 S2 S3 S4 S5 S6
+prove "$source/io/file/staging.c" staging.c S1 S2 S4 S5 S6 && prove "$source/io/file/commit.c" commit.c S2 S3

@@ -1,6 +1,7 @@
 /* Rows that wait for their checkpoint: none is lost, none is there twice, and none of another run takes their place. */
 #include <errno.h>
 
+#include "base/failpoint.h"
 #include "base/prng.h"
 #include "tests/seed.h"
 #include "tests/unit/io/staging_world.h"
@@ -81,6 +82,37 @@ Test(file_staging, a_commit_that_was_torn_is_made_again_from_its_start)
     kept_free(&kept);
 }
 
+/* However far a commit had come: what is there of its rows stays, also when the next one fails, and nothing else does.
+ */
+Test(file_staging, rows_that_readers_have_seen_stay_when_their_commit_is_made_again)
+{
+    enum { LARGE = 300001 };
+    static const size_t lengths[] = {0, 1, 131071, 131072, 131073, 262144, LARGE - 1, LARGE, LARGE + 2, LARGE + 4};
+    static char rows[LARGE + 5]; /* of both shards */
+    static char torn[LARGE + 20];
+    for (size_t i = 0; i < LARGE; i++) { rows[i] = i % 100 == 99 ? '\n' : (char)('a' + i % 26); }
+    struct kept kept;
+    cr_assert_eq(run_begin(1, NULL), TG_OK);
+    stage(0, rows);
+    stage(1, "two\n");
+    (void)snprintf(rows + LARGE, sizeof rows - LARGE, "two\n");
+    cut_and_prepare(&kept);
+    for (size_t i = 0; i < 2 * sizeof lengths / sizeof lengths[0]; i++) {
+        const int length = (int)lengths[i / 2];
+        (void)snprintf(torn, sizeof torn, "%.*s%s", length, rows, i % 2 == 0 ? "" : "#of another");
+        write_text(world_path, torn);
+        cr_assert_eq(tg_failpoint_arm("file.copy:1:error:EIO", &world_error), TG_OK);
+        cr_assert_eq(commit(&kept), TG_ERR_IO);
+        tg_failpoint_reset();
+        cr_assert_eq(strlen(text_of(world_path)), (size_t)length, "%zu", i);
+        cr_assert_eq(strncmp(text_of(world_path), rows, (size_t)length), 0, "%zu", i);
+    }
+    cr_assert_eq(commit(&kept), TG_OK, "%s", world_error.text);
+    cr_assert_str_eq(text_of(world_path), rows);
+    run_end();
+    kept_free(&kept);
+}
+
 Test(file_staging, parts_that_are_gone_are_missed_unless_the_file_has_their_rows)
 {
     struct kept kept;
@@ -139,6 +171,7 @@ Test(file_staging, every_kth_call_of_a_commit_failing_in_every_way_is_made_good_
             if (status != TG_OK) {
                 failures++;
                 cr_assert_eq(world_error.code, TG1502);
+                cr_assert_eq(strncmp(text_of(world_path), "shown\non", 8), 0, "way %u k %lu: readers saw it", way, k);
                 cr_assert_eq(commit(&kept), TG_OK, "way %u k %lu: %s", way, k, world_error.text);
             }
             cr_assert_str_eq(text_of(world_path), "shown\none\ntwo\n", "way %u k %lu", way, k);
