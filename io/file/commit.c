@@ -10,7 +10,6 @@
 #include "io/file/staging.h"
 #include "io/file_ops.h"
 
-enum { NAME_BYTES = 256 };
 static const int64_t LENGTH_MAX = INT64_C(1) << 62; /* of a file */
 
 /* All parts of committables that a survey has found right, in the order of a commit. */
@@ -102,7 +101,7 @@ static tg_status survey(struct tg_staging *staging, const struct tg_committable 
 
 static tg_status stranger(const struct tg_staging *staging, const char *part, struct tg_error *err)
 {
-    char what[TG_STAGING_PATH_BYTES + NAME_BYTES];
+    char what[TG_STAGING_PATH_BYTES + TG_STAGING_NAME_BYTES];
     (void)snprintf(what, sizeof what, "%s is not the part that the checkpoint means", part);
     return lost(staging, what, 0, err);
 }
@@ -230,8 +229,8 @@ static void remove_part(struct tg_staging *staging, uint32_t shard, const struct
     if (shard >= staging->shard_count) { return; }
     struct tg_staging_shard *own = &staging->shards[shard];
     const uint64_t first = atomic_load_explicit(&own->first, memory_order_relaxed); /* our own store */
-    if (first != atomic_load_explicit(&own->end, memory_order_acquire) &&           /* S2 */
-        tg_staging_part_at(own, first)->number == segment->number) {
+    const uint64_t end = atomic_load_explicit(&own->end, memory_order_acquire); /* as S2, which prepare had for these */
+    if (first != end && tg_staging_part_at(own, first)->number == segment->number) {
         atomic_store_explicit(&own->first, first + 1, memory_order_release); /* S3 */
     }
 }

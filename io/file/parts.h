@@ -4,7 +4,7 @@
 
 #include "io/file/staging.h"
 
-enum { TG_STAGING_PATH_BYTES = 4200, TG_STAGING_COPY_BYTES = 256 << 10 };
+enum { TG_STAGING_PATH_BYTES = 4200, TG_STAGING_NAME_BYTES = 256, TG_STAGING_COPY_BYTES = 256 << 10 };
 
 /* `<path>.part-<shard>-<segment>` into out. Returns out.  @helper */
 const char *tg_staging_part_name(const struct tg_staging *staging, uint32_t shard, uint64_t segment,

@@ -15,7 +15,6 @@
 #include "io/file/parts.h"
 #include "io/file_ops.h"
 
-enum { NAME_BYTES = 256 };
 _Static_assert(TG_FILE_HEAD_BYTES + TG_STAGING_SEGMENTS_MAX * TG_FILE_PART_BYTES <= TG_COMMITTABLE_BYTES_MAX,
                "all segments fit");
 
@@ -80,7 +79,7 @@ void tg_staging_close(struct tg_staging *staging)
 struct search {
     const char *prefix; /* "<name>.part-" */
     size_t prefix_bytes;
-    char found[NAME_BYTES]; /* "" = none */
+    char found[TG_STAGING_NAME_BYTES]; /* "" = none */
 };
 
 static void search_name(void *self, const char *name)
@@ -96,7 +95,7 @@ int tg_staging_clean(struct tg_staging *staging)
     const struct tg_file_ops *ops = tg_file_ops();
     char folder[TG_STAGING_PATH_BYTES];
     char prefix[TG_STAGING_PATH_BYTES];
-    char path[TG_STAGING_PATH_BYTES + NAME_BYTES];
+    char path[TG_STAGING_PATH_BYTES + TG_STAGING_NAME_BYTES];
     const int bytes = snprintf(prefix, sizeof prefix, "%s.part-", split(staging->path, folder));
     struct search search = {.prefix = prefix, .prefix_bytes = (size_t)bytes};
     do {
@@ -214,7 +213,7 @@ static int write_anew(struct tg_staging *staging, uint32_t index)
     const uint64_t end = atomic_load_explicit(&shard->end, memory_order_relaxed); /* our own store */
     const struct tg_file_part *newest = tg_staging_part_at(shard, end - 1);
     char path[TG_STAGING_PATH_BYTES];
-    char anew[TG_STAGING_PATH_BYTES + NAME_BYTES];
+    char anew[TG_STAGING_PATH_BYTES + TG_STAGING_NAME_BYTES];
     (void)snprintf(anew, sizeof anew, "%s.anew", tg_staging_part_name(staging, index, newest->number, path));
     const int fd = ops->open(ops->self, anew, O_RDWR | O_CREAT | O_TRUNC, 0666);
     if (fd < 0) { return fd; }

@@ -15,7 +15,7 @@
  * Two threads may be at work: one appends and syncs, the other prepares and commits, so that rows flow on while a
  * commit copies and syncs. What is not committed yet lies between two cursors, each written by one of them:
  *
- *     S1  end store-release (append)      pairs with S2  end load-acquire (prepare, commit): the segment is there; its
+ *     S1  end store-release (append)      pairs with S2  end load-acquire (prepare): the segment is there; its
  *                                         bytes are read once the shard knows that its last block was written
  *     S3  first store-release (commit)    pairs with S4  first load-acquire (append): its place may be used again
  *

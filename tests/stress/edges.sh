@@ -10,6 +10,7 @@ prove() {
     shift 2
     status=0
     for edge in none "$@"; do
+        rm -rf "${work:?}/$edge"
         mkdir -p "$(dirname "$work/$edge/$copy")"
         sed "/\/\* $edge \*\//s/memory_order_\(acquire\|release\)/memory_order_relaxed/" "$original" >"$work/$edge/$copy"
         if [ "$edge" != none ] && cmp -s "$original" "$work/$edge/$copy"; then
