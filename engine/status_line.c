@@ -82,8 +82,8 @@ static uint32_t make_parts(const struct tg_status_line *line, const struct figur
     (void)snprintf(parts[n++], PART_BYTES, "state %s keys %s", tg_count_text((double)f->totals.keys, a),
                    tg_bytes_text(f->totals.state_bytes, b));
     if (f->has_checkpoints) {
-        (void)snprintf(parts[n++], PART_BYTES, "checkpoint %" PRIu64 "s ago, recovery %.1fs", f->age_ns / 1000000000u,
-                       (double)f->recovery_ns / 1e9);
+        (void)snprintf(parts[n++], PART_BYTES, "checkpoint %" PRIu64 "s ago", f->age_ns / 1000000000u);
+        (void)snprintf(parts[n++], PART_BYTES, "recovery %.1fs", (double)f->recovery_ns / 1e9);
     }
     (void)snprintf(parts[n++], PART_BYTES, "late %" PRIu64, f->totals.late);
     (void)snprintf(parts[n++], PART_BYTES, "dead %" PRIu64, f->totals.dead);

@@ -123,8 +123,8 @@ uint64_t tg_checkpoint_recovery_ns(const struct tg_checkpoint *checkpoint, uint6
 void tg_checkpoint_note_restored(struct tg_checkpoint *checkpoint)
 {
     if (checkpoint == NULL || !checkpoint->choice.found) { return; }
-    tg_recovery_time_measured(&checkpoint->recovery_time, checkpoint->progress.bytes,
-                              sum_parts(checkpoint).end_ns - checkpoint->begin_ns);
+    tg_recovery_time_loaded(&checkpoint->recovery_time, checkpoint->progress.bytes,
+                            sum_parts(checkpoint).end_ns - checkpoint->begin_ns, tg_clock_process_cpu_ns());
     for (uint32_t i = 0; i < checkpoint->choice.skipped_count && i < TG_RECOVERY_SKIPPED_MAX; i++) {
         tg_log(TG_LOG_WARN, TG1512, -1, NULL, "checkpoint %" PRIu64 " was passed over: %s",
                checkpoint->choice.skipped[i].epoch, checkpoint->choice.skipped[i].why.text);

@@ -1,5 +1,6 @@
 """The status says how long a start would take if the job died now: killed there and then, it takes about as long."""
 
+import datetime
 import pathlib
 import re
 import tempfile
@@ -8,39 +9,55 @@ import unittest
 
 from tests.jobs import turgo
 
-COUNT = 100_000_000  # more than a life gets through
+COUNT = 1_000_000_000  # more than a life gets through
 UNITS = {"": 1, "k": 1e3, "M": 1e6}
-FACTOR, SLACK_S = 5, 0.3  # the machine is shared, and a second is short
+FACTOR, SLACK_S = 10, 1  # on a machine that is busy in the one life and not in the other
+TRIALS = 5
 
 
 class RecoveryTime(unittest.TestCase):
     def test_is_about_what_a_start_behind_a_kill_takes(self):
-        with tempfile.TemporaryDirectory(prefix="turgo-recovery-time-", dir="/var/tmp") as folder:
-            first = self.life(folder, "first")
-            second = self.life(folder, "second")
-        said = float(re.findall(r"recovery_seconds=([\d.]+)", first)[-1])
-        records = int(re.findall(r"records_in=(\d+)", first)[-1])
-        restored = re.search(r"restored checkpoint \d+: .*, ([\d.]+) s; replaying ([\d.]+)([kM]?) records", second)
-        rate = float(re.search(r"records_per_second=(\d+)", second)[1])
-        position = COUNT - float(restored[2]) * UNITS[restored[3]]
-        took = float(restored[1]) + max(0, records - position) / rate
-        print(f"(said {said:.1f} s, took {took:.1f} s) ", end="", flush=True)
-        self.assertGreater(said, 0)
-        self.assertLess(took, said * FACTOR + SLACK_S, f"{first}\n{second}")
-        self.assertGreater(took, said / FACTOR - SLACK_S, f"{first}\n{second}")
+        for _ in range(TRIALS):
+            with tempfile.TemporaryDirectory(prefix="turgo-recovery-time-", dir="/var/tmp") as folder:
+                said, records = self.first(folder)
+                restored_s, position, rate = self.second(folder)
+            if position > records:
+                continue  # one more checkpoint was complete before the kill: not the one that was spoken of
+            took = restored_s + (records - position) / rate
+            print(f"(said {said:.1f} s, took {took:.1f} s) ", end="", flush=True)
+            self.assertGreater(said, 0)
+            self.assertLess(took, said * FACTOR + SLACK_S)
+            self.assertGreater(took, said / FACTOR - SLACK_S)
+            return
+        self.fail(f"{TRIALS} times a checkpoint was complete between a line and the kill behind it")
 
-    def life(self, folder, name):
-        """What a life had said when it was killed, as soon as it had told its progress behind a checkpoint."""
+    def first(self, folder):
+        """(the estimate, records so far) of the first line behind a checkpoint."""
+        lines = self.life(folder, "first", lambda lines: lines and any(pathlib.Path(folder).glob("checkpoints/MANIFEST-*[0-9]")))
+        return float(re.search(r"recovery_seconds=([\d.]+)", lines[-1])[1]), int(re.search(r"records_in=(\d+)", lines[-1])[1])
+
+    def second(self, folder):
+        """(seconds of the restore, position of its checkpoint in records, records a second behind it)"""
+        lines = self.life(folder, "second", lambda lines: len(lines) > 1 and "restored" in lines[-2])
+        restored = re.search(r", ([\d.]+) s; replaying ([\d.]+)([kM]?) records", lines[-2])
+        begun, ended = (datetime.datetime.fromisoformat(re.match(r"ts=(\S+)Z", line)[1]) for line in lines[-2:])
+        rate = int(re.search(r"records_in=(\d+)", lines[-1])[1]) / (ended - begun).total_seconds()
+        return float(restored[1]), COUNT - float(restored[2]) * UNITS[restored[3]], rate
+
+    def life(self, folder, name, enough):
+        """What a life had told of its restore and progress when it was killed: as soon as there is more of it and it is enough."""
         job = turgo.Turgo("run", turgo.GENERATED, "--until", "end", "--no-drain", "--log-format", "logfmt", "--set",
                           f"sources.tx.generate.count={COUNT}", "--set", "sources.tx.generate.keys=400000", "--set", "checkpoint.every=700ms",
                           log=pathlib.Path(folder) / name, env={"STATE": folder})
         self.addCleanup(job.kill)
         deadline = time.monotonic() + 60
-        told = None  # of its progress when the first checkpoint was complete
-        while told is None or job.text().count('"progress"') == told:
-            if told is None and any(pathlib.Path(folder).glob("checkpoints/MANIFEST-*[0-9]")):
-                told = job.text().count('"progress"')
+        known = 0
+        while True:
+            lines = re.findall(r'.*(?:"progress"|restored checkpoint).*\n', job.text())
+            if len(lines) > known and enough(lines):
+                break
+            known = len(lines)
             self.assertTrue(job.running() and time.monotonic() < deadline, job.text())
             time.sleep(0.005)
         job.kill()
-        return job.text()
+        return lines

@@ -28,8 +28,9 @@ Test(recovery_time, takes_the_pace_of_this_machine_when_enough_was_loaded)
 {
     struct tg_recovery_time time = {0};
     tg_recovery_time_begin(&time, 2, 100 * MIB, 0);
-    tg_recovery_time_measured(&time, MIB, SECOND_NS);
+    tg_recovery_time_loaded(&time, MIB, SECOND_NS, 0);
     cr_assert_eq(tg_recovery_time_ns(&time, 0, 0), 3 * SECOND_NS / 10);
-    tg_recovery_time_measured(&time, 50 * MIB, SECOND_NS);
+    tg_recovery_time_loaded(&time, 50 * MIB, SECOND_NS, 5 * SECOND_NS);
     cr_assert_eq(tg_recovery_time_ns(&time, 0, 0), 2 * SECOND_NS);
+    cr_assert_eq(tg_recovery_time_ns(&time, SECOND_NS, 6 * SECOND_NS), 2 * SECOND_NS + SECOND_NS / 2, "not loading");
 }
