@@ -131,7 +131,7 @@ static void run_append(struct tg_task *base)
     if (part->file.fd < 0) { return; }
     /* Sealed here, not on the shard: a checksum over 1 MiB is half a slice. */
     const uint32_t bytes = tg_block_end(task->block, &part->header, &part->totals);
-    if (task->too_slow) { task->status = tg_store_file_use_cache(store, &part->file, &task->error); }
+    if (task->past_device) { task->status = tg_store_file_use_cache(store, &part->file, &task->error); }
     if (task->status != TG_OK) { return; }
     task->status = tg_store_file_append(store, &part->file, task->block->data, bytes, &task->error);
 }
@@ -174,6 +174,19 @@ static void submit(struct tg_checkpoint_shard *part, struct tg_checkpoint_task *
     part->under_way++;
 }
 
+/* Blocks that wait for the file. Those that are being filled do not count: those of removed keys wait for the next cut,
+ * however many they are. */
+static uint32_t waiting(const struct tg_checkpoint_shard *part)
+{
+    return tg_spool_closed(part->spool) + part->under_way;
+}
+
+/* Do entries that cannot wait come faster than the device takes them? */
+static bool is_device_slow(const struct tg_checkpoint_shard *part)
+{
+    return part->phase != TG_PART_CUTTING && waiting(part) > part->waiting_at_cut + TG_CHECKPOINT_BLOCKS_SLOW;
+}
+
 /* Closed blocks to the helper, in their order, as many as there are tasks for. */
 static uint32_t send_blocks(struct tg_checkpoint_shard *part)
 {
@@ -181,7 +194,7 @@ static uint32_t send_blocks(struct tg_checkpoint_shard *part)
     for (uint32_t i = 0; i < TG_CHECKPOINT_TASKS && tg_spool_closed(part->spool) != 0; i++) {
         struct tg_checkpoint_task *task = &part->tasks[i];
         if (task->under_way || part->first.under_way) { continue; }
-        task->too_slow = tg_spool_used(part->spool) > TG_CHECKPOINT_BLOCKS_SLOW;
+        task->past_device = is_device_slow(part);
         task->block = tg_spool_next(part->spool);
         submit(part, task, run_append);
         sent++;
@@ -272,12 +285,8 @@ static bool is_writing(const struct tg_checkpoint_shard *part)
     return false;
 }
 
-/* The file is behind: one may sleep until the helper has caught up. Blocks that are being filled do not count: those of
- * removed keys wait for the next cut, however many they are. */
-static bool must_wait(const struct tg_checkpoint_shard *part)
-{
-    return tg_spool_closed(part->spool) + part->under_way >= TG_CHECKPOINT_BLOCKS_AHEAD;
-}
+/* The file is behind: one may sleep until the helper has caught up. */
+static bool must_wait(const struct tg_checkpoint_shard *part) { return waiting(part) >= TG_CHECKPOINT_BLOCKS_AHEAD; }
 
 /* One slice of writing; false = every table is in closed blocks. */
 static bool sweep(struct tg_checkpoint_shard *part)
@@ -348,6 +357,7 @@ static uint32_t poll_cutting(struct tg_checkpoint_shard *part, uint64_t now_ns)
         if (part->snapshots[i] == NULL || !part->snapshots[i]->unwanted) { continue; }
         spoil_because(part, 0, "more changed since the last one than is kept track of");
     }
+    part->waiting_at_cut = waiting(part);
     if (now_ns - part->cut_ns > part->align_ns_max) { part->align_ns_max = now_ns - part->cut_ns; }
     atomic_store_explicit(&part->aligned, part->epoch, memory_order_release);
     part->phase = TG_PART_ALIGNED;

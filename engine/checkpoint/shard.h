@@ -20,7 +20,7 @@ enum {
     TG_CHECKPOINT_TASKS = 8,         /* blocks on their way to the file */
     TG_CHECKPOINT_BLOCKS = 256,      /* memory of a shard, 1 MiB each */
     TG_CHECKPOINT_BLOCKS_AHEAD = 16, /* the sweep waits for the file beyond this */
-    TG_CHECKPOINT_BLOCKS_SLOW = 48,  /* with so many the device is slower than entries that cannot wait */
+    TG_CHECKPOINT_BLOCKS_SLOW = 48,  /* so many more wait than at the cut: the device is slower than the job */
     TG_CHECKPOINT_SLICE_NS = 50000,  /* a slice ends with the step that passes it. Steps are bounded in entries, slots
                                         and bytes, not in time; docs/RELIABILITY.md has what was measured */
 };
@@ -29,7 +29,7 @@ struct tg_checkpoint_task {
     struct tg_task task; /* first: done() finds the rest */
     struct tg_checkpoint_shard *part;
     struct tg_block *block; /* NULL = none */
-    bool too_slow;          /* TG_CHECKPOINT_BLOCKS_SLOW when it was submitted */
+    bool past_device;       /* TG_CHECKPOINT_BLOCKS_SLOW when it was submitted */
     bool under_way;
     tg_status status; /* of its run, with error */
     struct tg_error error;
@@ -68,6 +68,7 @@ struct tg_checkpoint_shard {
     struct tg_checkpoint_task last;  /* footer, fdatasync; or drop */
     uint32_t under_way;
     bool last_done;
+    uint32_t waiting_at_cut;    /* blocks, those of keys removed before it among them */
     uint64_t cut_ns;            /* when the last cut of this checkpoint was asked for */
     uint64_t align_ns_max;      /* longest wait from asking to the last cut */
     struct tg_histogram slices; /* of writing: thread CPU time */
