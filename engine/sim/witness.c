@@ -105,7 +105,7 @@ void tg_sim_witness_end(struct tg_sim_witness *witness, const struct tg_cluster 
     for (uint32_t i = 0; i < TG_SIM_WITNESS_FILES && witness->paths[i] != NULL; i++) {
         const void *data = NULL;
         size_t bytes = 0;
-        /* Shorter: a commit is being repeated from its start. */
+        /* Shorter: a commit has failed, and took back what it had written. */
         if (!tg_sim_disk_get(witness->disk, witness->paths[i], &data, &bytes) || bytes <= witness->seen_bytes[i]) {
             continue;
         }

@@ -137,10 +137,9 @@ class Life:
 
 
 class FailpointTest(unittest.TestCase):
-    compared = [0]
-
     def setUp(self):
         self.case = case()
+        self.compared = 0
         self.reached = collections.Counter()
 
     def live(self, folder, *plans, shards=2, **options):
@@ -168,7 +167,7 @@ class FailpointTest(unittest.TestCase):
         """Each complete one is what the model has at its offsets; returns their epochs."""
         wrong, looked = check_directory(state / "checkpoints", self.case.oracle, known)
         self.assertEqual(wrong, [], where)
-        self.compared[0] += len(looked)
+        self.compared += len(looked)
         return {*known, *looked}
 
     def assert_result(self, folder, where, out=None):
@@ -200,7 +199,7 @@ class Kills(FailpointTest):
                 for left_by in ("checkpoint.commit:3", None):
                     if HITS > 2 or (visit == 1) == (left_by is not None):
                         self.kill(name, visit, left_by)
-        print(f"({sum(self.reached.values())} kills at {len(self.reached)} places, {self.compared[0]} checkpoints compared with the model, {time.monotonic() - begun:.0f} s) ", end="", flush=True)
+        print(f"({sum(self.reached.values())} kills at {len(self.reached)} places, {self.compared} checkpoints compared with the model, {time.monotonic() - begun:.0f} s) ", end="", flush=True)
         self.assert_all_reached(names())
 
     def kill(self, name, visit, left_by):

@@ -256,7 +256,7 @@ Test(checkpoints, survive_power_cuts_and_kills_at_any_call, .timeout = 200)
 {
     const uint64_t seed = tg_test_seed();
     const struct tg_sim_disk_faults none = {0};
-    for (uint32_t i = 0; i < 20; i++) { lives(seed + 1000 * i, 15, &none); }
+    for (uint32_t i = 0; i < 20; i++) { lives(seed + 1001 * i, 15, &none); }
 }
 
 Test(checkpoints, survive_them_on_a_disk_that_fails_now_and_then, .timeout = 200)
@@ -265,6 +265,6 @@ Test(checkpoints, survive_them_on_a_disk_that_fails_now_and_then, .timeout = 200
     for (uint32_t i = 0; i < 20; i++) {
         const struct tg_sim_disk_faults faults = {
             .read_ppm = 2000, .write_ppm = 10000, .short_ppm = 50000, .sync_ppm = 10000, .entry_ppm = 5000};
-        lives(seed + 1000 * i, 15, &faults);
+        lives(seed + 1001 * i, 15, &faults);
     }
 }
