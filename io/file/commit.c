@@ -53,12 +53,19 @@ struct survey {
     int64_t size;             /* of the final file now */
 };
 
+/* For reading; or -errno. */
+static int open_part(const struct tg_staging *staging, uint32_t shard, const struct tg_file_part *segment)
+{
+    const struct tg_file_ops *ops = tg_file_ops();
+    char path[TG_STAGING_PATH_BYTES];
+    return ops->open(ops->self, tg_staging_part_name(staging, shard, segment->number, path), O_RDONLY, 0);
+}
+
 /* Is there a part that is long enough? 1, 0, or -errno. */
 static int find_part(const struct tg_staging *staging, uint32_t shard, const struct tg_file_part *segment)
 {
     const struct tg_file_ops *ops = tg_file_ops();
-    char path[TG_STAGING_PATH_BYTES];
-    const int fd = ops->open(ops->self, tg_staging_part_name(staging, shard, segment->number, path), O_RDONLY, 0);
+    const int fd = open_part(staging, shard, segment);
     if (fd < 0) { return fd == -ENOENT ? 0 : fd; }
     const int64_t size = ops->size(ops->self, fd);
     (void)ops->close(ops->self, fd);
@@ -99,10 +106,13 @@ static tg_status survey(struct tg_staging *staging, const struct tg_committable 
     return TG_OK;
 }
 
-static tg_status stranger(const struct tg_staging *staging, const char *part, struct tg_error *err)
+static tg_status stranger(const struct tg_staging *staging, uint32_t shard, const struct tg_file_part *segment,
+                          struct tg_error *err)
 {
+    char path[TG_STAGING_PATH_BYTES];
     char what[TG_STAGING_PATH_BYTES + TG_STAGING_NAME_BYTES];
-    (void)snprintf(what, sizeof what, "%s is not the part that the checkpoint means", part);
+    (void)snprintf(what, sizeof what, "%s is not the part that the checkpoint means",
+                   tg_staging_part_name(staging, shard, segment->number, path));
     return lost(staging, what, 0, err);
 }
 
@@ -127,15 +137,13 @@ static tg_status check_parts(struct tg_staging *staging, const struct tg_committ
     struct parts parts = {.list = list, .count = count};
     struct tg_file_part segment;
     while (parts_next(&parts, &segment)) {
-        char path[TG_STAGING_PATH_BYTES];
         uint32_t crc = 0;
-        const int fd =
-            ops->open(ops->self, tg_staging_part_name(staging, parts.shard, segment.number, path), O_RDONLY, 0);
+        const int fd = open_part(staging, parts.shard, &segment);
         if (fd < 0) { return lost(staging, "read a part", fd, err); }
         const int got = sum_bytes(staging, fd, 0, (int64_t)segment.bytes, &crc);
         (void)ops->close(ops->self, fd);
         if (got < 0) { return lost(staging, "read a part", got, err); }
-        if (got == 0 || crc != segment.crc) { return stranger(staging, path, err); }
+        if (got == 0 || crc != segment.crc) { return stranger(staging, parts.shard, &segment, err); }
     }
     return TG_OK;
 }
@@ -187,13 +195,13 @@ static tg_status check_file(struct tg_staging *staging, struct survey *found, st
 }
 
 /* Append a part to the final file, which is *length long. */
-static tg_status append_part(struct tg_staging *staging, const char *path, const struct tg_file_part *segment,
+static tg_status append_part(struct tg_staging *staging, uint32_t shard, const struct tg_file_part *segment,
                              bool summed, int64_t *length, struct tg_error *err)
 {
     const struct tg_file_ops *ops = tg_file_ops();
     int failed = -TG_FAILPOINT("file.copy");
     if (failed != 0) { return lost(staging, "append", failed, err); }
-    const int fd = ops->open(ops->self, path, O_RDONLY, 0);
+    const int fd = open_part(staging, shard, segment);
     if (fd < 0) { return lost(staging, "append", fd, err); }
     uint32_t crc;
     const int got = tg_staging_part_copy(staging->copy, fd, staging->final_fd, *length, segment, &crc);
@@ -201,7 +209,7 @@ static tg_status append_part(struct tg_staging *staging, const char *path, const
     failed = got < 0 ? got : got == 0 ? -EIO : 0;
     if (failed != 0) { return lost(staging, "append", failed, err); }
     *length += (int64_t)segment->bytes;
-    return summed && crc != segment->crc ? stranger(staging, path, err) : TG_OK;
+    return summed && crc != segment->crc ? stranger(staging, shard, segment, err) : TG_OK;
 }
 
 static tg_status append_parts(struct tg_staging *staging, const struct tg_committable *list, uint32_t count,
@@ -211,9 +219,8 @@ static tg_status append_parts(struct tg_staging *staging, const struct tg_commit
     struct parts parts = {.list = list, .count = count};
     struct tg_file_part segment;
     while (status == TG_OK && parts_next(&parts, &segment)) {
-        char path[TG_STAGING_PATH_BYTES];
-        (void)tg_staging_part_name(staging, parts.shard, segment.number, path);
-        status = append_part(staging, path, &segment, parts.of_shard.head.format >= TG_FILE_PARTS_SUMMED, length, err);
+        const bool summed = parts.of_shard.head.format >= TG_FILE_PARTS_SUMMED;
+        status = append_part(staging, parts.shard, &segment, summed, length, err);
     }
     return status;
 }
@@ -272,9 +279,7 @@ static int64_t rows_there(struct tg_staging *staging, const struct tg_committabl
     int64_t there = 0;
     bool whole = true;
     while (whole && parts_next(&parts, &segment)) {
-        char path[TG_STAGING_PATH_BYTES];
-        const int fd =
-            ops->open(ops->self, tg_staging_part_name(staging, parts.shard, segment.number, path), O_RDONLY, 0);
+        const int fd = open_part(staging, parts.shard, &segment);
         if (fd < 0) { return fd; }
         const int64_t same = same_bytes(staging, fd, &segment, base + there);
         (void)ops->close(ops->self, fd);
