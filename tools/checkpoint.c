@@ -45,7 +45,7 @@ struct summary {
 static tg_status look(const struct tg_store *store, const struct tg_manifest *manifest, struct summary *summary,
                       struct tg_error *err)
 {
-    *summary = (struct summary){0};
+    *summary = (struct summary){.bytes = tg_manifest_bytes(manifest)};
     for (uint32_t shard = 0; shard < manifest->shard_count; shard++) {
         uint32_t count;
         (void)tg_manifest_chain(manifest, shard, &count);
@@ -54,7 +54,6 @@ static tg_status look(const struct tg_store *store, const struct tg_manifest *ma
     tg_status status = TG_OK;
     for (uint32_t i = 0; i < manifest->file_count; i++) {
         struct tg_recovery_file file;
-        summary->bytes += manifest->files[i].bytes;
         if (status == TG_OK) {
             status = tg_recovery_file_open(store, manifest, i, &file, err);
             summary->puts += status == TG_OK ? file.reader.wanted.puts : 0;

@@ -122,7 +122,8 @@ static void begin_life(struct tg_checkpoint *checkpoint)
     atomic_init(&checkpoint->epoch, 0);
     checkpoint->health.max_age = job_of(checkpoint)->checkpoint.max_age;
     tg_recovery_time_begin(&checkpoint->recovery_time, checkpoint->config.plan->shard_count,
-                           checkpoint->choice.found ? checkpoint->progress.bytes : 0, tg_clock_process_cpu_ns());
+                           checkpoint->choice.found ? tg_manifest_bytes(&checkpoint->choice.manifest) : 0,
+                           tg_clock_process_cpu_ns());
 }
 
 tg_status tg_checkpoint_may_go_on(const struct tg_checkpoint *checkpoint, struct tg_error *err)
@@ -293,16 +294,6 @@ static void extend_chain(struct tg_checkpoint *checkpoint, uint32_t shard)
     checkpoint->chain[(size_t)shard * TG_MANIFEST_CHAIN_MAX + (*count)++] = *file;
 }
 
-static uint64_t chain_bytes(const struct tg_checkpoint *checkpoint)
-{
-    uint64_t bytes = 0;
-    for (uint32_t shard = 0; shard < checkpoint->config.plan->shard_count; shard++) {
-        const struct tg_manifest_file *files = &checkpoint->chain[(size_t)shard * TG_MANIFEST_CHAIN_MAX];
-        for (uint32_t i = 0; i < checkpoint->chain_counts[shard]; i++) { bytes += files[i].bytes; }
-    }
-    return bytes;
-}
-
 /* ---- phases ------------------------------------------------------------------------------------------------------ */
 
 /* Of a part that is done, and so does not write them. */
@@ -435,7 +426,8 @@ static void note_success(struct tg_checkpoint *checkpoint, uint64_t now_ns)
     (void)atomic_fetch_add_explicit(&stats->completed, 1, memory_order_relaxed);
     atomic_store_explicit(&checkpoint->complete, checkpoint->next_epoch, memory_order_release);
     tg_checkpoint_health_complete(&checkpoint->health, checkpoint->started_ns, now_ns);
-    tg_recovery_time_complete(&checkpoint->recovery_time, chain_bytes(checkpoint), checkpoint->started_cpu_ns);
+    tg_recovery_time_complete(&checkpoint->recovery_time, tg_manifest_bytes(&checkpoint->manifest),
+                              checkpoint->started_cpu_ns);
 }
 
 static uint32_t poll_publishing(struct tg_checkpoint *checkpoint, uint64_t now_ns)

@@ -189,3 +189,10 @@ uint32_t tg_manifest_chain(const struct tg_manifest *manifest, uint32_t shard, u
     while (first + *count < manifest->file_count && manifest->files[first + *count].shard == shard) { (*count)++; }
     return first;
 }
+
+uint64_t tg_manifest_bytes(const struct tg_manifest *manifest)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < manifest->file_count; i++) { bytes += manifest->files[i].bytes; }
+    return bytes;
+}

@@ -120,4 +120,7 @@ bool tg_manifest_commits(const struct tg_manifest *manifest);
 /* Files of `shard`: index of its base in files, *count of them.  @any */
 uint32_t tg_manifest_chain(const struct tg_manifest *manifest, uint32_t shard, uint32_t *count);
 
+/* Bytes of all files of the manifest: what a start reads.  @any */
+uint64_t tg_manifest_bytes(const struct tg_manifest *manifest);
+
 #endif

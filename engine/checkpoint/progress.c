@@ -20,8 +20,7 @@ void tg_restore_progress_begin(struct tg_restore_progress *progress, const struc
     progress->done = done;
     progress->epoch = manifest->epoch;
     progress->readers = readers;
-    progress->bytes = 0;
-    for (uint32_t i = 0; i < manifest->file_count; i++) { progress->bytes += manifest->files[i].bytes; }
+    progress->bytes = tg_manifest_bytes(manifest);
     atomic_store_explicit(&progress->read, 0, memory_order_relaxed);
 }
 

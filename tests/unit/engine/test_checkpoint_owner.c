@@ -19,8 +19,6 @@ static struct tg_job *job;
 static struct tg_sink_spec specs[SINKS];
 static struct tg_manifest_sink sinks[SINKS];
 static void *shared[SINKS];
-static struct tg_manifest_file chain[TG_MANIFEST_CHAIN_MAX];
-static uint32_t chain_counts[1]; /* no files */
 static uint32_t commits;
 static uint32_t taken_over_in; /* the commit with this number; 0 = none */
 static uint64_t now_ns;
@@ -94,8 +92,6 @@ static void begin(void)
     checkpoint->config.clock = fixed_clock();
     checkpoint->shared = shared;
     checkpoint->parts = calloc(1, sizeof *checkpoint->parts);
-    checkpoint->chain = chain;
-    checkpoint->chain_counts = chain_counts;
     checkpoint->manifest = (struct tg_manifest){.epoch = 1, .sink_count = SINKS, .sinks = sinks};
     cr_assert_eq(tg_helper_create(&checkpoint->helper, 1, NULL, NULL, &err), TG_OK);
     const struct tg_store_config config = {.path = folder, .pid = 1};
