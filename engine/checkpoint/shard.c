@@ -45,10 +45,10 @@ tg_status tg_checkpoint_shard_open(struct tg_checkpoint_shard *part, struct tg_a
     const struct tg_spool_config spool = {.block_count = TG_CHECKPOINT_BLOCKS,
                                           .ready_count = part->checkpoint->config.touched ? filled : 0};
     part->table_count = tables->count;
-    part->file.fd = -1;
+    part->file =
+        (struct tg_store_file){.buffer = tg_arena_alloc(arena, TG_STORE_BUFFER_BYTES, TG_STORE_BUFFER_ALIGN), .fd = -1};
     part->head = tg_arena_alloc(arena, TG_STATE_HEADER_BYTES_MAX, 64);
-    part->buffer = tg_arena_alloc(arena, TG_STORE_BUFFER_BYTES, TG_STORE_BUFFER_ALIGN);
-    if (part->head == NULL || part->buffer == NULL) {
+    if (part->head == NULL || part->file.buffer == NULL) {
         return tg_fail(err, TG1601, 0, "no address space for checkpoints");
     }
     for (uint32_t i = 0; i < part->outlet_count; i++) {
@@ -116,7 +116,6 @@ static void run_first(struct tg_task *base)
     struct tg_checkpoint_task *task = (struct tg_checkpoint_task *)(void *)base;
     struct tg_checkpoint_shard *part = task->part;
     struct tg_store *store = &part->checkpoint->store;
-    part->file = (struct tg_store_file){.buffer = part->buffer};
     task->status = tg_store_file_create(store, part->epoch, part->shard, part->base, &part->file, &task->error);
     if (task->status == TG_OK) {
         task->status = tg_store_file_append(store, &part->file, part->head, part->head_bytes, &task->error);

@@ -59,8 +59,7 @@ struct tg_checkpoint_shard {
     struct tg_state_header header;
     struct tg_state_totals totals; /* with file: the helper's while tasks are under way */
     struct tg_store_file file;
-    uint8_t *buffer; /* [TG_STORE_BUFFER_BYTES] the file's */
-    uint8_t *head;   /* [TG_STATE_HEADER_BYTES_MAX] the file's first bytes */
+    uint8_t *head; /* [TG_STATE_HEADER_BYTES_MAX] the file's first bytes */
     uint32_t head_bytes;
     uint8_t foot[TG_STATE_FOOTER_BYTES];
     struct tg_checkpoint_task tasks[TG_CHECKPOINT_TASKS];

@@ -33,7 +33,8 @@ enum {
 /* A state file being written. With a buffer it goes past the page cache (O_DIRECT), where the file system can: nobody
  * reads it soon, and the kernel's copy into pages that it must find first costs more than all else of a checkpoint. */
 struct tg_store_file {
-    uint8_t *buffer; /* [TG_STORE_BUFFER_BYTES] aligned, lent until finish or drop; NULL = written as it is appended */
+    uint8_t *buffer; /* [TG_STORE_BUFFER_BYTES] aligned, lent for as long as files are made with it; NULL = written as
+                        it is appended */
     char name[TG_STORE_NAME_BYTES]; /* "e12/s0.base" */
     int fd;                         /* -1 = closed: finished or dead */
     bool direct;                    /* its descriptor takes whole blocks only */
@@ -68,7 +69,7 @@ TG_MUST_USE tg_status tg_store_still_ours(const struct tg_store *store, struct t
 
 /* mkdir e<N>. N must be larger than any number in use (tg_store_list). Errors: TG1510, TG1511, TG1521.  @helper */
 TG_MUST_USE tg_status tg_store_epoch_begin(struct tg_store *store, uint64_t epoch, struct tg_error *err);
-/* Create e<N>/s<shard>.base (or .delta); it must not exist. `file` comes zeroed but for its buffer.  @helper */
+/* Create e<N>/s<shard>.base (or .delta); it must not exist. Of `file` only the buffer is read.  @helper */
 TG_MUST_USE tg_status tg_store_file_create(struct tg_store *store, uint64_t epoch, uint32_t shard, bool base,
                                            struct tg_store_file *file, struct tg_error *err);
 /* The device is slower than what comes: what follows goes to the page cache, which takes it at once while it has room.
